@@ -1,0 +1,1 @@
+//! Sign-in, sessions, and what a person does with an account.

@@ -1,0 +1,1 @@
+//! One AuditEvent for each decision.

@@ -1,0 +1,75 @@
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// What one request may cost.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Time for one source to answer one request whole, all its pages included, in milliseconds.
+    pub source_deadline_ms: u64,
+    /// Requests to one source at the same time.
+    pub source_concurrency: usize,
+    /// Bytes of one upstream body.
+    pub body_bytes: usize,
+    /// Upstream pages of one search at one source.
+    pub pages: usize,
+    /// Resources of one search at one source.
+    pub resources: usize,
+    /// Entries a source is asked for on a page.
+    pub source_page_size: usize,
+    /// `_count` when the request has none.
+    pub default_count: usize,
+    /// The largest `_count`; a larger one is brought down to it.
+    pub max_count: usize,
+    /// How long a page link works, in seconds.
+    pub page_link_seconds: u64,
+    /// Failures in a row after which a source is left alone for a while.
+    pub breaker_failures: u32,
+    /// That while, in milliseconds.
+    pub breaker_open_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            source_deadline_ms: 8_000,
+            source_concurrency: 32,
+            body_bytes: 16 * 1024 * 1024,
+            pages: 40,
+            resources: 4_000,
+            source_page_size: 200,
+            default_count: 50,
+            max_count: 500,
+            page_link_seconds: 600,
+            breaker_failures: 8,
+            breaker_open_ms: 5_000,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let positive = [
+            ("source_concurrency", self.source_concurrency),
+            ("body_bytes", self.body_bytes),
+            ("pages", self.pages),
+            ("resources", self.resources),
+            ("source_page_size", self.source_page_size),
+            ("default_count", self.default_count),
+            ("max_count", self.max_count),
+        ];
+        for (name, value) in positive {
+            if value == 0 {
+                return Err(ConfigError::refused(format!("limits.{name}"), "must be at least 1"));
+            }
+        }
+        if !(50..=120_000).contains(&self.source_deadline_ms) {
+            return Err(ConfigError::refused("limits.source_deadline_ms", "must be from 50 to 120000"));
+        }
+        if self.default_count > self.max_count {
+            return Err(ConfigError::refused("limits.default_count", "must not exceed limits.max_count"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// Addresses and URLs.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// The address people and apps use, without a trailing slash: the OAuth issuer. FHIR is served under `/fhir`.
+    pub public_url: String,
+    /// Where the gateway listens.
+    pub listen: Vec<SocketAddr>,
+    /// Where health and metrics are served: loopback or a private address, never the public listener.
+    pub operations_listen: Option<SocketAddr>,
+    /// Proxies in front that end TLS; only from them is the connection taken to be encrypted.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// How long a graceful stop waits for requests under way, in seconds.
+    pub shutdown_seconds: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            public_url: String::new(),
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+            operations_listen: None,
+            trusted_proxies: Vec::new(),
+            shutdown_seconds: 10,
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn validate(&self, demo: bool) -> Result<(), ConfigError> {
+        let refused = |reason: &str| Err(ConfigError::refused("server.public_url", reason));
+        let Ok(url) = url::Url::parse(&self.public_url) else {
+            return refused("must be an absolute URL, such as https://records.example.org");
+        };
+        if self.public_url.ends_with('/') || url.query().is_some() || url.fragment().is_some() || url.path() != "/" {
+            return refused("must be scheme, host and port alone, without a trailing slash");
+        }
+        let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        match url.scheme() {
+            "https" => {}
+            "http" if demo && loopback => return Ok(()),
+            _ => return refused("must be https (http is for the demo on loopback only)"),
+        }
+        if self.trusted_proxies.is_empty() {
+            return Err(ConfigError::refused(
+                "server.trusted_proxies",
+                "name the proxy that ends TLS: the gateway must not be reachable without encryption",
+            ));
+        }
+        match self.operations_listen {
+            Some(address) if !is_private(address.ip()) => Err(ConfigError::refused(
+                "server.operations_listen",
+                "health and metrics belong on a loopback or private address",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
+    }
+}

@@ -1,0 +1,124 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// A practice, as the operator's file names it.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrganizationEntry {
+    /// Short name within the file, to refer to it.
+    pub key: String,
+    /// The name people know.
+    pub name: String,
+}
+
+/// One EHR FHIR endpoint of a practice.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceEntry {
+    /// The `key` of its organization.
+    pub organization: String,
+    /// The name people know, such as the department or the product.
+    pub name: String,
+    /// The FHIR base URL, without a trailing slash.
+    pub base_url: String,
+    /// The vendor profile in `mappings/ehr/`.
+    #[serde(default = "generic")]
+    pub vendor: String,
+    /// How the gateway proves itself.
+    #[serde(default)]
+    pub authentication: SourceAuthentication,
+    /// Whose view the EHR gives: what the patient may see, or everything.
+    #[serde(default)]
+    pub view: SourceView,
+    /// Private address ranges (CIDR) this source may live in; none means public addresses only.
+    #[serde(default)]
+    pub private_addresses: Vec<String>,
+}
+
+fn generic() -> String {
+    "generic".to_owned()
+}
+
+/// How the gateway proves itself to a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SourceAuthentication {
+    /// Not at all: for sandboxes.
+    #[default]
+    None,
+    /// SMART backend services: `private_key_jwt` (SMART App Launch 2.2, Backend Services).
+    BackendServices {
+        /// The client id that the EHR gave out.
+        client_id: String,
+        /// The EHR's token endpoint.
+        token_url: String,
+        /// `RS384` or `ES384`.
+        algorithm: String,
+        /// The private key, PEM, in a file.
+        key_file: PathBuf,
+        /// The `kid` the EHR knows the key by.
+        key_id: String,
+        /// Scopes to ask for.
+        scope: String,
+    },
+}
+
+/// Whose view a source gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceView {
+    /// What the EHR shows the patient.
+    Patient,
+    /// Everything, also what waits for release.
+    #[default]
+    System,
+}
+
+pub(super) fn validate(
+    organizations: &[OrganizationEntry],
+    sources: &[SourceEntry],
+    demo: bool,
+) -> Result<(), ConfigError> {
+    let mut keys = BTreeSet::new();
+    for organization in organizations {
+        if !keys.insert(organization.key.as_str()) {
+            return Err(ConfigError::refused("organization.key", format!("{} stands twice", organization.key)));
+        }
+    }
+    let mut bases = BTreeSet::new();
+    for source in sources {
+        if !keys.contains(source.organization.as_str()) {
+            return Err(ConfigError::refused(
+                "source.organization",
+                format!("{} is not the key of an organization", source.organization),
+            ));
+        }
+        validate_base_url(&source.base_url, demo)?;
+        if !bases.insert(source.base_url.as_str()) {
+            return Err(ConfigError::refused("source.base_url", format!("{} stands twice", source.base_url)));
+        }
+        if let SourceAuthentication::BackendServices { algorithm, .. } = &source.authentication
+            && !matches!(algorithm.as_str(), "RS384" | "ES384")
+        {
+            return Err(ConfigError::refused("source.authentication.algorithm", "must be RS384 or ES384"));
+        }
+    }
+    Ok(())
+}
+
+fn validate_base_url(base_url: &str, demo: bool) -> Result<(), ConfigError> {
+    let refused = |reason: &str| Err(ConfigError::refused("source.base_url", format!("{base_url}: {reason}")));
+    let Ok(url) = url::Url::parse(base_url) else { return refused("must be an absolute URL") };
+    if base_url.ends_with('/') || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return refused("must have no trailing slash, query, fragment or user");
+    }
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if demo => Ok(()),
+        _ => refused("must be https"),
+    }
+}

@@ -1,0 +1,1 @@
+//! The life of a FHIR request: authorise, plan, fetch, filter, merge, rewrite.

@@ -1,0 +1,1 @@
+//! The HTTP edge: routes, extractors, errors in each surface's own form.

@@ -1,0 +1,1 @@
+//! Who people are: accounts, persons, links to charts, grants to act for another.

@@ -1,0 +1,1 @@
+//! What differs per deployment: vendor profiles and terminology, from `mappings/`.

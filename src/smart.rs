@@ -1,0 +1,1 @@
+//! SMART App Launch as pure rules: discovery documents and launch context.

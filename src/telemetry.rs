@@ -1,0 +1,1 @@
+//! Logs: one structured line for each request, without PHI.

@@ -1,0 +1,1 @@
+//! The client of EHRs: credentials, limits, retries.
