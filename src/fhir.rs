@@ -1,4 +1,6 @@
 //! FHIR R4 as pure functions over bytes: types, knowledge tables, scanning, references, search, outcomes.
 
+pub mod knowledge;
 pub mod resource_type;
+pub mod shape;
 pub use resource_type::ResourceType;
