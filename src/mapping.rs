@@ -1,1 +1,5 @@
-//! What differs per deployment: vendor profiles and terminology, from `mappings/`.
+//! What differs per deployment, loaded from `mappings/` and validated at start.
+
+mod vendor;
+
+pub use vendor::{VendorError, VendorProfile, VendorProfiles};

@@ -1,0 +1,179 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use super::address::Addresses;
+use crate::config::Limits;
+
+/// How to reach one source.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    base: Url,
+    base_text: String,
+    addresses: Addresses,
+    /// How the gateway proves itself there.
+    pub credential: Credential,
+}
+
+/// How the gateway proves itself to a source.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// Not at all.
+    None,
+    /// SMART App Launch 2.2, Backend Services: `client_credentials` with a signed assertion.
+    BackendServices {
+        /// The client id that the EHR gave out.
+        client_id: String,
+        /// The EHR's token endpoint.
+        token_url: String,
+        /// RS384 or ES384.
+        algorithm: jsonwebtoken::Algorithm,
+        /// The private key, PEM.
+        key_file: PathBuf,
+        /// The `kid` the EHR knows the key by.
+        key_id: String,
+        /// Scopes to ask for.
+        scope: String,
+    },
+}
+
+/// A source that cannot be connected as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// Not an absolute http(s) URL without query and fragment.
+    #[error("base URL {0} is not an absolute http(s) URL")]
+    BaseUrl(String),
+    /// The base URL is a private address that the operator did not allow.
+    #[error("{0} is a private address: name its range in private_addresses to allow it")]
+    PrivateAddress(String),
+    /// The HTTP client cannot be built.
+    #[error("HTTP client: {0}")]
+    HttpClient(#[from] reqwest::Error),
+}
+
+impl Connection {
+    /// A connection to `base_url`; `private` are the CIDR ranges it may live in besides public addresses.
+    ///
+    /// # Errors
+    /// [`ConnectionError::BaseUrl`], [`ConnectionError::PrivateAddress`].
+    pub fn new(base_url: &str, private: &[String], credential: Credential) -> Result<Self, ConnectionError> {
+        let malformed = || ConnectionError::BaseUrl(base_url.to_owned());
+        let base = Url::parse(base_url).map_err(|_| malformed())?;
+        if !matches!(base.scheme(), "http" | "https") || base.query().is_some() || base.fragment().is_some() {
+            return Err(malformed());
+        }
+        let addresses = Addresses::with_private(private);
+        // A literal address is dialled without asking the resolver, so it is judged here.
+        let literal = match base.host() {
+            Some(url::Host::Ipv4(ip)) => Some(ip.into()),
+            Some(url::Host::Ipv6(ip)) => Some(ip.into()),
+            _ => None,
+        };
+        if literal.is_some_and(|ip| !addresses.allow(ip)) {
+            return Err(ConnectionError::PrivateAddress(base_url.to_owned()));
+        }
+        Ok(Self { base, base_text: base_url.trim_end_matches('/').to_owned(), addresses, credential })
+    }
+
+    /// The FHIR base URL without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_text
+    }
+
+    /// Host and port as they stand in URLs: must not appear in any answer.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.base.authority()
+    }
+
+    /// `{base}/{segments…}?{pairs…}`: each part is encoded, so none can change the path or the query.
+    pub(super) fn url(&self, segments: &[&str], pairs: &[(String, String)]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        if !pairs.is_empty() {
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
+        url
+    }
+
+    /// A `next` link, if it stays on the source's own origin and under its own path.
+    pub(super) fn page_url(&self, next: &str) -> Option<Url> {
+        // Absolute, or relative to the base as RFC 3986 says with the base taken as a folder.
+        let folder = Url::parse(&format!("{}/", self.base_text)).ok()?;
+        let url = folder.join(next).ok()?;
+        let prefix = self.base.path().trim_end_matches('/');
+        let rest = url.path().strip_prefix(prefix)?;
+        let inside = rest.is_empty() || rest.starts_with('/');
+        (url.origin() == self.base.origin() && inside && url.username().is_empty()).then_some(url)
+    }
+
+    pub(super) fn http_client(&self, limits: &Limits) -> Result<reqwest::Client, ConnectionError> {
+        // The one place that builds a client. No redirects: a token must not follow one. No proxy from the
+        // environment: a request goes where the operator said.
+        Ok(reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .tcp_nodelay(true)
+            .connect_timeout(Duration::from_millis(limits.source_deadline_ms.min(3_000)))
+            .pool_max_idle_per_host(limits.source_concurrency)
+            .dns_resolver(self.addresses.clone())
+            .build()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection() -> Connection {
+        Connection::new("https://ehr.example/api/fhir", &[], Credential::None).unwrap()
+    }
+
+    #[test]
+    fn u_parts_of_a_url_are_encoded_and_cannot_leave_their_place() {
+        let url =
+            connection().url(&["Patient", "../../admin?x=1#y"], &[("name".to_owned(), "a&patient=other#b".to_owned())]);
+        assert_eq!(
+            url.as_str(),
+            "https://ehr.example/api/fhir/Patient/..%2F..%2Fadmin%3Fx=1%23y?name=a%26patient%3Dother%23b"
+        );
+    }
+
+    #[test]
+    fn u_page_links_stay_on_the_source() {
+        let connection = connection();
+        for good in [
+            "https://ehr.example/api/fhir?page=2",
+            "https://ehr.example/api/fhir/Observation?page=2",
+            "Observation?page=2",
+            "?page=2",
+        ] {
+            assert!(connection.page_url(good).is_some(), "{good}");
+        }
+        for bad in [
+            "https://ehr.example.attacker.example/api/fhir?page=2",
+            "https://attacker.example/api/fhir?page=2",
+            "http://ehr.example/api/fhir?page=2",
+            "https://ehr.example:8443/api/fhir?page=2",
+            "https://ehr.example/api/fhir2?page=2",
+            "https://ehr.example/api/fhir/../admin",
+            "https://ehr.example/other",
+            "//attacker.example/api/fhir",
+            "https://user@ehr.example/api/fhir?page=2",
+            "javascript:alert(1)",
+        ] {
+            assert!(connection.page_url(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_private_literal_must_be_allowed() {
+        assert!(Connection::new("http://127.0.0.1:9/fhir", &[], Credential::None).is_err());
+        assert!(Connection::new("http://127.0.0.1:9/fhir", &["127.0.0.0/8".to_owned()], Credential::None).is_ok());
+        assert!(Connection::new("ftp://ehr.example/fhir", &[], Credential::None).is_err());
+    }
+}
