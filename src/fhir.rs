@@ -3,5 +3,6 @@
 pub mod interaction;
 pub mod knowledge;
 pub mod resource_type;
+pub mod search;
 pub mod shape;
 pub use resource_type::ResourceType;
