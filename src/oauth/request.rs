@@ -1,0 +1,332 @@
+//! The authorization request (RFC 6749 §4.1.1, SMART App Launch 2.2 §2.0.9).
+
+use serde::{Deserialize, Serialize};
+
+use super::client::{Client, ClientId};
+use super::error::{ErrorCode, OauthError};
+use super::parameters::Parameters;
+use super::pkce::Challenge;
+use super::scope::ScopeSet;
+use crate::base::clock::Instant;
+
+/// Longer values of `state` and `nonce` than this are refused, in bytes.
+const LONGEST_OPAQUE: usize = 4_096;
+
+/// An authorization request that passed every check, while its user signs in and decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizationRequest {
+    /// Who asks.
+    pub client: ClientId,
+    /// Where the answer goes: one that the client may use.
+    pub redirect_uri: String,
+    /// To be given back unchanged.
+    pub state: String,
+    /// What is asked for, within what the client may have.
+    pub scopes: ScopeSet,
+    /// The PKCE challenge.
+    pub challenge: Challenge,
+    /// For the id_token (OpenID Connect Core §3.1.2.1).
+    pub nonce: Option<String>,
+    /// When it came.
+    pub received: Instant,
+    /// A sign-in before this does not count (`prompt=login`, `max_age`).
+    pub sign_in_after: Option<Instant>,
+    /// `prompt=none`: answer at once, show no page.
+    pub silent: bool,
+}
+
+/// A refused request whose client and redirect URI are good: the error goes there (RFC 6749 §4.1.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectedError {
+    /// Where to.
+    pub redirect_uri: String,
+    /// The request's `state`, if it had one.
+    pub state: Option<String>,
+    /// What was wrong.
+    pub error: OauthError,
+}
+
+/// Checks what must hold before anything may be sent to the redirect URI.
+///
+/// # Errors
+/// To be shown on a page of the authorization server: the client named a redirect URI that is not its own.
+pub fn redirect_uri(parameters: &Parameters, client: &Client) -> Result<String, OauthError> {
+    let Some(uri) = parameters.get("redirect_uri") else {
+        return Err(OauthError::new(ErrorCode::InvalidRequest, "redirect_uri is missing"));
+    };
+    if client.may_redirect_to(uri) {
+        Ok(uri.to_owned())
+    } else {
+        Err(OauthError::new(ErrorCode::InvalidRequest, "redirect_uri is not registered for this app"))
+    }
+}
+
+/// Checks the rest of a request. `fhir_base` is the base URL without a trailing slash.
+///
+/// # Errors
+/// [`RedirectedError`].
+pub fn validate(
+    parameters: &Parameters,
+    client: &Client,
+    redirect_uri: String,
+    fhir_base: &str,
+    now: Instant,
+) -> Result<AuthorizationRequest, Box<RedirectedError>> {
+    let state = parameters.get("state").filter(|state| state.len() <= LONGEST_OPAQUE);
+    let refuse = |code, description| {
+        Box::new(RedirectedError {
+            redirect_uri: redirect_uri.clone(),
+            state: state.map(str::to_owned),
+            error: OauthError::new(code, description),
+        })
+    };
+    refuse_what_is_not_served(parameters).map_err(|error| refuse(error.code, error.description))?;
+    // RFC 6749 only recommends `state`; SMART App Launch 2.2 §2.0.9 requires it.
+    let Some(state) = state else {
+        return Err(refuse(ErrorCode::InvalidRequest, "state is missing or too long"));
+    };
+    check_audience(parameters, fhir_base).map_err(|error| refuse(error.code, error.description))?;
+    let challenge = challenge(parameters).map_err(|error| refuse(error.code, error.description))?;
+    let requested = ScopeSet::parse(parameters.get("scope").unwrap_or_default()).0;
+    let scopes = requested.intersection(&client.scopes);
+    if scopes.is_empty() {
+        return Err(refuse(ErrorCode::InvalidScope, "no scope was asked for that this app may have"));
+    }
+    let (silent, sign_in_after) = prompt(parameters, now).map_err(|error| refuse(error.code, error.description))?;
+    let nonce = parameters.get("nonce");
+    if nonce.is_some_and(|nonce| nonce.len() > LONGEST_OPAQUE) {
+        return Err(refuse(ErrorCode::InvalidRequest, "nonce is too long"));
+    }
+    Ok(AuthorizationRequest {
+        client: client.id.clone(),
+        state: state.to_owned(),
+        scopes,
+        challenge,
+        nonce: nonce.map(str::to_owned),
+        received: now,
+        sign_in_after,
+        silent,
+        redirect_uri,
+    })
+}
+
+fn refuse_what_is_not_served(parameters: &Parameters) -> Result<(), OauthError> {
+    match parameters.get("response_type") {
+        Some("code") => {}
+        Some(_) => {
+            return Err(OauthError::new(ErrorCode::UnsupportedResponseType, "response_type must be code"));
+        }
+        None => return Err(OauthError::new(ErrorCode::InvalidRequest, "response_type is missing")),
+    }
+    for (name, code) in [
+        ("request", ErrorCode::RequestNotSupported),
+        ("request_uri", ErrorCode::RequestUriNotSupported),
+        ("registration", ErrorCode::RegistrationNotSupported),
+        // A launch that an EHR began carries context that is unknown here: answering without it would be wrong.
+        ("launch", ErrorCode::InvalidRequest),
+    ] {
+        if parameters.raw(name).is_some() {
+            return Err(OauthError::new(code, "a parameter is not supported here"));
+        }
+    }
+    match parameters.get("response_mode") {
+        None | Some("query") => Ok(()),
+        Some(_) => Err(OauthError::new(ErrorCode::InvalidRequest, "response_mode must be query")),
+    }
+}
+
+/// `aud` names the FHIR server that the token is for, so that a false server cannot have tokens for this one (SMART
+/// App Launch 2.2 §2.0.9). One trailing slash makes no difference: clients disagree about it.
+fn check_audience(parameters: &Parameters, fhir_base: &str) -> Result<(), OauthError> {
+    let aud = parameters.get("aud").ok_or(OauthError::new(ErrorCode::InvalidRequest, "aud is missing"))?;
+    if aud.strip_suffix('/').unwrap_or(aud) == fhir_base {
+        Ok(())
+    } else {
+        Err(OauthError::new(ErrorCode::InvalidRequest, "aud is not the FHIR base URL of this server"))
+    }
+}
+
+fn challenge(parameters: &Parameters) -> Result<Challenge, OauthError> {
+    let refuse = |description| OauthError::new(ErrorCode::InvalidRequest, description);
+    match parameters.get("code_challenge_method") {
+        Some("S256") => {}
+        _ => return Err(refuse("code_challenge_method must be S256")),
+    }
+    let text = parameters.get("code_challenge").ok_or(refuse("code_challenge is missing"))?;
+    Challenge::parse(text).ok_or(refuse("code_challenge must be the base64url of a SHA-256"))
+}
+
+/// `prompt` and `max_age` (OpenID Connect Core §3.1.2.1): whether no page may be shown, and the time before which a
+/// sign-in does not count.
+fn prompt(parameters: &Parameters, now: Instant) -> Result<(bool, Option<Instant>), OauthError> {
+    let (mut silent, mut after) = (false, None);
+    let prompts: Vec<&str> =
+        parameters.get("prompt").unwrap_or_default().split(' ').filter(|p| !p.is_empty()).collect();
+    for prompt in &prompts {
+        match *prompt {
+            "none" if prompts.len() == 1 => silent = true,
+            "login" | "select_account" => after = Some(now),
+            // A decision is asked for each time anyway.
+            "consent" => {}
+            _ => return Err(OauthError::new(ErrorCode::InvalidRequest, "prompt is not understood")),
+        }
+    }
+    if let Some(max_age) = parameters.get("max_age") {
+        let seconds: u32 = max_age
+            .parse()
+            .map_err(|_| OauthError::new(ErrorCode::InvalidRequest, "max_age must be a number of seconds"))?;
+        let earliest = Instant::from_micros(now.micros().saturating_sub(i64::from(seconds) * 1_000_000));
+        after = Some(after.map_or(earliest, |after| after.max(earliest)));
+    }
+    Ok((silent, after))
+}
+
+/// The same, as it is sealed between pages.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    client: String,
+    redirect_uri: String,
+    state: String,
+    scope: String,
+    challenge: Vec<u8>,
+    nonce: Option<String>,
+    received: i64,
+    sign_in_after: Option<i64>,
+    silent: bool,
+}
+
+impl AuthorizationRequest {
+    /// The bytes to seal.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let wire = Wire {
+            client: self.client.as_str().to_owned(),
+            redirect_uri: self.redirect_uri.clone(),
+            state: self.state.clone(),
+            scope: self.scopes.to_string(),
+            challenge: self.challenge.as_bytes().to_vec(),
+            nonce: self.nonce.clone(),
+            received: self.received.micros(),
+            sign_in_after: self.sign_in_after.map(Instant::micros),
+            silent: self.silent,
+        };
+        // Strings and numbers always serialise.
+        serde_json::to_vec(&wire).unwrap_or_default()
+    }
+
+    /// Reads what [`AuthorizationRequest::to_bytes`] wrote.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let wire: Wire = serde_json::from_slice(bytes).ok()?;
+        Some(Self {
+            client: ClientId::parse(&wire.client)?,
+            redirect_uri: wire.redirect_uri,
+            state: wire.state,
+            scopes: ScopeSet::parse(&wire.scope).0,
+            challenge: Challenge::from_bytes(&wire.challenge)?,
+            nonce: wire.nonce,
+            received: Instant::from_micros(wire.received),
+            sign_in_after: wire.sign_in_after.map(Instant::from_micros),
+            silent: wire.silent,
+        })
+    }
+}
+
+/// `redirect_uri` with `parameters` added to its query (RFC 6749 §4.1.2). What the client registered stays as it is.
+#[must_use]
+pub fn with_parameters(redirect_uri: &str, parameters: &[(&str, &str)]) -> String {
+    let mark = if redirect_uri.contains('?') { '&' } else { '?' };
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    format!("{redirect_uri}{mark}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::client::ClientAuthentication;
+
+    const NOW: Instant = Instant::from_micros(1_700_000_000_000_000);
+    const GOOD: &str = "response_type=code&client_id=app&redirect_uri=https%3A%2F%2Fapp.test%2Fcb&state=s&\
+        scope=patient%2F*.rs&aud=https%3A%2F%2Fgw.test%2Ffhir&\
+        code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+
+    fn client() -> Client {
+        Client {
+            id: ClientId::parse("app").unwrap(),
+            name: "App".to_owned(),
+            redirect_uris: vec!["https://app.test/cb".to_owned()],
+            scopes: ScopeSet::parse("openid patient/*.rs").0,
+            authentication: ClientAuthentication::None,
+            native: false,
+            enabled: true,
+        }
+    }
+
+    /// The good request with one parameter set, or left out.
+    fn check(name: &str, value: Option<&str>) -> Result<AuthorizationRequest, ErrorCode> {
+        let mut pairs: Vec<(String, String)> =
+            url::form_urlencoded::parse(GOOD.as_bytes()).into_owned().filter(|(n, _)| n != name).collect();
+        pairs.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        let parameters = Parameters::new(pairs).unwrap();
+        let uri = redirect_uri(&parameters, &client()).map_err(|error| error.code)?;
+        validate(&parameters, &client(), uri, "https://gw.test/fhir", NOW).map_err(|error| error.error.code)
+    }
+
+    #[test]
+    fn a_good_request_survives_its_sealing() {
+        for (name, value) in [("nonce", "n"), ("max_age", "60"), ("prompt", "none"), ("state", "a b&c=ü")] {
+            let request = check(name, Some(value)).unwrap();
+            assert_eq!(AuthorizationRequest::from_bytes(&request.to_bytes()), Some(request));
+        }
+    }
+
+    #[test]
+    fn each_rule_has_its_error() {
+        use ErrorCode::*;
+        for (name, value, code) in [
+            ("response_type", None, InvalidRequest),
+            ("response_type", Some("token"), UnsupportedResponseType),
+            ("response_type", Some("id_token token"), UnsupportedResponseType),
+            ("response_type", Some("code token"), UnsupportedResponseType),
+            ("response_mode", Some("fragment"), InvalidRequest),
+            ("state", None, InvalidRequest),
+            ("state", Some(""), InvalidRequest),
+            ("aud", None, InvalidRequest),
+            ("aud", Some("https://other.test/fhir"), InvalidRequest),
+            ("aud", Some("https://gw.test/fhir//"), InvalidRequest),
+            ("aud", Some("https://gw.test/"), InvalidRequest),
+            ("code_challenge", None, InvalidRequest),
+            ("code_challenge", Some("short"), InvalidRequest),
+            ("code_challenge_method", None, InvalidRequest),
+            ("code_challenge_method", Some("plain"), InvalidRequest),
+            ("scope", None, InvalidScope),
+            ("scope", Some("launch/patient patient/Nonsense.rs"), InvalidScope),
+            ("request", Some("x"), RequestNotSupported),
+            ("request_uri", Some("https://app.test/r"), RequestUriNotSupported),
+            ("registration", Some("{}"), RegistrationNotSupported),
+            ("launch", Some("x"), InvalidRequest),
+            ("prompt", Some("none login"), InvalidRequest),
+            ("prompt", Some("create"), InvalidRequest),
+            ("max_age", Some("-1"), InvalidRequest),
+        ] {
+            assert_eq!(check(name, value).unwrap_err(), code, "{name}={value:?}");
+        }
+        assert!(check("aud", Some("https://gw.test/fhir/")).is_ok());
+        assert!(check("client_secret", Some("ignored")).is_ok());
+    }
+
+    #[test]
+    fn prompt_and_max_age_say_when_a_sign_in_counts() {
+        assert_eq!(check("prompt", Some("login")).unwrap().sign_in_after, Some(NOW));
+        assert_eq!(check("prompt", Some("consent")).unwrap().sign_in_after, None);
+        let earlier = Instant::from_micros(NOW.micros() - 60_000_000);
+        assert_eq!(check("max_age", Some("60")).unwrap().sign_in_after, Some(earlier));
+        assert!(check("prompt", Some("none")).unwrap().silent);
+    }
+
+    #[test]
+    fn answers_keep_the_registered_query() {
+        assert_eq!(with_parameters("https://a.test/cb", &[("code", "x y")]), "https://a.test/cb?code=x+y");
+        assert_eq!(with_parameters("https://a.test/cb?k=v", &[("a", "&")]), "https://a.test/cb?k=v&a=%26");
+    }
+}
