@@ -3,8 +3,11 @@
 //! Every [`ResourceType`] has a row in every table, or nothing starts: a type without a filter rule is never served.
 
 mod authorization;
+mod compile;
 mod parameter;
 mod requirement;
+mod rule;
+mod table;
 
 pub use authorization::{AlternativeSubject, AuthorizationKind, EdgeElement, OwnerEdge, Several};
 pub use parameter::{
@@ -67,22 +70,33 @@ pub struct ReferenceElement {
 /// Why the tables cannot be used. Nothing starts without them.
 #[derive(Debug, thiserror::Error)]
 pub enum KnowledgeError {
+    /// The table is no JSON, or not of the form that `fhir-profiles/README.md` gives; an unknown or doubled type.
+    #[error("{table} cannot be read: {source}")]
+    Unreadable {
+        /// The table's file name.
+        table: &'static str,
+        /// Where and why.
+        source: serde_json::Error,
+    },
     /// A served type has no row.
-    #[error("table {table} has no row for {resource_type}")]
+    #[error("{table} has no row for {resource_type}")]
     Missing {
         /// The table's file name.
         table: &'static str,
         /// The type without a row.
         resource_type: ResourceType,
     },
+    /// A row contradicts itself or another table.
+    #[error("the facts about {resource_type} do not hold together: {what}")]
+    Row {
+        /// The type the row is about.
+        resource_type: ResourceType,
+        /// What is wrong.
+        what: String,
+    },
 }
 
-static EMBEDDED: LazyLock<Result<Knowledge, KnowledgeError>> = LazyLock::new(|| {
-    let nothing = TypeFacts::refused(ResourceType::Account);
-    let missing = KnowledgeError::Missing { table: "authorization", resource_type: nothing.resource_type };
-    let knowledge = Knowledge { types: Vec::new(), nothing };
-    if knowledge.types.is_empty() { Err(missing) } else { Ok(knowledge) }
-});
+static EMBEDDED: LazyLock<Result<Knowledge, KnowledgeError>> = LazyLock::new(|| compile::compile(table::EMBEDDED));
 
 impl Knowledge {
     /// The tables that are compiled into this binary.
@@ -122,6 +136,19 @@ impl TypeFacts {
             mandatory: Vec::new(),
             profiles: Vec::new(),
             shape: Shape::builder().build(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_tables_hold_together() {
+        let knowledge = Knowledge::embedded().unwrap();
+        for &resource_type in ResourceType::ALL {
+            assert_eq!(knowledge.of(resource_type).resource_type, resource_type);
         }
     }
 }

@@ -43,7 +43,8 @@ pub enum AuthorizationKind {
 }
 
 /// How several values of one rule count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Several {
     /// One value that fits is enough; the others are redacted.
     Any,

@@ -110,7 +110,6 @@ pub enum PathCondition {
 pub enum DataType {
     Address,
     Age,
-    Annotation,
     BackboneElement,
     CodeableConcept,
     Coding,
@@ -210,6 +209,32 @@ impl SearchKind {
             Self::Reference => &[Modifier::Missing, Modifier::Type, Modifier::Identifier],
             Self::Uri => &[Modifier::Missing, Modifier::Above, Modifier::Below],
             Self::Composite => &[],
+        }
+    }
+
+    /// Whether values of the datatype can be compared with a parameter of this kind (FHIR R4 search §3.1.1.4).
+    #[must_use]
+    pub const fn compares(self, datatype: DataType) -> bool {
+        use DataType as D;
+        match self {
+            Self::Number => matches!(datatype, D::Decimal | D::Integer | D::PositiveInt),
+            Self::Date => matches!(datatype, D::Date | D::DateTime | D::Instant | D::Period | D::Timing),
+            Self::String => matches!(datatype, D::String | D::HumanName | D::Address),
+            Self::Token => matches!(
+                datatype,
+                D::CodeableConcept
+                    | D::Coding
+                    | D::Code
+                    | D::Identifier
+                    | D::ContactPoint
+                    | D::Boolean
+                    | D::Id
+                    | D::String
+            ),
+            Self::Reference => matches!(datatype, D::Reference | D::Canonical),
+            Self::Quantity => matches!(datatype, D::Quantity | D::Age | D::Duration | D::Money | D::Range),
+            Self::Uri => matches!(datatype, D::Uri | D::Url | D::Canonical),
+            Self::Composite => matches!(datatype, D::BackboneElement),
         }
     }
 
