@@ -1,8 +1,11 @@
 //! FHIR R4 as pure functions over bytes: types, knowledge tables, scanning, references, search, outcomes.
 
+pub mod edits;
 pub mod interaction;
 pub mod knowledge;
+pub mod reference;
 pub mod resource_type;
+pub mod scan;
 pub mod search;
 pub mod shape;
 pub use resource_type::ResourceType;

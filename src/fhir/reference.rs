@@ -1,0 +1,111 @@
+//! Literal references: what `Reference.reference` can say (FHIR R4 references §2.3.0), read strictly. What is not one
+//! of the forms below is malformed, so that nothing is ever resolved by a guess.
+
+use super::ResourceType;
+
+/// What a literal reference says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferenceForm<'a> {
+    /// A resource at the source itself: `Type/id`, the same below the source's base URL, or with `/_history/version`.
+    Local(LocalReference<'a>),
+    /// `#id`, without the `#`; empty for `#`, the resource that contains this one.
+    Contained(&'a str),
+    /// An absolute URL that is not below the base.
+    Foreign,
+    /// `urn:uuid:…`, `urn:oid:…` or any other URN.
+    Urn,
+    /// `Type?criteria`: a search, never resolved here.
+    Conditional,
+    /// None of these.
+    Malformed,
+}
+
+/// A resource at the source itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalReference<'a> {
+    /// The type's name; see [`LocalReference::resource_type`].
+    pub type_name: &'a str,
+    /// The logical id.
+    pub id: &'a str,
+    /// The version, when one is named.
+    pub version: Option<&'a str>,
+}
+
+impl LocalReference<'_> {
+    /// The type, when it is one that Chartgate knows.
+    #[must_use]
+    pub fn resource_type(&self) -> Option<ResourceType> {
+        ResourceType::parse(self.type_name)
+    }
+}
+
+/// Reads a literal reference. `base` is the source's base URL, with or without a slash at its end.
+///
+/// The base is compared byte for byte and only up to a whole path segment: `https://ehr.example.attacker/fhir/Patient/1`
+/// is not below `https://ehr.example`, nor is `https://ehr.example/fhirx/Patient/1` below `https://ehr.example/fhir`.
+#[must_use]
+pub fn parse_reference<'a>(text: &'a str, base: Option<&str>) -> ReferenceForm<'a> {
+    if let Some(id) = text.strip_prefix('#') {
+        let is_valid = id.is_empty() || is_id(id.as_bytes());
+        return if is_valid { ReferenceForm::Contained(id) } else { ReferenceForm::Malformed };
+    }
+    if let Some(path) = base.and_then(|base| below(text, base)) {
+        return local(path);
+    }
+    match scheme(text) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("urn") => ReferenceForm::Urn,
+        Some(_) => ReferenceForm::Foreign,
+        None => local(text),
+    }
+}
+
+/// Whether these bytes are a FHIR id (`[A-Za-z0-9\-.]{1,64}`). The ids `.` and `..` are not, although the grammar has
+/// them: in a URL they name another place.
+#[must_use]
+pub fn is_id(id: &[u8]) -> bool {
+    matches!(id.len(), 1..=64)
+        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        && id != b"."
+        && id != b".."
+}
+
+fn is_type_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+/// What follows the base and its slash.
+fn below<'a>(text: &'a str, base: &str) -> Option<&'a str> {
+    let base = base.strip_suffix('/').unwrap_or(base);
+    if base.is_empty() {
+        return None;
+    }
+    text.strip_prefix(base)?.strip_prefix('/')
+}
+
+/// The scheme of an absolute URI (RFC 3986 §3.1).
+fn scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once(':')?;
+    let is_valid = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    is_valid.then_some(scheme)
+}
+
+fn local(path: &str) -> ReferenceForm<'_> {
+    if let Some((type_name, _)) = path.split_once('?') {
+        return if is_type_name(type_name) { ReferenceForm::Conditional } else { ReferenceForm::Malformed };
+    }
+    let mut segments = path.split('/');
+    let (Some(type_name), Some(id)) = (segments.next(), segments.next()) else { return ReferenceForm::Malformed };
+    let version = match (segments.next(), segments.next(), segments.next()) {
+        (None, ..) => None,
+        (Some("_history"), Some(version), None) if is_id(version.as_bytes()) => Some(version),
+        _ => return ReferenceForm::Malformed,
+    };
+    if is_type_name(type_name) && is_id(id.as_bytes()) {
+        ReferenceForm::Local(LocalReference { type_name, id, version })
+    } else {
+        ReferenceForm::Malformed
+    }
+}
