@@ -5,11 +5,24 @@ pub mod date;
 pub mod decimal;
 pub mod fragment;
 pub mod query;
-pub mod string;
+
+mod composite;
+mod evaluate;
+mod parse;
+mod print;
+mod quantity;
+mod reference;
+mod sort;
+mod string;
+mod token;
+mod uri;
 
 pub use date::PartialDate;
 pub use decimal::Decimal;
+pub use evaluate::{Evaluation, matches};
+pub use parse::{MAX_BYTES, MAX_COUNT, MAX_PARAMETERS, MAX_VALUES, parse};
 pub use query::{
     Criterion, Handling, Include, QuantityUnit, Query, ReferenceValue, SearchError, SearchErrorCode, SortKey, Summary,
     TokenValue, TotalMode, Value,
 };
+pub use sort::{SortValue, sort_key};

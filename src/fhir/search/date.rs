@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::fragment::Fragment;
 use crate::base::clock::Instant;
-use crate::fhir::knowledge::Comparator;
+use crate::fhir::knowledge::{Comparator, DataType};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -201,20 +201,30 @@ pub fn compare(prefix: Comparator, wanted: Interval, found: Interval, now: Insta
     }
 }
 
-/// The interval of an `instant`: a point, whatever its digits (FHIR R4 search §3.1.1.4.7).
-pub(super) fn instant(fragment: Fragment<'_>) -> Option<Interval> {
-    let start = interval_of(&fragment.text()?)?.start;
+/// The interval of an element of this datatype.
+pub(super) fn intervals(found: Fragment<'_>, datatype: DataType) -> Option<Interval> {
+    match datatype {
+        DataType::Date | DataType::DateTime => date(found),
+        DataType::Instant => point_of(&found.text()?),
+        DataType::Period => period(found),
+        DataType::Timing => timing(found),
+        _ => None,
+    }
+}
+
+/// An `instant`: a point, whatever its digits (FHIR R4 search §3.1.1.4.7).
+pub(super) fn point_of(text: &str) -> Option<Interval> {
+    let start = interval_of(text)?.start;
     Some(Interval { start, end: start.saturating_add(1) })
 }
 
-/// The interval of a `date` or `dateTime`.
-pub(super) fn date(fragment: Fragment<'_>) -> Option<Interval> {
-    interval_of(&fragment.text()?)
+fn date(view: Fragment<'_>) -> Option<Interval> {
+    interval_of(&view.text()?)
 }
 
 /// The interval of a `Period`; a missing bound is open. `None` when both are missing or one is malformed.
-pub(super) fn period(fragment: Fragment<'_>) -> Option<Interval> {
-    let bound = |name| match fragment.get(name) {
+fn period(view: Fragment<'_>) -> Option<Interval> {
+    let bound = |name| match view.get(name) {
         Some(bound) => date(bound).map(Some),
         None => Some(None),
     };
@@ -229,7 +239,7 @@ pub(super) fn period(fragment: Fragment<'_>) -> Option<Interval> {
 }
 
 /// The outer limits of a `Timing`: its events and `repeat.boundsPeriod`; the schedule between them does not matter.
-pub(super) fn timing(fragment: Fragment<'_>) -> Option<Interval> {
+fn timing(view: Fragment<'_>) -> Option<Interval> {
     let mut outer: Option<Interval> = None;
     let mut add = |interval: Interval| {
         outer = Some(outer.map_or(interval, |so_far| Interval {
@@ -237,7 +247,7 @@ pub(super) fn timing(fragment: Fragment<'_>) -> Option<Interval> {
             end: so_far.end.max(interval.end),
         }));
     };
-    fragment.get("event").into_iter().flat_map(Fragment::each).filter_map(date).for_each(&mut add);
-    fragment.get("repeat").and_then(|repeat| repeat.get("boundsPeriod")).and_then(period).into_iter().for_each(add);
+    view.get("event").into_iter().flat_map(Fragment::each).filter_map(date).for_each(&mut add);
+    view.get("repeat").and_then(|repeat| repeat.get("boundsPeriod")).and_then(period).into_iter().for_each(add);
     outer
 }

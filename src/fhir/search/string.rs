@@ -4,11 +4,12 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use super::fragment::Fragment;
+use crate::fhir::knowledge::DataType;
 
 /// The form in which strings are compared: decomposed, without accents and other combining marks, without case,
 /// without punctuation, and with single spaces ("punctuation and non-significant whitespace SHOULD also be ignored").
 #[must_use]
-pub fn fold(text: &str) -> String {
+pub(super) fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut space = false;
     for c in text.nfd() {
@@ -57,15 +58,28 @@ impl Comparison {
 }
 
 /// The string parts of a `HumanName` that a search looks at.
-pub(super) const HUMAN_NAME: &[&str] = &["family", "given", "prefix", "suffix", "text"];
+const HUMAN_NAME: &[&str] = &["family", "given", "prefix", "suffix", "text"];
 /// The string parts of an `Address` that a search looks at.
-pub(super) const ADDRESS: &[&str] = &["line", "city", "district", "state", "postalCode", "country", "text"];
+const ADDRESS: &[&str] = &["line", "city", "district", "state", "postalCode", "country", "text"];
 
-/// Whether any of the named parts of an object matches.
-pub(super) fn any_part(fragment: Fragment<'_>, parts: &[&str], holds: impl Fn(&str) -> bool) -> bool {
+/// Whether any text of an element satisfies `holds`. Of complex types those parts count that a person would search by.
+pub(super) fn any_part(found: Fragment<'_>, datatype: DataType, holds: &mut dyn FnMut(&str) -> bool) -> bool {
+    let parts = match datatype {
+        DataType::HumanName => HUMAN_NAME,
+        DataType::Address => ADDRESS,
+        DataType::CodeableConcept => {
+            let codings = found.get("coding").into_iter().flat_map(Fragment::each);
+            let mut displays = codings.filter_map(|coding| coding.get("display")?.text());
+            return found.get("text").and_then(Fragment::text).is_some_and(|text| holds(&text))
+                || displays.any(|text| holds(&text));
+        }
+        DataType::Coding => &["display"],
+        DataType::Identifier | DataType::ContactPoint => &["value"],
+        _ => return found.text().is_some_and(|text| holds(&text)),
+    };
     parts
         .iter()
-        .filter_map(|part| fragment.get(part))
+        .filter_map(|part| found.get(part))
         .flat_map(Fragment::each)
         .any(|part| part.text().is_some_and(|text| holds(&text)))
 }
