@@ -3,6 +3,7 @@
 pub mod edits;
 pub mod interaction;
 pub mod knowledge;
+pub mod model;
 pub mod reference;
 pub mod resource_type;
 pub mod scan;

@@ -1,1 +1,6 @@
 //! The one integration test binary: one link, many modules.
+//!
+//! `cfg(test)` is always true here. On a module it tells the linter that all of it is test code, helpers included.
+
+#[cfg(test)]
+mod architecture;
