@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod authored;
 #[cfg(test)]
+mod known_data;
+#[cfg(test)]
 mod round_trips;
 #[cfg(test)]
 mod support;
