@@ -4,3 +4,14 @@
 
 #[cfg(test)]
 mod architecture;
+
+#[cfg(test)]
+mod sandbox {
+    mod authentication;
+    mod faults;
+    mod interactions;
+    mod loading;
+    mod search;
+    mod shared_data;
+    mod support;
+}

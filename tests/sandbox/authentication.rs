@@ -1,0 +1,1 @@
+//! The backend-services token endpoint and what it protects.

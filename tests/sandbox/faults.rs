@@ -1,0 +1,1 @@
+//! Every fault switch, seen from the caller's side.

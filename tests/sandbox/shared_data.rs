@@ -1,0 +1,1 @@
+//! Data that other projects made, when the folder is there.
