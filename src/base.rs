@@ -6,3 +6,4 @@ pub mod id;
 pub mod keys;
 pub mod random;
 pub mod secret;
+pub mod source_key;

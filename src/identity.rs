@@ -1,1 +1,40 @@
 //! Who people are: accounts, persons, links to charts, grants to act for another.
+
+mod account;
+mod grant;
+mod link;
+mod person;
+mod username;
+
+pub use account::{Account, AccountState};
+pub use grant::{Grant, GrantBasis, GrantState, Period};
+pub use link::{Assurance, Demographics, Link, LinkMethod, LinkState};
+pub use person::{Person, PersonState};
+pub use username::{Username, UsernameError};
+
+/// A text enum that is stored by name: one spelling each way, and anything else is refused.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name it is stored and exported by.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// The value of that name, if there is one.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+pub(crate) use named;

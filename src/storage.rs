@@ -1,1 +1,52 @@
 //! SQLite and PostgreSQL behind one set of functions.
+//!
+//! One file per aggregate; each operation is one SQL text for both databases, written with `$n` placeholders in the
+//! subset that means the same in both:
+//!
+//! - yes: `ON CONFLICT … DO NOTHING | DO UPDATE SET x = excluded.x`, `RETURNING`, `UPDATE … FROM`, `CASE`, `COALESCE`,
+//!   `count(*) FILTER`, `NULLS LAST`, `LIMIT`, `IS NOT DISTINCT FROM`, `TRUE`, row values `(a, b) > ($1, $2)`,
+//!   partial unique indexes;
+//! - no, or different: arrays, `ILIKE`, `lower()` beyond ASCII, `LIKE` (case), `FOR UPDATE`, `::type`, `greatest`/`max`
+//!   of scalars, JSON functions, anything of dates, a unique violation caught and survived (PostgreSQL has aborted the
+//!   transaction by then: use `ON CONFLICT DO NOTHING` and look at the number of rows).
+//!
+//! Where a dialect needs its own text, [`statement::statements`] takes two. Columns: ids and codes TEXT (byte order on
+//! both), instants BIGINT microseconds, numbers BIGINT, lists JSON in TEXT, secrets only as hashes or sealed bytes.
+//!
+//! Reads take `impl Into<Executor>` (`&Db`, or `&mut Tx` to see a write's own changes), writes take `&mut Tx`, which
+//! only [`Db::write`] hands out. A new aggregate: a file with `statements! { … }`, a line in `AGGREGATES`, tables in the
+//! next migration of both folders, a contract test.
+
+mod db;
+mod error;
+mod executor;
+mod migrate;
+mod postgres;
+mod sqlite;
+mod statement;
+mod writer;
+
+pub mod accounts;
+pub mod generations;
+pub mod grants;
+pub mod links;
+pub mod organizations;
+pub mod persons;
+pub mod sources;
+
+pub use db::Db;
+pub use error::{DatabaseInconsistency, StorageError, Taken};
+pub use executor::{Executor, Tx};
+
+use statement::Statement;
+
+/// Every statement of every aggregate. One that is left out is never used, which the compiler reports.
+const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
+    ("accounts", accounts::STATEMENTS),
+    ("generations", generations::STATEMENTS),
+    ("grants", grants::STATEMENTS),
+    ("links", links::STATEMENTS),
+    ("organizations", organizations::STATEMENTS),
+    ("persons", persons::STATEMENTS),
+    ("sources", sources::STATEMENTS),
+];

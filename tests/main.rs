@@ -15,3 +15,8 @@ mod sandbox {
     mod shared_data;
     mod support;
 }
+
+#[cfg(test)]
+mod storage;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,44 @@
+use crate::base::clock::Instant;
+use crate::base::id::{OrganizationId, SourceId};
+use crate::config::{SourceAuthentication, SourceView};
+
+use super::SourceKey;
+
+/// One EHR FHIR endpoint of an organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its id.
+    pub id: SourceId,
+    /// The name of its id space: the first part of every id that is served from it.
+    pub key: SourceKey,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// The name people know.
+    pub name: String,
+    /// The FHIR base URL, without a trailing slash. May change; the key does not.
+    pub base_url: String,
+    /// The vendor profile in `mappings/ehr/`.
+    pub vendor: String,
+    /// How the gateway proves itself; names files that hold secrets, never a secret.
+    pub authentication: SourceAuthentication,
+    /// Whose view the EHR gives.
+    pub view: SourceView,
+    /// Private address ranges (CIDR) it may live in; none means public addresses only.
+    pub private_addresses: Vec<String>,
+    /// When it was connected.
+    pub created: Instant,
+    /// Whether it is asked.
+    pub state: SourceState,
+}
+
+/// Whether a source is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceState {
+    /// It is.
+    Active,
+    /// It is not any more. Its key stays taken.
+    Retired {
+        /// Since when.
+        at: Instant,
+    },
+}

@@ -1,0 +1,144 @@
+//! Accounts.
+
+use super::error::RowKey;
+use super::statement::{execute, fetch_optional, statements};
+use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
+use crate::base::clock::Instant;
+use crate::base::id::{AccountId, PersonId};
+use crate::base::secret::Secret;
+use crate::identity::{Account, AccountState, Username};
+
+statements! {
+    INSERT = "INSERT INTO accounts (id, username, username_folded, password_hash, person_id, created, state, closed) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+    BY_ID = "SELECT id, username, username_folded, password_hash, person_id, created, state, closed FROM accounts \
+             WHERE id = $1";
+    BY_USERNAME = "SELECT id, username, username_folded, password_hash, person_id, created, state, closed \
+                   FROM accounts WHERE username_folded = $1";
+    BY_PERSON = "SELECT id, username, username_folded, password_hash, person_id, created, state, closed \
+                 FROM accounts WHERE person_id = $1 AND state = 'active'";
+    SET_PASSWORD = "UPDATE accounts SET password_hash = $2 WHERE id = $1 AND state = 'active'";
+    CLOSE = "UPDATE accounts SET state = 'closed', closed = $2, password_hash = NULL WHERE id = $1 AND state = 'active'";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    username: String,
+    username_folded: String,
+    password_hash: Option<String>,
+    person_id: Option<String>,
+    created: i64,
+    state: String,
+    closed: Option<i64>,
+}
+
+impl TryFrom<Row> for Account {
+    type Error = DatabaseInconsistency;
+
+    fn try_from(row: Row) -> Result<Self, Self::Error> {
+        let key = RowKey { table: "accounts", key: &row.id };
+        let username = key.column("username", Username::new(&row.username).ok())?;
+        if username.folded() != row.username_folded {
+            return Err(key.inconsistent("username_folded"));
+        }
+        let state = match (row.state.as_str(), row.closed) {
+            ("active", None) => AccountState::Active,
+            ("closed", Some(at)) => AccountState::Closed { at: Instant::from_micros(at) },
+            _ => return Err(key.inconsistent("state")),
+        };
+        let person = row.person_id.as_deref().map(|id| key.parse("person_id", id)).transpose()?;
+        Ok(Self {
+            id: key.parse("id", &row.id)?,
+            username,
+            password_hash: row.password_hash.map(Secret::new),
+            person,
+            created: Instant::from_micros(row.created),
+            state,
+        })
+    }
+}
+
+/// Opens an account.
+///
+/// # Errors
+/// [`Taken::Username`] in whatever spelling, [`Taken::PersonOfAccount`] when the person has an account of its own,
+/// [`StorageError::ReferenceMissing`] when there is no such person.
+pub async fn insert(tx: &mut Tx, account: &Account) -> Result<(), StorageError> {
+    let (state, closed) = match account.state {
+        AccountState::Active => ("active", None),
+        AccountState::Closed { at } => ("closed", Some(at.micros())),
+    };
+    let rows = execute!(
+        &mut *tx,
+        INSERT,
+        account.id.to_string(),
+        account.username.typed(),
+        account.username.folded(),
+        account.password_hash.as_ref().map(|hash| hash.expose().as_str()),
+        account.person.map(|person| person.to_string()),
+        account.created.micros(),
+        state,
+        closed
+    )?;
+    if rows == 1 {
+        return Ok(());
+    }
+    let taken = if by_username(&mut *tx, &account.username).await?.is_some() {
+        Taken::Username
+    } else if by_id(tx, account.id).await?.is_some() {
+        Taken::Key
+    } else {
+        Taken::PersonOfAccount
+    };
+    Err(StorageError::AlreadyTaken(taken))
+}
+
+/// The one with this id.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn by_id(on: impl Into<Executor<'_>>, id: AccountId) -> Result<Option<Account>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, BY_ID, id.to_string())?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// The one that signs in with this name, in whatever spelling; closed ones too.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn by_username(on: impl Into<Executor<'_>>, username: &Username) -> Result<Option<Account>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, BY_USERNAME, username.folded())?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// The active account whose own record this person is.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn by_person(on: impl Into<Executor<'_>>, person: PersonId) -> Result<Option<Account>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, BY_PERSON, person.to_string())?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// Sets the password, as an Argon2id hash in PHC form.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when there is no such active account.
+pub async fn set_password(tx: &mut Tx, id: AccountId, hash: &Secret<String>) -> Result<(), StorageError> {
+    let rows = execute!(tx, SET_PASSWORD, id.to_string(), hash.expose().as_str())?;
+    if rows == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "accounts" }) }
+}
+
+/// Closes an account for good, forgets its password, and moves the generation on.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when there is no such active account.
+pub async fn close(tx: &mut Tx, id: AccountId, at: Instant) -> Result<(), StorageError> {
+    let rows = execute!(&mut *tx, CLOSE, id.to_string(), at.micros())?;
+    if rows != 1 {
+        return Err(StorageError::NotFound { table: "accounts" });
+    }
+    generations::bump(tx);
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Grants: who may act for whom.
+
+use super::error::RowKey;
+use super::statement::{execute, fetch_all, fetch_optional, statements};
+use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
+use crate::base::clock::Instant;
+use crate::base::id::{AccountId, GrantId, PersonId};
+use crate::identity::{Grant, GrantBasis, GrantState, Period};
+
+statements! {
+    INSERT = "INSERT INTO grants (id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
+              state_since, state_reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+              ON CONFLICT DO NOTHING";
+    BY_ID = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, state_since, \
+             state_reason FROM grants WHERE id = $1";
+    OF_PERSON = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
+                 state_since, state_reason FROM grants WHERE person_id = $1 ORDER BY created, id";
+    ACTIVE_FOR_ACCOUNT = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
+                          state_since, state_reason FROM grants WHERE account_id = $1 AND state = 'active' \
+                          AND valid_from <= $2 AND (valid_until IS NULL OR valid_until > $2) ORDER BY created, id";
+    SET_STATE = "UPDATE grants SET state = $2, state_since = $3, state_reason = $4 WHERE id = $1 AND state <> 'ended'";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    account_id: String,
+    person_id: String,
+    basis: String,
+    valid_from: i64,
+    valid_until: Option<i64>,
+    evidence: String,
+    created: i64,
+    state: String,
+    state_since: Option<i64>,
+    state_reason: Option<String>,
+}
+
+impl TryFrom<Row> for Grant {
+    type Error = DatabaseInconsistency;
+
+    fn try_from(row: Row) -> Result<Self, Self::Error> {
+        let key = RowKey { table: "grants", key: &row.id };
+        let state = match (row.state.as_str(), row.state_since.map(Instant::from_micros), row.state_reason) {
+            ("pending", None, None) => GrantState::Pending,
+            ("active", None, None) => GrantState::Active,
+            ("suspended", Some(at), Some(reason)) => GrantState::Suspended { at, reason },
+            ("ended", Some(at), Some(reason)) => GrantState::Ended { at, reason },
+            _ => return Err(key.inconsistent("state")),
+        };
+        Ok(Self {
+            id: key.parse("id", &row.id)?,
+            account: key.parse("account_id", &row.account_id)?,
+            person: key.parse("person_id", &row.person_id)?,
+            basis: key.column("basis", GrantBasis::parse(&row.basis))?,
+            period: Period {
+                from: Instant::from_micros(row.valid_from),
+                until: row.valid_until.map(Instant::from_micros),
+            },
+            created: Instant::from_micros(row.created),
+            state,
+            evidence: row.evidence,
+        })
+    }
+}
+
+/// A state as its three columns.
+fn columns(state: &GrantState) -> (&'static str, Option<i64>, Option<&str>) {
+    match state {
+        GrantState::Pending => ("pending", None, None),
+        GrantState::Active => ("active", None, None),
+        GrantState::Suspended { at, reason } => ("suspended", Some(at.micros()), Some(reason)),
+        GrantState::Ended { at, reason } => ("ended", Some(at.micros()), Some(reason)),
+    }
+}
+
+/// Enters a grant, and moves the generation on.
+///
+/// # Errors
+/// [`Taken::Key`]; [`StorageError::ReferenceMissing`] when the account or the person is not there.
+pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), StorageError> {
+    let (state, since, reason) = columns(&grant.state);
+    let rows = execute!(
+        &mut *tx,
+        INSERT,
+        grant.id.to_string(),
+        grant.account.to_string(),
+        grant.person.to_string(),
+        grant.basis.as_str(),
+        grant.period.from.micros(),
+        grant.period.until.map(Instant::micros),
+        &grant.evidence,
+        grant.created.micros(),
+        state,
+        since,
+        reason
+    )?;
+    if rows != 1 {
+        return Err(StorageError::AlreadyTaken(Taken::Key));
+    }
+    generations::bump(tx);
+    Ok(())
+}
+
+/// The one with this id.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn by_id(on: impl Into<Executor<'_>>, id: GrantId) -> Result<Option<Grant>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, BY_ID, id.to_string())?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// Every grant to act for this person, in whatever state, oldest first.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn of_person(on: impl Into<Executor<'_>>, person: PersonId) -> Result<Vec<Grant>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, OF_PERSON, person.to_string())?;
+    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+}
+
+/// The grants by which this account may act at `now`, oldest first.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn active_for_account(
+    on: impl Into<Executor<'_>>,
+    account: AccountId,
+    now: Instant,
+) -> Result<Vec<Grant>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, ACTIVE_FOR_ACCOUNT, account.to_string(), now.micros())?;
+    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+}
+
+/// Decides, suspends, resumes or ends a grant, and moves the generation on. What ended stays ended.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when there is no such grant or it ended already.
+pub async fn set_state(tx: &mut Tx, id: GrantId, state: &GrantState) -> Result<(), StorageError> {
+    let (name, since, reason) = columns(state);
+    let rows = execute!(&mut *tx, SET_STATE, id.to_string(), name, since, reason)?;
+    if rows != 1 {
+        return Err(StorageError::NotFound { table: "grants" });
+    }
+    generations::bump(tx);
+    Ok(())
+}
+
+/// Ends a grant: `set_state` with [`GrantState::Ended`].
+///
+/// # Errors
+/// [`StorageError::NotFound`] when there is no such grant or it ended already.
+pub async fn end(tx: &mut Tx, id: GrantId, at: Instant, reason: &str) -> Result<(), StorageError> {
+    set_state(tx, id, &GrantState::Ended { at, reason: reason.to_owned() }).await
+}

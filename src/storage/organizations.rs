@@ -1,0 +1,111 @@
+//! Practices.
+
+use super::error::{RowKey, to_json};
+use super::statement::{execute, fetch_all, fetch_optional, statements};
+use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx};
+use crate::base::clock::Instant;
+use crate::base::id::OrganizationId;
+use crate::organization::{Organization, OrganizationState};
+
+statements! {
+    INSERT = "INSERT INTO organizations (id, name, alias, former_names, created, state, ended, absorbed_by) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+    ALL = "SELECT id, name, alias, former_names, created, state, ended, absorbed_by FROM organizations \
+           ORDER BY created, id";
+    BY_ID = "SELECT id, name, alias, former_names, created, state, ended, absorbed_by FROM organizations \
+             WHERE id = $1";
+    RENAME = "UPDATE organizations SET name = $2, former_names = $3 WHERE id = $1";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    name: String,
+    alias: String,
+    former_names: String,
+    created: i64,
+    state: String,
+    ended: Option<i64>,
+    absorbed_by: Option<String>,
+}
+
+impl TryFrom<Row> for Organization {
+    type Error = DatabaseInconsistency;
+
+    fn try_from(row: Row) -> Result<Self, Self::Error> {
+        let key = RowKey { table: "organizations", key: &row.id };
+        let ended = row.ended.map(Instant::from_micros);
+        let state = match (row.state.as_str(), ended, &row.absorbed_by) {
+            ("active", None, None) => OrganizationState::Active,
+            ("closed", Some(at), None) => OrganizationState::Closed { at },
+            ("absorbed", Some(at), Some(by)) => OrganizationState::Absorbed { at, by: key.parse("absorbed_by", by)? },
+            _ => return Err(key.inconsistent("state")),
+        };
+        Ok(Self {
+            id: key.parse("id", &row.id)?,
+            alias: key.json("alias", &row.alias)?,
+            former_names: key.json("former_names", &row.former_names)?,
+            created: Instant::from_micros(row.created),
+            state,
+            name: row.name,
+        })
+    }
+}
+
+/// Enters an organization.
+///
+/// # Errors
+/// [`Taken::Key`], or [`StorageError::ReferenceMissing`] for an absorber that is not there.
+pub async fn insert(tx: &mut Tx, organization: &Organization) -> Result<(), StorageError> {
+    let (state, ended, absorbed_by) = match organization.state {
+        OrganizationState::Active => ("active", None, None),
+        OrganizationState::Closed { at } => ("closed", Some(at.micros()), None),
+        OrganizationState::Absorbed { at, by } => ("absorbed", Some(at.micros()), Some(by.to_string())),
+    };
+    let (alias, former_names) = (to_json(&organization.alias)?, to_json(&organization.former_names)?);
+    let rows = execute!(
+        tx,
+        INSERT,
+        organization.id.to_string(),
+        &organization.name,
+        &alias,
+        &former_names,
+        organization.created.micros(),
+        state,
+        ended,
+        &absorbed_by
+    )?;
+    if rows == 1 { Ok(()) } else { Err(StorageError::AlreadyTaken(Taken::Key)) }
+}
+
+/// All of them, oldest first.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn all(on: impl Into<Executor<'_>>) -> Result<Vec<Organization>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, ALL)?;
+    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+}
+
+/// The one with this id.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn by_id(on: impl Into<Executor<'_>>, id: OrganizationId) -> Result<Option<Organization>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, BY_ID, id.to_string())?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// Gives it a new name; the old one joins the former names.
+///
+/// # Errors
+/// [`StorageError::NotFound`].
+pub async fn rename(tx: &mut Tx, id: OrganizationId, name: &str) -> Result<(), StorageError> {
+    let missing = StorageError::NotFound { table: "organizations" };
+    let Some(organization) = by_id(&mut *tx, id).await? else { return Err(missing) };
+    let mut former_names = organization.former_names;
+    former_names.push(organization.name);
+    let former_names = to_json(&former_names)?;
+    let rows = execute!(tx, RENAME, id.to_string(), name, &former_names)?;
+    if rows == 1 { Ok(()) } else { Err(missing) }
+}
