@@ -26,3 +26,6 @@ pub use query::{
     TokenValue, TotalMode, Value,
 };
 pub use sort::{SortValue, sort_key};
+
+#[cfg(test)]
+mod tests;
