@@ -132,3 +132,93 @@ fn with_comma(bytes: &[u8], start: usize, end: usize) -> (usize, usize) {
         None => (start, end),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The span of `part` in `text`.
+    fn span(text: &str, part: &str) -> Span {
+        let start = text.find(part).unwrap();
+        Span { start: start as u32, end: (start + part.len()) as u32 }
+    }
+
+    fn applied(text: &str, edits: &Edits) -> Result<String, EditError> {
+        let mut out = Vec::new();
+        edits.apply(text.as_bytes(), &mut out).map(|()| String::from_utf8(out).unwrap())
+    }
+
+    fn without(text: &str, parts: &[&str]) -> String {
+        let mut edits = Edits::new();
+        parts.iter().for_each(|part| edits.cut(span(text, part)));
+        applied(text, &edits).unwrap()
+    }
+
+    #[test]
+    fn a_cut_takes_its_comma_along() {
+        let text = r#"{"a":1, "b" : 2 ,"c":3}"#;
+        assert_eq!(without(text, &[r#""a":1"#]), r#"{"b" : 2 ,"c":3}"#);
+        assert_eq!(without(text, &[r#""b" : 2"#]), r#"{"a":1, "c":3}"#);
+        assert_eq!(without(text, &[r#""c":3"#]), r#"{"a":1, "b" : 2 }"#);
+        assert_eq!(without(text, &[r#""a":1"#, r#""b" : 2"#]), r#"{"c":3}"#);
+        assert_eq!(without(text, &[r#""c":3"#, r#""b" : 2"#]), r#"{"a":1}"#);
+        assert_eq!(without(text, &[r#""a":1"#, r#""c":3"#]), r#"{"b" : 2 }"#);
+        assert_eq!(without(text, &[r#""a":1"#, r#""b" : 2"#, r#""c":3"#]), "{}");
+        assert_eq!(without("[ 1 ]", &["1"]), "[  ]");
+        assert_eq!(without("[1,[2,3],4]", &["3"]), "[1,[2],4]");
+        assert_eq!(without("[1,[2,3],4]", &["3", "4"]), "[1,[2]]");
+    }
+
+    #[test]
+    fn replacements_and_insertions_stand_next_to_cuts() {
+        let text = r#"{"a":1,"b":2}"#;
+        let mut edits = Edits::new();
+        edits.cut(span(text, r#""b":2"#));
+        edits.replace(span(text, "1"), b"10");
+        edits.replace(Span { start: 1, end: 1 }, b"\"x\":0,");
+        edits.replace(Span { start: 1, end: 1 }, b"\"y\":0,");
+        assert_eq!(applied(text, &edits).unwrap(), r#"{"x":0,"y":0,"a":10}"#);
+    }
+
+    #[test]
+    fn overlapping_edits_write_nothing() {
+        let text = r#"{"a":{"b":1},"c":2}"#;
+        let pairs: [[(&str, bool); 2]; 4] = [
+            [(r#""a":{"b":1}"#, true), (r#""b":1"#, true)],
+            [(r#""a":{"b":1}"#, true), ("1", false)],
+            [(r#"{"b":1}"#, false), ("1", false)],
+            [("1", false), ("1", false)],
+        ];
+        for pair in pairs {
+            let mut edits = Edits::new();
+            for (part, is_cut) in pair {
+                if is_cut { edits.cut(span(text, part)) } else { edits.replace(span(text, part), b"x") }
+            }
+            let mut out = b"kept".to_vec();
+            assert!(matches!(edits.apply(text.as_bytes(), &mut out), Err(EditError::Overlap { .. })), "{pair:?}");
+            assert_eq!(out, b"kept");
+        }
+    }
+
+    #[test]
+    fn an_edit_outside_the_document_writes_nothing() {
+        for (start, end) in [(0, 4), (4, 4), (2, 1), (u32::MAX, u32::MAX)] {
+            let mut replaced = Edits::new();
+            replaced.replace(Span { start, end }, b"x");
+            assert_eq!(applied("[1]", &replaced), Err(EditError::OutOfRange { at: start }));
+            let mut cut = Edits::new();
+            cut.cut(Span { start: 1, end: 2 });
+            cut.cut(Span { start, end });
+            assert!(applied("[1]", &cut).is_err());
+        }
+    }
+
+    #[test]
+    fn a_cut_tells_what_it_takes_away() {
+        let mut edits = Edits::new();
+        edits.cut(Span { start: 5, end: 9 });
+        edits.replace(Span { start: 20, end: 29 }, b"");
+        assert!(edits.is_cut(Span { start: 5, end: 9 }) && edits.is_cut(Span { start: 6, end: 8 }));
+        assert!(!edits.is_cut(Span { start: 4, end: 6 }) && !edits.is_cut(Span { start: 21, end: 22 }));
+    }
+}

@@ -109,3 +109,116 @@ fn local(path: &str) -> ReferenceForm<'_> {
         ReferenceForm::Malformed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "https://ehr.example/fhir";
+
+    fn local<'a>(type_name: &'a str, id: &'a str, version: Option<&'a str>) -> ReferenceForm<'a> {
+        ReferenceForm::Local(LocalReference { type_name, id, version })
+    }
+
+    #[test]
+    fn references_to_the_source_itself_are_local() {
+        for text in ["Patient/p-1", "https://ehr.example/fhir/Patient/p-1"] {
+            assert_eq!(parse_reference(text, Some(BASE)), local("Patient", "p-1", None), "{text}");
+            assert_eq!(
+                parse_reference(text, Some("https://ehr.example/fhir/")),
+                local("Patient", "p-1", None),
+                "{text}"
+            );
+        }
+        assert_eq!(parse_reference("Patient/1/_history/2", None), local("Patient", "1", Some("2")));
+        assert_eq!(
+            parse_reference("https://ehr.example/fhir/Patient/1/_history/2.a", Some(BASE)),
+            local("Patient", "1", Some("2.a"))
+        );
+        let ReferenceForm::Local(unknown) = parse_reference("List/1", None) else { panic!("a local reference") };
+        assert_eq!(unknown.resource_type(), None);
+    }
+
+    #[test]
+    fn a_host_or_path_that_only_begins_like_the_base_is_foreign() {
+        for text in [
+            "https://ehr.example.attacker/fhir/Patient/1",
+            "https://ehr.example@attacker/fhir/Patient/1",
+            "https://ehr.example:443/fhir/Patient/1",
+            "https://ehr.example/fhirx/Patient/1",
+            "https://ehr.example/fhir%2FPatient/1",
+            "https://ehr.example/FHIR/Patient/1",
+            "https://ehr.example/other/../fhir/Patient/1",
+            "https://EHR.example/fhir/Patient/1",
+            "http://ehr.example/fhir/Patient/1",
+            "https://ehr.example/fhir",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(parse_reference(text, Some(BASE)), ReferenceForm::Foreign, "{text}");
+        }
+        let hosts_only = "https://ehr.example";
+        assert_eq!(parse_reference("https://ehr.example.attacker/Patient/1", Some(hosts_only)), ReferenceForm::Foreign);
+        assert_eq!(parse_reference("https://ehr.example/Patient/1", Some(hosts_only)), local("Patient", "1", None));
+        assert_eq!(parse_reference("https://ehr.example/fhir/Patient/1", None), ReferenceForm::Foreign);
+        assert_eq!(parse_reference("https://ehr.example/Patient/1", Some("")), ReferenceForm::Foreign);
+    }
+
+    #[test]
+    fn contained_urn_and_conditional_references_are_told() {
+        assert_eq!(parse_reference("#p1", Some(BASE)), ReferenceForm::Contained("p1"));
+        assert_eq!(parse_reference("#", Some(BASE)), ReferenceForm::Contained(""));
+        assert_eq!(parse_reference("urn:uuid:c757873d-ec9a-4326-a141-556f43239520", None), ReferenceForm::Urn);
+        assert_eq!(parse_reference("URN:oid:1.2.3", None), ReferenceForm::Urn);
+        assert_eq!(parse_reference("Patient?identifier=a|b", None), ReferenceForm::Conditional);
+        assert_eq!(
+            parse_reference("https://ehr.example/fhir/Patient?identifier=1", Some(BASE)),
+            ReferenceForm::Conditional
+        );
+    }
+
+    #[test]
+    fn everything_else_is_malformed() {
+        let long = format!("Patient/{}", "a".repeat(65));
+        for text in [
+            "",
+            " ",
+            "Patient",
+            "Patient/",
+            "/Patient/1",
+            "//ehr.example/Patient/1",
+            "patient/1",
+            "Patient/1/",
+            "Patient/a b",
+            "Patient/..",
+            "Patient/.",
+            "../Patient/1",
+            "fhir/Patient/1",
+            "Patient/1/_history",
+            "Patient/1/_history/",
+            "Patient/1/_history/..",
+            "Patient/1/_history/1/2",
+            "Patient/1/_History/2",
+            "Patient/1#a",
+            "Patient/1?a=b",
+            "Patient/1%2F2",
+            "#a b",
+            "#../x",
+            " Patient/1",
+            "Patient/1 ",
+            "Patient/1\n",
+            "Pätient/1",
+            "Patient/ä",
+            "Patient1/1",
+            "?a=b",
+            &long,
+            "https://ehr.example/fhir/metadata",
+            "https://ehr.example/fhir/",
+            "https://ehr.example/fhir//Patient/1",
+            "https://ehr.example/fhir/../Patient/1",
+            "https://ehr.example/fhir/Patient/1#x",
+            "https://ehr.example/fhir/Patient/1?x=y",
+        ] {
+            assert_eq!(parse_reference(text, Some(BASE)), ReferenceForm::Malformed, "{text:?}");
+        }
+    }
+}

@@ -171,3 +171,20 @@ pub(super) fn name_hash(name: &[u8]) -> u64 {
     };
     (head ^ tail.rotate_left(29) ^ name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_one_id_and_an_id_one_path() {
+        let mut builder = Shape::builder();
+        let (subject, deep) = (builder.capture("subject"), builder.capture("subject.identifier.value"));
+        builder.attachment("content.attachment.url");
+        assert_eq!(builder.capture("subject"), subject);
+        let shape = builder.build();
+        assert_ne!(subject, deep);
+        assert_eq!((shape.path(subject), shape.path(deep)), (Some("subject"), Some("subject.identifier.value")));
+        assert_eq!((shape.capture_of("subject"), shape.capture_of("subject.identifier")), (Some(subject), None));
+    }
+}

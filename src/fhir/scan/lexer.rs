@@ -48,12 +48,12 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next byte, without taking it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, byte: u8) -> bool {
         match self.rest.split_first() {
             Some((first, rest)) if *first == byte => {
@@ -64,6 +64,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn expect_byte(&mut self, byte: u8) -> Result<(), ScanError> {
         if self.take(byte) { Ok(()) } else { Err(self.unexpected()) }
     }
@@ -74,7 +75,7 @@ impl<'a> Lexer<'a> {
         if self.rest.is_empty() { ScanError::Ended { at: self.at() } } else { ScanError::Syntax { at: self.at() } }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn whitespace(&mut self) {
         if self.peek().is_some_and(|byte| byte <= b' ') {
             self.long_whitespace();
@@ -94,7 +95,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// One level deeper: called at each `{` and `[`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&mut self) -> Result<(), ScanError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH { Err(ScanError::TooDeep { at: self.at() }) } else { Ok(()) }
@@ -106,7 +107,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A string, from its opening quote to behind its closing one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn string(&mut self) -> Result<Text<'a>, ScanError> {
         let Some((b'"', body)) = self.rest.split_first() else { return Err(self.unexpected()) };
         let start = self.all.len().wrapping_sub(body.len()) as u32;
@@ -221,8 +222,16 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// The next string of the document, key or value, wherever it stands; `None` behind the last. What lies between
+    /// strings is passed over unread.
+    pub(super) fn next_string(&mut self) -> Result<Option<Text<'a>>, ScanError> {
+        let Some(at) = memchr::memchr(b'"', self.rest) else { return Ok(None) };
+        self.rest = self.rest.get(at..).unwrap_or_default();
+        self.string().map(Some)
+    }
+
     /// The colon behind a key, with the whitespace around it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn colon(&mut self) -> Result<(), ScanError> {
         self.whitespace();
         self.expect_byte(b':')?;
@@ -231,7 +240,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// After an item: true behind a comma (at the next item), false behind the closing byte.
-    #[inline]
+    #[inline(always)]
     pub(super) fn comma_or(&mut self, close: u8) -> Result<bool, ScanError> {
         self.whitespace();
         if self.take(b',') {
@@ -250,7 +259,7 @@ impl<'a> Lexer<'a> {
 }
 
 /// The tail that begins at the first quote, backslash or control character.
-#[inline]
+#[inline(always)]
 fn behind_plain(mut text: &[u8]) -> &[u8] {
     while let Some((chunk, rest)) = text.split_first_chunk::<8>() {
         let special = special_bytes(u64::from_le_bytes(*chunk));

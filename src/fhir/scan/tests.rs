@@ -1,5 +1,10 @@
 //! The scan against documents written by hand, each with one trap.
 
+mod fuzz;
+mod hostile;
+mod model;
+mod property;
+
 use bytes::Bytes;
 
 use super::*;

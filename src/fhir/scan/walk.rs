@@ -158,7 +158,7 @@ impl<'a, 's> Walker<'a, 's> {
     }
 
     /// The next member's key, at its value; `None` behind the closing brace.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next_key(&mut self, frame: &mut Frame) -> Result<Option<Key<'a>>, ScanError> {
         let more = if frame.started { self.lexer.comma_or(b'}')? } else { !self.lexer.take(b'}') };
         if !more {
@@ -309,7 +309,7 @@ impl<'a, 's> Walker<'a, 's> {
     }
 
     /// One member's value, with what its name means wherever it stands.
-    #[inline]
+    #[inline(always)]
     fn member(&mut self, node: &Node, key: &Key<'a>, seen: &mut ReferenceSeen) -> Result<(), ScanError> {
         let member_start = key.text.start.wrapping_sub(1);
         let value_start = self.lexer.at();
@@ -410,7 +410,7 @@ impl<'a, 's> Walker<'a, 's> {
     }
 
     /// Takes the capture's place in the list before the value is walked, so that captures stand in document order.
-    #[inline]
+    #[inline(always)]
     fn open_capture(&mut self, node: &Node) -> Option<usize> {
         let id = node.capture.filter(|_| !self.in_contained)?;
         let start = self.lexer.at();
@@ -418,7 +418,7 @@ impl<'a, 's> Walker<'a, 's> {
         Some(self.draft.captures.len() - 1)
     }
 
-    #[inline]
+    #[inline(always)]
     fn close_capture(&mut self, slot: Option<usize>) {
         let end = self.lexer.at().wrapping_sub(self.base);
         if let Some((_, span)) = slot.and_then(|slot| self.draft.captures.get_mut(slot)) {
@@ -450,7 +450,7 @@ impl<'a, 's> Walker<'a, 's> {
 }
 
 /// The node of the shape that a member leads to.
-#[inline]
+#[inline(always)]
 fn key_node<'n>(node: &'n Node, key: &Key<'_>) -> &'n Node {
     match node.child(key.hash, key.text.content) {
         Some(child) => child,
