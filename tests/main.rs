@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 mod architecture;
+#[cfg(test)]
+mod knowledge;
 
 #[cfg(test)]
 mod sandbox {
