@@ -4,9 +4,8 @@ mod by_heart;
 mod official;
 mod us_core;
 
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use chartgate::fhir::ResourceType;
 use chartgate::fhir::knowledge::{Knowledge, SearchParameter, TypeFacts};
@@ -32,19 +31,17 @@ fn definitions(test: &str) -> Option<PathBuf> {
     found
 }
 
-fn read(path: PathBuf) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let zipped = path.extension().is_some_and(|extension| extension == "gz" || extension == "tgz");
-    let mut file = File::open(path).unwrap();
-    if zipped {
-        flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).unwrap();
-    } else {
-        file.read_to_end(&mut bytes).unwrap();
+/// A file's bytes, unpacked by the system's gzip where its name says so.
+fn read(path: &Path) -> Vec<u8> {
+    if path.extension().is_some_and(|extension| extension == "gz" || extension == "tgz") {
+        let output = Command::new("gzip").arg("-dc").arg(path).output().unwrap();
+        assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+        return output.stdout;
     }
-    bytes
+    std::fs::read(path).unwrap()
 }
 
-fn json(path: PathBuf) -> Value {
+fn json(path: &Path) -> Value {
     serde_json::from_slice(&read(path)).unwrap()
 }
 

@@ -19,7 +19,7 @@ pub use requirement::{Expectation, RequiredInclude, RequiredParameter, RequiredS
 use std::sync::LazyLock;
 
 use crate::fhir::ResourceType;
-use crate::fhir::shape::{CaptureId, Shape};
+use crate::fhir::shape::{CaptureId, Shape, Shapes};
 
 /// The tables, indexed by type.
 #[derive(Debug)]
@@ -114,6 +114,12 @@ impl Knowledge {
     }
 }
 
+impl Shapes for Knowledge {
+    fn shape(&self, resource_type: ResourceType) -> &Shape {
+        &self.of(resource_type).shape
+    }
+}
+
 impl TypeFacts {
     /// The search parameter with this name.
     #[must_use]
@@ -124,7 +130,7 @@ impl TypeFacts {
     /// The element path that a capture of this type stands for.
     #[must_use]
     pub fn path(&self, capture: CaptureId) -> Option<&str> {
-        self.shape.path_of(capture)
+        self.shape.path(capture)
     }
 
     /// The facts about a type of which nothing is known: never served, nothing to search.

@@ -45,7 +45,7 @@ const TOO_WIDE: &[(ResourceType, &[&str])] = &[
 #[test]
 fn subject_paths_are_the_patient_compartment_without_its_excess() {
     let Some(defs) = definitions("subject paths") else { return };
-    let compartment = json(defs.join("r4-core/compartmentdefinition-patient.json"));
+    let compartment = json(&defs.join("r4-core/compartmentdefinition-patient.json"));
     for &resource_type in ResourceType::ALL {
         let facts = facts(resource_type);
         let row = list(&compartment["resource"]).iter().find(|row| text(row, "code") == resource_type.as_str());
@@ -70,7 +70,7 @@ fn subject_paths_are_the_patient_compartment_without_its_excess() {
 
 /// The official parameters of the served types: (type, name, kind, expression).
 fn official_parameters(defs: &Path) -> Vec<(ResourceType, String, String, String)> {
-    let bundle = json(defs.join("r4-core/search-parameters.json"));
+    let bundle = json(&defs.join("r4-core/search-parameters.json"));
     let mut found = Vec::new();
     for entry in list(&bundle["entry"]) {
         let definition = &entry["resource"];
@@ -89,7 +89,7 @@ fn official_parameters(defs: &Path) -> Vec<(ResourceType, String, String, String
 
 fn exclusions() -> Vec<Value> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fhir-profiles/exclusions.json");
-    list(&json(file)).to_vec()
+    list(&json(&file)).to_vec()
 }
 
 #[test]
@@ -180,13 +180,13 @@ struct Elements {
 /// Unpacking and parsing these takes seconds in a debug build, so once is enough.
 fn resources(defs: &Path) -> &'static Value {
     static RESOURCES: OnceLock<Value> = OnceLock::new();
-    RESOURCES.get_or_init(|| json(defs.join("r4-core/profiles-resources.json.gz")))
+    RESOURCES.get_or_init(|| json(&defs.join("r4-core/profiles-resources.json.gz")))
 }
 
 impl Elements {
     fn new(defs: &Path) -> Self {
         let mut elements = Self::default();
-        let types = json(defs.join("r4-core/profiles-types.json"));
+        let types = json(&defs.join("r4-core/profiles-types.json"));
         let bundles = [resources(defs), &types];
         for entry in bundles.iter().flat_map(|bundle| list(&bundle["entry"])) {
             let definition = &entry["resource"];

@@ -87,7 +87,7 @@ fn suite(yaml: &str) -> Vec<(ResourceType, Suite)> {
 
 fn inferno(test: &str) -> Option<Vec<(ResourceType, Suite)>> {
     let defs = definitions(test)?;
-    let yaml = String::from_utf8(read(defs.join("us-core/inferno-metadata-v6.1.0.yml"))).unwrap();
+    let yaml = String::from_utf8(read(&defs.join("us-core/inferno-metadata-v6.1.0.yml"))).unwrap();
     let groups = suite(&yaml);
     assert!(groups.len() > 45, "{} groups", groups.len());
     let searches: usize = groups.iter().map(|(_, suite)| suite.searches.len()).sum();
@@ -166,7 +166,7 @@ fn every_search_and_include_of_the_capability_statements_is_known() {
     };
     let mut seen = 0;
     for (version, archive) in [(UsCoreVersion::V6_1_0, "us_core_610.tgz"), (UsCoreVersion::V7_0_0, "us_core_700.tgz")] {
-        let statement = statement(&read(defs.join("us-core").join(archive)));
+        let statement = statement(&read(&defs.join("us-core").join(archive)));
         for resource in list(&statement["rest"][0]["resource"]) {
             // Questionnaire and ValueSet are MAY, and hold nobody's data.
             let Some(resource_type) = ResourceType::parse(text(resource, "type")) else {
