@@ -6,6 +6,7 @@ mod limits;
 mod model;
 mod order;
 mod table;
+mod us_core;
 
 use bytes::Bytes;
 
