@@ -34,8 +34,8 @@ impl Draft {
     /// Room for a usual resource, so that the lists do not grow step by step.
     pub(super) fn roomy() -> Self {
         Self {
-            members: Vec::with_capacity(16),
-            captures: Vec::with_capacity(16),
+            members: Vec::with_capacity(24),
+            captures: Vec::with_capacity(24),
             references: Vec::with_capacity(8),
             ..Self::default()
         }
