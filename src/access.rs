@@ -1,1 +1,12 @@
-//! Who may see what: subject, decision, permit.
+//! Who may see what: [`Subject`] asks, [`decide`] answers with a [`Permit`] or a [`Denial`], and [`about`] tells whose
+//! resource it is. Pure functions: the same question gets the same answer.
+
+mod about;
+mod decide;
+mod permit;
+mod subject;
+
+pub use about::{About, Referent, about, referent};
+pub use decide::{Denial, decide, is_served};
+pub use permit::Permit;
+pub use subject::Subject;

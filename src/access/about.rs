@@ -1,0 +1,100 @@
+use crate::fhir::knowledge::{AuthorizationKind, Several};
+use crate::fhir::reference::{ReferenceForm, parse_reference};
+use crate::fhir::scan::{self, RawResource, ReferenceSpan};
+use crate::fhir::shape::CaptureId;
+use crate::fhir::ResourceType;
+
+/// Whose resource it is, as far as it can be told from the resource itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The person in context.
+    Person,
+    /// Nobody: shared reference data.
+    Nobody,
+    /// Whoever sees its owners: these are the references to them in the resource; empty when owners point at it.
+    Owners(Several, Vec<Referent>),
+    /// Somebody else, or it cannot be told.
+    Other,
+}
+
+/// What a reference points at within its source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Referent {
+    /// The type, when it is a known one.
+    pub resource_type: Option<ResourceType>,
+    /// The upstream id.
+    pub id: String,
+}
+
+/// Tells whose resource `raw` is, for a person whose patient ids at this source are `patients`; `base` is the source's
+/// base URL. Contained resources and identifiers without a reference do not count (security design, step 14).
+#[must_use]
+pub fn about(kind: &AuthorizationKind, raw: &RawResource, base: &str, patients: &[&str]) -> About {
+    let is_person = |referent: &Referent| {
+        referent.resource_type == Some(ResourceType::Patient) && patients.contains(&referent.id.as_str())
+    };
+    match kind {
+        AuthorizationKind::Subject { itself: true, .. } => {
+            let id = raw.facts.id.map(|span| span.of(&raw.bytes)).unwrap_or_default();
+            if patients.iter().any(|patient| patient.as_bytes() == id) { About::Person } else { About::Other }
+        }
+        AuthorizationKind::Subject { paths, several, alternative, .. } => {
+            let mut found = referents_at(raw, base, paths);
+            let mut several = *several;
+            if found.is_empty()
+                && !captured(raw, paths)
+                && let Some(alternative) = alternative
+            {
+                found = referents_at(raw, base, &alternative.paths);
+                several = Several::Any;
+            }
+            // A value that is no reference within the source is nobody's: it must not satisfy `All`.
+            let mut fits = found.iter().map(|value| value.as_ref().is_some_and(&is_person));
+            let matches = match several {
+                Several::Any => fits.any(|fit| fit),
+                Several::All => !found.is_empty() && fits.all(|fit| fit),
+            };
+            if matches { About::Person } else { About::Other }
+        }
+        AuthorizationKind::Via { targets, several, .. } => {
+            let found = referents_at(raw, base, targets);
+            if *several == Several::All && found.iter().any(Option::is_none) {
+                return About::Other;
+            }
+            About::Owners(*several, found.into_iter().flatten().collect())
+        }
+        AuthorizationKind::Directory { never_with } => {
+            let names_somebody = raw.facts.references.iter().any(|reference| {
+                referent(raw, base, reference)
+                    .is_some_and(|to| to.resource_type.is_some_and(|kind| never_with.contains(&kind)))
+            });
+            if names_somebody { About::Other } else { About::Nobody }
+        }
+        AuthorizationKind::Own | AuthorizationKind::Refused => About::Other,
+    }
+}
+
+fn captured(raw: &RawResource, paths: &[CaptureId]) -> bool {
+    raw.facts.captures.iter().any(|(id, _)| paths.contains(id))
+}
+
+/// The references at these paths; `None` for each value that points nowhere within the source.
+fn referents_at(raw: &RawResource, base: &str, paths: &[CaptureId]) -> Vec<Option<Referent>> {
+    let captures = raw.facts.captures.iter().filter(|(id, _)| paths.contains(id));
+    captures
+        .map(|(_, span)| {
+            let reference = raw.facts.references.iter().find(|reference| reference.object == *span)?;
+            referent(raw, base, reference)
+        })
+        .collect()
+}
+
+/// What a literal reference points at within its own source.
+#[must_use]
+pub fn referent(raw: &RawResource, base: &str, reference: &ReferenceSpan) -> Option<Referent> {
+    let text = scan::unescape(reference.value.of(&raw.bytes))?;
+    match parse_reference(&text, Some(base)) {
+        ReferenceForm::Local(local) => Some(Referent { resource_type: local.resource_type(), id: local.id.to_owned() }),
+        _ => None,
+    }
+}

@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use super::permit::Permit;
+use super::subject::Subject;
+use crate::fhir::ResourceType;
+use crate::fhir::interaction::Interaction;
+use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
+use crate::fhir::search::{self, Handling, Query};
+use crate::oauth::scope::{Action, ScopeAccess};
+
+/// Why there is no permit. A function of the request and the grant alone, never of data (invariant I-14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// The type is known but nothing serves it.
+    #[error("{0} is not served")]
+    NotServed(ResourceType),
+    /// No scope covers the type and the interaction.
+    #[error("the granted scopes do not cover {1} of {0}")]
+    Scope(ResourceType, &'static str),
+    /// The token stands for no person's record.
+    #[error("no person in context")]
+    NoPerson,
+}
+
+impl Denial {
+    /// The rule's name, for the audit trail.
+    #[must_use]
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::NotServed(_) => "not-served",
+            Self::Scope(..) => "scope",
+            Self::NoPerson => "no-person",
+        }
+    }
+}
+
+/// Decides whether `subject` may do `interaction`: the type's kind, then the scope, then the person in context.
+///
+/// # Errors
+/// [`Denial`].
+pub fn decide(
+    knowledge: &Knowledge,
+    subject: Arc<Subject>,
+    interaction: &Interaction,
+) -> Result<Permit, Denial> {
+    let resource_type = interaction.resource_type();
+    if !is_served(knowledge, resource_type) {
+        return Err(Denial::NotServed(resource_type));
+    }
+    let action = match interaction {
+        Interaction::Read { .. } => Action::Read,
+        Interaction::Search { .. } => Action::Search,
+    };
+    let constraints = match subject.scopes.allows(resource_type, action) {
+        ScopeAccess::Denied => return Err(Denial::Scope(resource_type, interaction.code())),
+        ScopeAccess::Unconstrained => None,
+        ScopeAccess::Constrained(alternatives) => Some(constraints(knowledge, resource_type, &alternatives)),
+    };
+    let person = subject.person.ok_or(Denial::NoPerson)?;
+    Ok(Permit::new(subject, person, resource_type, constraints))
+}
+
+/// Whether some rule says who sees resources of this type.
+#[must_use]
+pub fn is_served(knowledge: &Knowledge, resource_type: ResourceType) -> bool {
+    !matches!(knowledge.of(resource_type).authorization, AuthorizationKind::Own | AuthorizationKind::Refused)
+}
+
+/// The queries of granular scopes. One that is not understood lets nothing through.
+fn constraints(
+    knowledge: &Knowledge,
+    resource_type: ResourceType,
+    alternatives: &[Vec<(String, String)>],
+) -> Arc<[Query]> {
+    alternatives
+        .iter()
+        .filter_map(|pairs| search::parse(knowledge, resource_type, pairs, Handling::Strict).ok())
+        .collect()
+}
