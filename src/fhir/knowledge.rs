@@ -151,3 +151,6 @@ impl TypeFacts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
