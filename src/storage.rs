@@ -27,8 +27,10 @@ mod statement;
 mod writer;
 
 pub mod accounts;
+pub mod audit;
 pub mod generations;
 pub mod grants;
+pub mod hashed_ids;
 pub mod links;
 pub mod organizations;
 pub mod persons;
@@ -43,8 +45,10 @@ use statement::Statement;
 /// Every statement of every aggregate. One that is left out is never used, which the compiler reports.
 const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("accounts", accounts::STATEMENTS),
+    ("audit", audit::STATEMENTS),
     ("generations", generations::STATEMENTS),
     ("grants", grants::STATEMENTS),
+    ("hashed_ids", hashed_ids::STATEMENTS),
     ("links", links::STATEMENTS),
     ("organizations", organizations::STATEMENTS),
     ("persons", persons::STATEMENTS),

@@ -1,5 +1,9 @@
 //! Contracts of the storage layer, run on both databases.
 
 mod aggregates;
+mod audit;
+mod durability;
+mod hashed_ids;
 mod sample;
+mod schema;
 mod writes;

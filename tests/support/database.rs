@@ -1,10 +1,47 @@
 //! A fresh database for one test, and the macro that runs a contract on both kinds.
 
 use std::future::Future;
+use std::path::PathBuf;
 
 use chartgate::config;
 use chartgate::storage::Db;
 use tempfile::TempDir;
+
+/// A place for a database that nobody opened yet.
+pub(crate) struct Fresh {
+    /// What opens it.
+    pub(crate) config: config::Storage,
+    folder: TempDir,
+}
+
+impl Fresh {
+    /// A SQLite file in a temporary folder.
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("chartgate.db").display());
+        Self { config: config::Storage { url, ..config::Storage::default() }, folder }
+    }
+
+    /// A PostgreSQL schema, if there is a server.
+    pub(crate) async fn postgres() -> Option<Self> {
+        let server_url = super::postgres::schema_url().await?;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("database-url");
+        std::fs::write(&file, server_url).unwrap();
+        let url = format!("postgres:{}", file.display());
+        Some(Self { config: config::Storage { url, ..config::Storage::default() }, folder })
+    }
+
+    /// One of the same kind.
+    pub(crate) async fn like(database: &Database) -> Self {
+        if database.is_sqlite() { Self::sqlite() } else { Self::postgres().await.unwrap() }
+    }
+
+    async fn open(self) -> Database {
+        let db = Db::open(&self.config).await.unwrap();
+        Database { db, config: self.config, folder: self.folder }
+    }
+}
 
 /// A database that belongs to one test.
 pub(crate) struct Database {
@@ -18,24 +55,16 @@ pub(crate) struct Database {
 impl Database {
     /// A SQLite file in a temporary folder.
     pub(crate) async fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("chartgate.db").display());
-        Self::open(folder, url).await
+        Fresh::sqlite().open().await
     }
 
     /// A PostgreSQL schema, if there is a server.
     pub(crate) async fn postgres() -> Option<Self> {
-        let url = super::postgres::schema_url().await?;
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("database-url");
-        std::fs::write(&file, url).unwrap();
-        Some(Self::open(folder, format!("postgres:{}", file.display())).await)
+        Some(Fresh::postgres().await?.open().await)
     }
 
-    async fn open(folder: TempDir, url: String) -> Self {
-        let config = config::Storage { url, ..config::Storage::default() };
-        let db = Db::open(&config).await.unwrap();
-        Self { db, config, folder }
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.config.url.starts_with("sqlite:")
     }
 
     /// The same database once more, as a second process has it.
@@ -44,8 +73,13 @@ impl Database {
     }
 
     /// The file, if it is SQLite.
-    pub(crate) fn file(&self) -> std::path::PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("chartgate.db")
+    }
+
+    /// The connection URL, if it is PostgreSQL.
+    pub(crate) fn server_url(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("database-url")).unwrap()
     }
 }
 
@@ -63,7 +97,8 @@ pub(crate) fn with_postgres<F: Future<Output = ()>>(contract: impl FnOnce(Databa
     });
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+/// A runtime of its own for one test.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
