@@ -66,8 +66,11 @@ impl Source {
         Self { path: path.to_owned(), code: blank(text) }
     }
 
-    /// The code up to an inline test module.
+    /// The code up to an inline test module; nothing of a file that is a part of a module `tests`.
     fn production(&self) -> &str {
+        if self.modules().contains(&"tests") {
+            return "";
+        }
         let is_tests = |at: usize| {
             let rest = self.code[at..].trim_start_matches("#[cfg(test)]").trim_start();
             rest.starts_with("mod ") && rest.split_whitespace().nth(1).is_some_and(|name| !name.ends_with(';'))
@@ -326,6 +329,15 @@ fn old_style_module(source: &Source) -> Option<String> {
     source.path.ends_with("/mod.rs").then(|| format!("{}: name it after the module, beside its folder", source.path))
 }
 
+/// Modules named `tests` that would be built into the product, unseen by the checks above.
+fn ungated_tests(source: &Source) -> Option<String> {
+    let code = source.code.as_str();
+    let gate = |at: usize| code[..at].rsplit([';', '}']).next().is_some_and(|before| before.contains("#[cfg(test)]"));
+    let at = words(code, "mod").find(|at| leading_word(&code[at + 3..]) == "tests" && !gate(*at))?;
+    let outermost = source.path.starts_with("src/") && !source.modules().contains(&"tests");
+    outermost.then(|| format!("{}:{}: mod tests without #[cfg(test)]", source.path, line_of(code, at)))
+}
+
 fn forbidden(source: &Source) -> Vec<String> {
     let hits = FORBIDDEN.iter().filter_map(|word| Some((word, words(&source.code, word).next()?)));
     hits.map(|(word, at)| format!("{}:{}: {word}", source.path, line_of(&source.code, at))).collect()
@@ -434,6 +446,7 @@ fn files_and_handlers_stay_short() {
     let all: Vec<Source> = sources("src").into_iter().chain(sources("crates")).collect();
     assert_none(&all.iter().filter_map(oversized).collect::<Vec<_>>());
     assert_none(&all.iter().filter_map(old_style_module).collect::<Vec<_>>());
+    assert_none(&all.iter().filter_map(ungated_tests).collect::<Vec<_>>());
     assert_none(&all.iter().flat_map(long_handlers).collect::<Vec<_>>());
 }
 
@@ -517,6 +530,11 @@ mod the_checks_find_what_they_look_for {
         assert!(oversized(&Source::new("src/a.rs", &tested)).is_none());
         let hidden = "#[cfg(test)]\nmod other;\n#[cfg(test)]\nuse a;\n".to_owned() + &lines(600);
         assert!(oversized(&Source::new("src/a.rs", &hidden)).is_some(), "only an inline test module ends a file");
+        assert!(oversized(&Source::new("src/a/tests/table.rs", &lines(700))).is_none());
+        assert!(oversized(&Source::new("src/a/contests.rs", &lines(700))).is_some());
+        assert!(ungated_tests(&Source::new("src/a.rs", "mod b;\npub mod tests;")).is_some());
+        assert!(ungated_tests(&Source::new("src/a.rs", "#[cfg(test)]\nmod b;\nmod tests;")).is_some());
+        assert!(ungated_tests(&Source::new("src/a.rs", "mod b;\n#[cfg(test)]\n#[x(y)]\nmod tests;")).is_none());
         assert!(old_style_module(&Source::new("src/fhir/mod.rs", "")).is_some());
         assert!(old_style_module(&Source::new("src/fhir/model.rs", "")).is_none());
     }
