@@ -1,1 +1,11 @@
-//! One AuditEvent for each decision.
+//! One AuditEvent for each decision: recorded before the answer leaves, inserted many at a time.
+//!
+//! A read reserves its place in a bounded queue before anything is fetched; a task inserts what is queued, at most
+//! 50 ms after it came. When the queue is full or the last insert failed nothing may be read. What a crash can lose is
+//! what was queued within those 50 ms and not yet inserted.
+
+mod entry;
+mod log;
+
+pub use entry::Entry;
+pub use log::{AuditLog, NoPlace, Place};

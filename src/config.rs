@@ -76,11 +76,25 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Reads the file (if any), lays the environment over it, and validates the result.
+    /// The JSON schema of the configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] if the schema cannot be written, a fault of ours.
+    pub fn schema() -> Result<String, ConfigError> {
+        serde_json::to_string_pretty(&schemars::schema_for!(Self))
+            .map_err(|error| ConfigError::Malformed(error.to_string()))
+    }
+
+    /// Reads the file (if any), lays the environment over it, and validates the result. `demo` allows loopback without
+    /// TLS; only a command can ask for it.
     ///
     /// # Errors
     /// [`ConfigError`], naming the setting.
-    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        demo: bool,
+    ) -> Result<Self, ConfigError> {
         let mut table = match file {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?
@@ -89,7 +103,8 @@ impl Config {
             None => toml::Table::new(),
         };
         overlay(&mut table, environment)?;
-        let config: Self = table.try_into().map_err(|error| ConfigError::Malformed(error.message().to_owned()))?;
+        let mut config: Self = table.try_into().map_err(|error| ConfigError::Malformed(error.message().to_owned()))?;
+        config.demo = demo;
         config.validate()?;
         Ok(config)
     }
@@ -139,7 +154,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chartgate.toml");
         std::fs::write(&path, text).unwrap();
-        Config::load(Some(&path), environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+        Config::load(Some(&path), environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())), false)
     }
 
     const GOOD: &str = "[server]\npublic_url = \"https://gateway.example\"\ntrusted_proxies = [\"127.0.0.1\"]\n";
@@ -173,6 +188,13 @@ mod tests {
             let error = load(text, &[]).unwrap_err().to_string();
             assert!(error.starts_with(setting), "{setting}: {error}");
         }
+    }
+
+    #[test]
+    fn the_committed_schema_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.schema.json");
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(committed.trim_end(), Config::schema().unwrap(), "run: chartgate schema > docs/config.schema.json");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! FHIR R4 as pure functions over bytes: types, knowledge tables, scanning, references, search, outcomes.
 
+pub mod capability;
 pub mod edits;
 pub mod interaction;
 pub mod knowledge;

@@ -1,1 +1,142 @@
-//! The life of a FHIR request: authorise, plan, fetch, filter, merge, rewrite.
+//! The life of a FHIR request: authorise → plan → fetch → filter → evaluate → order → rewrite → answer.
+//!
+//! [`Gateway::handle`] is the only way in, for REST, pages and jobs alike, and [`Answer`] the only way out.
+
+mod answer;
+mod bundle;
+mod chart;
+mod fetch;
+mod hashed;
+mod identifier;
+mod outcome;
+mod page_link;
+mod patient;
+mod person;
+mod plan;
+mod read;
+mod released;
+mod rewrite;
+mod search;
+mod source;
+mod subset;
+mod via;
+
+use std::sync::Arc;
+
+use crate::access::{self, Subject};
+use crate::audit::{AuditLog, Entry as AuditEntry};
+use crate::base::clock::SharedClock;
+use crate::base::keys::MasterKey;
+use crate::base::random::SharedRandom;
+use crate::config::Limits;
+use crate::fhir::interaction::Interaction;
+use crate::fhir::knowledge::Knowledge;
+use crate::storage::Db;
+
+pub use answer::{Answer, Refusal};
+pub use source::{ClientParts, SourceError, Sources};
+
+use hashed::HashedIds;
+use identifier::Identifiers;
+use page_link::PageLinks;
+
+/// The federation of all connected sources.
+#[derive(Debug)]
+pub struct Gateway {
+    knowledge: &'static Knowledge,
+    sources: Arc<Sources>,
+    audit: AuditLog,
+    hashed: HashedIds,
+    identifiers: Identifiers,
+    page_links: PageLinks,
+    limits: Limits,
+    clock: SharedClock,
+    random: SharedRandom,
+    /// The gateway's FHIR base URL, without a trailing slash.
+    base_url: String,
+}
+
+/// What a [`Gateway`] is made of.
+#[derive(Debug)]
+pub struct GatewayParts {
+    /// The knowledge tables.
+    pub knowledge: &'static Knowledge,
+    /// The connected sources.
+    pub sources: Arc<Sources>,
+    /// Where decisions are recorded.
+    pub audit: AuditLog,
+    /// Where hashed ids are kept.
+    pub db: Db,
+    /// The master key.
+    pub master_key: MasterKey,
+    /// Budgets.
+    pub limits: Limits,
+    /// Time.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub random: SharedRandom,
+    /// The FHIR base URL, without a trailing slash.
+    pub base_url: String,
+}
+
+impl Gateway {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: GatewayParts) -> Self {
+        Self {
+            identifiers: Identifiers::new(&parts.master_key),
+            page_links: PageLinks::new(
+                &parts.master_key,
+                parts.clock.clone(),
+                parts.random.clone(),
+                parts.limits.page_link_seconds,
+            ),
+            hashed: HashedIds::new(parts.db),
+            knowledge: parts.knowledge,
+            sources: parts.sources,
+            audit: parts.audit,
+            limits: parts.limits,
+            clock: parts.clock,
+            random: parts.random,
+            base_url: parts.base_url,
+        }
+    }
+
+    /// The knowledge tables it decides with.
+    #[must_use]
+    pub const fn knowledge(&self) -> &'static Knowledge {
+        self.knowledge
+    }
+
+    /// The FHIR base URL, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Answers one interaction of one subject, and records the decision. Without a place in the audit trail nothing is
+    /// read.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn handle(&self, subject: Arc<Subject>, interaction: Interaction) -> Result<Answer, Refusal> {
+        let place = self.audit.reserve().map_err(|_| Refusal::NoAudit)?;
+        let mut entry = AuditEntry::asked(&subject, &interaction, self.clock.now(), &*self.random);
+        let outcome = match access::decide(self.knowledge, subject, &interaction) {
+            Ok(permit) => match interaction {
+                Interaction::Read { id, .. } => self.read(&permit, &id).await,
+                Interaction::Search { parameters, handling, .. } => self.search(&permit, &parameters, handling).await,
+            },
+            Err(denial) => Err(Refusal::Denied(denial)),
+        };
+        match &outcome {
+            Ok(answer) => entry.permitted(answer.resources),
+            Err(refusal @ (Refusal::Denied(_) | Refusal::NotFound | Refusal::Invalid { .. })) => {
+                entry.denied(refusal.rule());
+            }
+            Err(refusal) => entry.failed(refusal.rule()),
+        }
+        place.record(entry);
+        outcome
+    }
+}

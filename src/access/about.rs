@@ -1,8 +1,8 @@
+use crate::fhir::ResourceType;
 use crate::fhir::knowledge::{AuthorizationKind, Several};
 use crate::fhir::reference::{ReferenceForm, parse_reference};
 use crate::fhir::scan::{self, RawResource, ReferenceSpan};
 use crate::fhir::shape::CaptureId;
-use crate::fhir::ResourceType;
 
 /// Whose resource it is, as far as it can be told from the resource itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

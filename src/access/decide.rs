@@ -38,11 +38,7 @@ impl Denial {
 ///
 /// # Errors
 /// [`Denial`].
-pub fn decide(
-    knowledge: &Knowledge,
-    subject: Arc<Subject>,
-    interaction: &Interaction,
-) -> Result<Permit, Denial> {
+pub fn decide(knowledge: &Knowledge, subject: Arc<Subject>, interaction: &Interaction) -> Result<Permit, Denial> {
     let resource_type = interaction.resource_type();
     if !is_served(knowledge, resource_type) {
         return Err(Denial::NotServed(resource_type));

@@ -97,17 +97,31 @@ pub(super) fn validate(
                 format!("{} is not the key of an organization", source.organization),
             ));
         }
-        validate_base_url(&source.base_url, demo)?;
+        source.validate(demo)?;
         if !bases.insert(source.base_url.as_str()) {
             return Err(ConfigError::refused("source.base_url", format!("{} stands twice", source.base_url)));
         }
-        if let SourceAuthentication::BackendServices { algorithm, .. } = &source.authentication
-            && !matches!(algorithm.as_str(), "RS384" | "ES384")
-        {
-            return Err(ConfigError::refused("source.authentication.algorithm", "must be RS384 or ES384"));
-        }
     }
     Ok(())
+}
+
+impl SourceEntry {
+    /// Refuses what is unsafe: plain HTTP outside the demo, other algorithms than SMART's.
+    ///
+    /// # Errors
+    /// [`ConfigError::Refused`].
+    pub fn validate(&self, demo: bool) -> Result<(), ConfigError> {
+        validate_base_url(&self.base_url, demo)?;
+        if let SourceAuthentication::BackendServices { algorithm, token_url, .. } = &self.authentication {
+            if !matches!(algorithm.as_str(), "RS384" | "ES384") {
+                return Err(ConfigError::refused("source.authentication.algorithm", "must be RS384 or ES384"));
+            }
+            if !token_url.starts_with("https://") && !demo {
+                return Err(ConfigError::refused("source.authentication.token_url", "must be https"));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn validate_base_url(base_url: &str, demo: bool) -> Result<(), ConfigError> {

@@ -1,6 +1,7 @@
 //! FHIR R4 http.html §3.1.0: method and path become an interaction, or a reason why not.
 
 use super::ResourceType;
+use super::search::Handling;
 
 /// What a client asks of the FHIR surface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,29 +24,6 @@ pub enum Interaction {
     },
 }
 
-/// `Prefer: handling=…` (FHIR R4 search.html §3.1.1.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Handling {
-    /// Refuse what is not supported.
-    Strict,
-    /// Drop it, and say so in the answer.
-    #[default]
-    Lenient,
-}
-
-impl Handling {
-    /// Reads the `Prefer` header.
-    #[must_use]
-    pub fn from_prefer(header: Option<&str>) -> Self {
-        let strict = header
-            .into_iter()
-            .flat_map(|text| text.split([',', ';']))
-            .any(|part| part.trim().eq_ignore_ascii_case("handling=strict"));
-        if strict { Self::Strict } else { Self::Lenient }
-    }
-}
-
-/// The interactions' names in audit entries and the CapabilityStatement.
 impl Interaction {
     /// FHIR's code of the interaction.
     #[must_use]
@@ -69,4 +47,15 @@ impl Interaction {
 #[must_use]
 pub fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+}
+
+/// What to do about search parameters that are not supported: `Prefer: handling=…` (FHIR R4 search.html §3.1.1.1).
+#[must_use]
+pub fn handling(prefer: Option<&str>) -> Handling {
+    let mut parts = prefer.into_iter().flat_map(|text| text.split([',', ';']));
+    if parts.any(|part| part.trim().eq_ignore_ascii_case("handling=strict")) {
+        Handling::Strict
+    } else {
+        Handling::Lenient
+    }
 }

@@ -31,6 +31,14 @@ pub struct Source {
     pub state: SourceState,
 }
 
+impl SourceState {
+    /// Whether it is asked.
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Active)
+    }
+}
+
 /// Whether a source is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceState {

@@ -75,6 +75,12 @@ impl<'a> Fragment<'a> {
         if *first == b'-' || first.is_ascii_digit() { std::str::from_utf8(self.0).ok() } else { None }
     }
 
+    /// The value as it stands in the document.
+    #[must_use]
+    pub const fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
     /// The value of a boolean.
     #[must_use]
     pub fn boolean(self) -> Option<bool> {

@@ -1,0 +1,63 @@
+use crate::access::Subject;
+use crate::base::clock::Instant;
+use crate::base::id::AuditEventId;
+use crate::base::random::Random;
+use crate::fhir::interaction::Interaction;
+use crate::storage::audit::{AuditOutcome, AuditRow};
+
+/// What will be said of one request.
+#[derive(Debug)]
+pub struct Entry(AuditRow);
+
+impl Entry {
+    /// Who asks for what. Names of parameters, never their values.
+    #[must_use]
+    pub fn asked(subject: &Subject, interaction: &Interaction, now: Instant, random: &dyn Random) -> Self {
+        let parameters = match interaction {
+            Interaction::Read { .. } => Vec::new(),
+            Interaction::Search { parameters, .. } => parameters.iter().map(|(name, _)| name_of(name)).collect(),
+        };
+        Self(AuditRow {
+            id: AuditEventId::mint(random),
+            recorded: now,
+            kind: "fhir".to_owned(),
+            outcome: AuditOutcome::Failed,
+            account: Some(subject.account),
+            client: Some(subject.client.to_string()),
+            person: subject.person,
+            resource_type: Some(interaction.resource_type()),
+            interaction: Some(interaction.code().to_owned()),
+            parameters,
+            released: None,
+            withheld: None,
+            rule: None,
+        })
+    }
+
+    /// It was answered, with so many resources.
+    pub fn permitted(&mut self, released: usize) {
+        self.0.outcome = AuditOutcome::Permitted;
+        self.0.released = i64::try_from(released).ok();
+    }
+
+    /// It was refused by this rule.
+    pub fn denied(&mut self, rule: &str) {
+        self.0.outcome = AuditOutcome::Denied;
+        self.0.rule = Some(rule.to_owned());
+    }
+
+    /// It was allowed and did not succeed.
+    pub fn failed(&mut self, rule: &str) {
+        self.0.rule = Some(rule.to_owned());
+    }
+
+    pub(super) fn row(&self) -> AuditRow {
+        self.0.clone()
+    }
+}
+
+/// A parameter's name as far as it is one: a client may put anything in its place.
+fn name_of(name: &str) -> String {
+    let is_name = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-:.".contains(&b));
+    if is_name { name.to_owned() } else { "?".to_owned() }
+}

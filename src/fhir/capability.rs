@@ -1,0 +1,74 @@
+//! What the gateway says of itself: the CapabilityStatement, made from the same tables that it works with.
+
+use super::ResourceType;
+use super::knowledge::{AuthorizationKind, Knowledge, SearchKind};
+use super::model::{
+    CapabilityInput, InteractionCapability, ModelError, OauthUris, ResourceCapability, SearchParamCapability,
+    capability_statement,
+};
+
+/// The canonical URL of US Core 6.1.0's server requirements.
+const US_CORE_SERVER: &str = "http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server|6.1.0";
+
+/// The CapabilityStatement of a gateway whose FHIR base is `base_url`.
+///
+/// # Errors
+/// When the typed model refuses it: a fault of ours.
+pub fn statement(knowledge: &Knowledge, base_url: &str, oauth: OauthUris) -> Result<Vec<u8>, ModelError> {
+    let served = ResourceType::ALL.iter().filter(|kind| is_served(knowledge, **kind));
+    capability_statement(&CapabilityInput {
+        // The day on which what is said here last changed.
+        date: "2026-11-21".to_owned(),
+        software_name: "Chartgate".to_owned(),
+        software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        implementation_url: base_url.to_owned(),
+        implementation_description: "One record per person, joined from several practices".to_owned(),
+        format: vec!["application/fhir+json".to_owned(), "json".to_owned()],
+        instantiates: vec![US_CORE_SERVER.to_owned()],
+        oauth: Some(oauth),
+        resources: served.map(|kind| resource(knowledge, *kind)).collect(),
+        ..CapabilityInput::default()
+    })
+}
+
+fn is_served(knowledge: &Knowledge, resource_type: ResourceType) -> bool {
+    !matches!(knowledge.of(resource_type).authorization, AuthorizationKind::Own | AuthorizationKind::Refused)
+}
+
+fn resource(knowledge: &Knowledge, resource_type: ResourceType) -> ResourceCapability {
+    let facts = knowledge.of(resource_type);
+    let interaction = |code| InteractionCapability { code, documentation: None };
+    let is_searched = resource_type != ResourceType::Binary;
+    let parameters = facts.parameters.iter().filter(|_| is_searched).map(|parameter| SearchParamCapability {
+        name: parameter.name.clone(),
+        kind: kind(parameter.kind).to_owned(),
+        definition: (!parameter.definition.is_empty()).then(|| parameter.definition.clone()),
+        documentation: None,
+    });
+    ResourceCapability {
+        resource_type: resource_type.to_string(),
+        supported_profiles: facts.profiles.clone(),
+        interactions: ["read", "search-type"]
+            .into_iter()
+            .filter(|code| is_searched || *code == "read")
+            .map(interaction)
+            .collect(),
+        versioning: Some("no-version"),
+        conditional_read: Some("not-match"),
+        search_params: parameters.collect(),
+        ..ResourceCapability::default()
+    }
+}
+
+const fn kind(kind: SearchKind) -> &'static str {
+    match kind {
+        SearchKind::Number => "number",
+        SearchKind::Date => "date",
+        SearchKind::String => "string",
+        SearchKind::Token => "token",
+        SearchKind::Reference => "reference",
+        SearchKind::Quantity => "quantity",
+        SearchKind::Uri => "uri",
+        SearchKind::Composite => "composite",
+    }
+}

@@ -1,0 +1,81 @@
+//! Runs the calls of a plan at the same time. What goes wrong at one source is data, not an error of the whole.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+
+use super::chart::Chart;
+use super::outcome::Missing;
+use super::plan::Call;
+use crate::fhir::ResourceType;
+use crate::fhir::knowledge::Knowledge;
+use crate::fhir::scan::{self, RawResource, ScannedBundle, SearchMode};
+use crate::upstream::{Page, SourceFailure};
+
+/// What one call brought. Nothing in it has been authorised yet.
+#[derive(Debug)]
+pub(super) struct SourceReply<'c> {
+    pub(super) call: &'c Call,
+    pub(super) resources: Vec<RawResource>,
+    pub(super) failure: Option<SourceFailure>,
+}
+
+impl SourceReply<'_> {
+    pub(super) fn missing(&self) -> Option<Missing> {
+        self.failure.map(|failure| missing(&self.call.chart, failure))
+    }
+}
+
+pub(super) fn missing(chart: &Chart, failure: SourceFailure) -> Missing {
+    Missing { organization: chart.source.organization.clone(), failure }
+}
+
+/// Searches all sources of a plan.
+pub(super) async fn search<'c>(knowledge: &Knowledge, calls: &'c [Call], page_size: usize) -> Vec<SourceReply<'c>> {
+    join_all(calls.iter().map(|call| search_one(knowledge, call, page_size))).await
+}
+
+async fn search_one<'c>(knowledge: &Knowledge, call: &'c Call, page_size: usize) -> SourceReply<'c> {
+    let client = &call.chart.source.client;
+    let read = |body: Bytes| {
+        let bundle = scan::scan_bundle(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
+        Ok(Page { resources: bundle.entries.len(), next: bundle.next.clone(), content: bundle })
+    };
+    let gathered = client.search(call.resource_type().as_str(), &call.pairs(page_size), read).await;
+    let failure = gathered.failure.or_else(|| shortfall(&gathered.pages));
+    let resources = gathered
+        .pages
+        .into_iter()
+        .flat_map(|page| page.entries)
+        .filter(|entry| entry.mode == SearchMode::Match)
+        .map(|entry| entry.resource)
+        .collect();
+    SourceReply { call, resources, failure }
+}
+
+/// A source that says how many there are and gives fewer, without a link to the rest, has left some out. Entries that
+/// could not be read are left out as well.
+fn shortfall(pages: &[ScannedBundle]) -> Option<SourceFailure> {
+    let announced = pages.iter().filter_map(|page| page.total).max().unwrap_or(0);
+    let matches = pages.iter().flat_map(|page| &page.entries).filter(|entry| entry.mode == SearchMode::Match).count();
+    let refused: u32 = pages.iter().map(|page| page.refused).sum();
+    if refused > 0 {
+        return Some(SourceFailure::Malformed);
+    }
+    (u64::try_from(matches).unwrap_or(u64::MAX) < announced).then_some(SourceFailure::Incomplete)
+}
+
+/// Reads one resource from the source it is said to live at. The answer must be that very resource.
+pub(super) async fn read(
+    knowledge: &Knowledge,
+    chart: &Arc<Chart>,
+    resource_type: ResourceType,
+    upstream_id: &str,
+) -> Result<RawResource, SourceFailure> {
+    let body = chart.source.client.read(resource_type.as_str(), upstream_id).await?;
+    let raw = scan::scan_resource(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
+    let is_it = raw.facts.resource_type == resource_type
+        && raw.facts.id.is_some_and(|span| span.of(&raw.bytes) == upstream_id.as_bytes());
+    if is_it { Ok(raw) } else { Err(SourceFailure::Malformed) }
+}

@@ -1,0 +1,109 @@
+//! Ids whose upstream form is kept in a row: written before an answer leaves, looked up before a request is planned.
+
+use std::collections::BTreeMap;
+
+use moka::sync::Cache;
+
+use crate::fhir::ResourceType;
+use crate::storage::hashed_ids::{self, HashedId, HashedTarget};
+use crate::storage::{Db, StorageError};
+
+/// The rows, with those seen lately in memory: a row never changes.
+#[derive(Debug)]
+pub(super) struct HashedIds {
+    db: Db,
+    known: Cache<Key, HashedId>,
+}
+
+type Key = (ResourceType, String);
+
+/// The rows of the hashed ids that one request names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ResolvedIds(BTreeMap<Key, HashedId>);
+
+impl ResolvedIds {
+    /// The upstream id that a hashed one stands for.
+    pub(super) fn upstream_id(&self, resource_type: ResourceType, hashed: &str) -> Option<String> {
+        match &self.row(resource_type, hashed)?.target {
+            HashedTarget::Resource { id } => Some(id.clone()),
+            HashedTarget::Document { .. } => None,
+        }
+    }
+
+    pub(super) fn row(&self, resource_type: ResourceType, hashed: &str) -> Option<&HashedId> {
+        self.0.get(&(resource_type, hashed.to_owned()))
+    }
+
+    /// The only resource type that was resolved for an id whose type the query does not say.
+    pub(super) fn type_of(&self, hashed: &str) -> Option<ResourceType> {
+        let mut types = self.0.keys().filter(|(_, id)| id == hashed).map(|(resource_type, _)| *resource_type);
+        types.next().filter(|_| types.next().is_none())
+    }
+}
+
+impl HashedIds {
+    pub(super) fn new(db: Db) -> Self {
+        Self { db, known: Cache::new(20_000) }
+    }
+
+    /// Stores the rows that are new. They are durable when this returns.
+    pub(super) async fn store(&self, rows: Vec<HashedId>) -> Result<(), StorageError> {
+        let is_new = |row: &HashedId| !self.known.contains_key(&(row.resource_type, row.gateway_id.clone()));
+        let new: Vec<HashedId> = rows.into_iter().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let stored = new.clone();
+        self.db
+            .write::<_, StorageError>(move |tx| {
+                Box::pin(async move { hashed_ids::insert_missing(tx, &stored).await.map(drop) })
+            })
+            .await?;
+        for row in new {
+            self.known.insert((row.resource_type, row.gateway_id.clone()), row);
+        }
+        Ok(())
+    }
+
+    /// Looks up every hashed id that occurs in these texts: as one of the `likely` type, or as the type written before
+    /// it.
+    pub(super) async fn resolve(
+        &self,
+        likely: &[ResourceType],
+        texts: impl Iterator<Item = &str>,
+    ) -> Result<ResolvedIds, StorageError> {
+        let mut resolved = BTreeMap::new();
+        for text in texts.filter(|text| text.contains(".h-")) {
+            let mut before = None;
+            for part in text.split([',', '/', '|']) {
+                if is_hashed(part) {
+                    let types = before.map_or_else(|| likely.to_vec(), |named| vec![named]);
+                    for resource_type in types {
+                        if let Some(row) = self.row(resource_type, part).await? {
+                            resolved.insert((resource_type, part.to_owned()), row);
+                        }
+                    }
+                }
+                before = ResourceType::parse(part);
+            }
+        }
+        Ok(ResolvedIds(resolved))
+    }
+
+    async fn row(&self, resource_type: ResourceType, id: &str) -> Result<Option<HashedId>, StorageError> {
+        let key = (resource_type, id.to_owned());
+        if let Some(row) = self.known.get(&key) {
+            return Ok(Some(row));
+        }
+        let row = hashed_ids::by_id(&self.db, resource_type, id).await?;
+        if let Some(row) = &row {
+            self.known.insert(key, row.clone());
+        }
+        Ok(row)
+    }
+}
+
+/// `{4 characters}.h-{26 characters}`.
+fn is_hashed(id: &str) -> bool {
+    id.len() == 33 && id.get(4..7) == Some(".h-")
+}

@@ -1,0 +1,91 @@
+//! The person's own record: read and searched as one merged Patient.
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+
+use super::Gateway;
+use super::bundle::{Content, Entry};
+use super::chart::Charts;
+use super::fetch;
+use super::outcome::Missing;
+use super::patient::{self, Record};
+use super::released::{Filter, Released};
+use super::rewrite::Rewriter;
+use super::search::Found;
+use crate::access::Permit;
+use crate::fhir::ResourceType;
+use crate::fhir::scan::{self, RawResource};
+use crate::fhir::search::Query;
+use crate::upstream::SourceFailure;
+
+/// The merged record, scanned so that it can be searched.
+pub(super) struct Merged {
+    pub(super) raw: Option<RawResource>,
+    pub(super) missing: Vec<Missing>,
+}
+
+impl Gateway {
+    /// Reads the person at every source and joins what is visible.
+    pub(super) async fn merged(&self, permit: &Permit, charts: &Charts, rewriter: &mut Rewriter<'_>) -> Merged {
+        let reads = charts.connected.iter().flat_map(|chart| {
+            chart.patients.iter().map(move |patient| async move {
+                (chart, fetch::read(self.knowledge, chart, ResourceType::Patient, patient).await)
+            })
+        });
+        let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
+        let mut records = Vec::new();
+        let mut missing = Vec::new();
+        for (chart, outcome) in join_all(reads).await {
+            match outcome {
+                Ok(raw) => {
+                    let released = Released::release(filter, chart, raw, None);
+                    records.extend(released.and_then(|released| record(&released, rewriter)));
+                }
+                // The source no longer has the chart: nothing is missing that it could give.
+                Err(SourceFailure::NotFound) => {}
+                Err(failure) => missing.push(fetch::missing(chart, failure)),
+            }
+        }
+        let mut names: Vec<String> = missing.iter().map(|missing: &Missing| missing.organization.clone()).collect();
+        names.dedup();
+        let merged = patient::merge(permit.person(), &records, &names);
+        let raw = merged.and_then(|bytes| scan::scan_resource(Bytes::from(bytes), self.knowledge).ok());
+        Merged { raw, missing }
+    }
+
+    /// A search for Patient finds the person in context or nobody.
+    pub(super) async fn find_person(
+        &self,
+        permit: &Permit,
+        charts: &Charts,
+        query: &Query,
+        rewriter: &mut Rewriter<'_>,
+    ) -> Found {
+        let Merged { raw, missing } = self.merged(permit, charts, rewriter).await;
+        let evaluation = self.evaluation(Some(&self.base_url));
+        let entries = raw
+            .filter(|raw| crate::fhir::search::matches(query, raw, &evaluation))
+            .map(|raw| Entry {
+                keys: self.keys(query, &raw, None),
+                id: permit.person().to_string(),
+                content: Content::Merged(raw.bytes.to_vec()),
+            })
+            .into_iter()
+            .collect();
+        Found { entries, missing }
+    }
+}
+
+fn record(released: &Released, rewriter: &mut Rewriter<'_>) -> Option<Record> {
+    let id = rewriter.gateway_id(released);
+    let mut bytes = Vec::with_capacity(released.raw().bytes.len().saturating_add(128));
+    rewriter.write(released, &id, &mut bytes).ok()?;
+    let facts = &released.raw().facts;
+    let last_updated = facts.last_updated.and_then(|span| scan::unescape(span.of(&released.raw().bytes)));
+    Some(Record {
+        id,
+        organization: released.chart().source.organization.clone(),
+        last_updated: last_updated.map(std::borrow::Cow::into_owned),
+        bytes,
+    })
+}

@@ -1,0 +1,178 @@
+//! A permit and a query become calls: one for each of the person's links, each confined to that link's patient by
+//! construction.
+
+use std::sync::Arc;
+
+use super::chart::{Chart, Charts};
+use super::hashed::ResolvedIds;
+use super::identifier::GatewayId;
+use crate::access::Permit;
+use crate::fhir::ResourceType;
+use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
+use crate::fhir::search::{Criterion, Query, ReferenceValue, Value};
+
+/// One search at one source.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) chart: Arc<Chart>,
+    /// The clause that confines it to the patient; none for shared reference data. Private: a call on a patient type
+    /// cannot be made without it.
+    confinement: Option<(String, String)>,
+    /// The client's query in the source's own ids; what the source ignores is evaluated with it here.
+    pub(super) query: Query,
+    resource_type: ResourceType,
+}
+
+impl Call {
+    /// The parameters to send: the confinement first, then what the source is known to understand.
+    pub(super) fn pairs(&self, page_size: usize) -> Vec<(String, String)> {
+        let vendor = &self.chart.source.vendor;
+        let mut pairs: Vec<(String, String)> = self.confinement.iter().cloned().collect();
+        let confined = self.confinement.as_ref().map(|(name, _)| name.as_str());
+        let narrowing = Query {
+            criteria: self
+                .query
+                .criteria
+                .iter()
+                .filter(|criterion| {
+                    criterion.modifier.is_none()
+                        && confined != Some(criterion.parameter.as_str())
+                        && !names_patient(criterion, &self.chart)
+                        && vendor.supports(self.resource_type, &criterion.parameter)
+                })
+                .cloned()
+                .collect(),
+            sort: Vec::new(),
+            count: Some(vendor.page_size.unwrap_or(page_size)),
+            total: None,
+            summary: None,
+            elements: Vec::new(),
+            includes: Vec::new(),
+            revincludes: Vec::new(),
+            ignored: Vec::new(),
+            resource_type: self.resource_type,
+        };
+        pairs.extend(narrowing.to_pairs());
+        pairs
+    }
+
+    pub(super) const fn resource_type(&self) -> ResourceType {
+        self.resource_type
+    }
+}
+
+/// Whether a criterion only says what the confinement says already (`subject=…` beside `patient=…`).
+fn names_patient(criterion: &Criterion, chart: &Chart) -> bool {
+    matches!(
+        criterion.values.as_slice(),
+        [Value::Reference(ReferenceValue::Local { resource_type: Some(kind), id })]
+            if kind == "Patient" && chart.is_patient(id)
+    )
+}
+
+/// What translating a query needs besides the chart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Translation<'a> {
+    pub(super) knowledge: &'a Knowledge,
+    /// The gateway's FHIR base URL.
+    pub(super) gateway_base: &'a str,
+    /// Hashed ids that the query names, looked up beforehand.
+    pub(super) hashed: &'a ResolvedIds,
+}
+
+/// The calls of a search for resources of the permit's type. Empty when the query can match nothing of this person.
+pub(super) fn search(translation: Translation<'_>, permit: &Permit, charts: &Charts, query: &Query) -> Vec<Call> {
+    let resource_type = permit.resource_type();
+    let mut calls = Vec::new();
+    for chart in &charts.connected {
+        for patient in &chart.patients {
+            let Some(query) = translation.at_source(query, chart, patient) else { continue };
+            let confinements = confinements(translation.knowledge, resource_type, chart, patient);
+            if confinements.is_empty() {
+                // Shared reference data: asked for once at each source.
+                calls.push(Call { chart: chart.clone(), confinement: None, query, resource_type });
+                break;
+            }
+            for confinement in confinements {
+                let (chart, query) = (chart.clone(), query.clone());
+                calls.push(Call { chart, confinement: Some(confinement), query, resource_type });
+            }
+        }
+    }
+    calls
+}
+
+/// What each call about this patient must begin with. More than one for types whose patient may stand in one of
+/// several elements (Communication); none for shared reference data and for what its owners make visible.
+fn confinements(
+    knowledge: &Knowledge,
+    resource_type: ResourceType,
+    chart: &Chart,
+    patient: &str,
+) -> Vec<(String, String)> {
+    let AuthorizationKind::Subject { itself, parameter, alternative, .. } = &knowledge.of(resource_type).authorization
+    else {
+        return Vec::new();
+    };
+    let parameter = chart.source.vendor.patient_parameter(resource_type, parameter);
+    let others = alternative.iter().flat_map(|alternative| alternative.parameters.iter().map(String::as_str));
+    let value = if *itself { patient.to_owned() } else { format!("Patient/{patient}") };
+    std::iter::once(parameter).chain(others).map(|name| (name.to_owned(), value.clone())).collect()
+}
+
+impl Translation<'_> {
+    /// The query in the ids of one source for one of the person's patients there, or `None` if it can match nothing.
+    pub(super) fn at_source(&self, query: &Query, chart: &Chart, patient: &str) -> Option<Query> {
+        let mapped = query
+            .map_ids(|id| self.upstream_id(query.resource_type, id, chart, patient))
+            .map_references(|value| self.reference(value, chart, patient));
+        (!mapped.is_never()).then_some(mapped)
+    }
+
+    fn upstream_id(&self, resource_type: ResourceType, id: &str, chart: &Chart, patient: &str) -> Option<String> {
+        match GatewayId::parse(resource_type, id) {
+            GatewayId::Person(person) if person == chart.person => Some(patient.to_owned()),
+            GatewayId::Upstream(key, upstream) if key == chart.key() => Some(upstream.to_owned()),
+            GatewayId::Hashed(key, hashed) if key == chart.key() => self.hashed.upstream_id(resource_type, hashed),
+            _ => None,
+        }
+    }
+
+    /// A reference to anybody else, or to another source, is the constant false (DESIGN section 3, step 3).
+    fn reference(&self, value: &ReferenceValue, chart: &Chart, patient: &str) -> Option<ReferenceValue> {
+        match value {
+            ReferenceValue::Local { resource_type: Some(name), id } => {
+                let kind = ResourceType::parse(name)?;
+                let id = self.upstream_id(kind, id, chart, patient)?;
+                if kind == ResourceType::Patient && !chart.is_patient(&id) {
+                    return None;
+                }
+                Some(ReferenceValue::Local { resource_type: Some(name.clone()), id })
+            }
+            ReferenceValue::Local { resource_type: None, id } => {
+                if let Some(id) = self.upstream_id(ResourceType::Patient, id, chart, patient)
+                    && chart.is_patient(&id)
+                {
+                    return Some(ReferenceValue::Local { resource_type: Some("Patient".to_owned()), id });
+                }
+                // The type is not known, and Patient is excluded above: any other type of this source may match.
+                let kind = self.hashed.type_of(id).unwrap_or(ResourceType::Observation);
+                let id = self.upstream_id(kind, id, chart, patient)?;
+                Some(ReferenceValue::Local { resource_type: None, id })
+            }
+            ReferenceValue::Url(url) => {
+                match url.strip_prefix(self.gateway_base).and_then(|rest| rest.strip_prefix('/')) {
+                    Some(local) => {
+                        let (kind, id) = local.split_once('/')?;
+                        let local = ReferenceValue::Local { resource_type: Some(kind.to_owned()), id: id.to_owned() };
+                        self.reference(&local, chart, patient)
+                    }
+                    // A URL at the source would name a resource there that this search may not ask about.
+                    None if url.contains(chart.source.client.connection().authority()) => None,
+                    None => Some(ReferenceValue::Url(url.clone())),
+                }
+            }
+            ReferenceValue::Identifier(identifier) => Some(ReferenceValue::Identifier(identifier.clone())),
+        }
+    }
+}

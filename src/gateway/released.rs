@@ -1,0 +1,108 @@
+//! The filter: nothing gets past it without a permit that covers it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::chart::Chart;
+use crate::access::{About, Permit, Referent, about};
+use crate::base::clock::Instant;
+use crate::fhir::knowledge::{Knowledge, Several};
+use crate::fhir::scan::RawResource;
+
+/// A resource that its caller may see. [`Released::release`] is the only maker, and it takes a permit; everything
+/// that writes an answer takes this.
+#[derive(Clone, Debug)]
+pub(super) struct Released {
+    chart: Arc<Chart>,
+    raw: RawResource,
+    /// Owners that the caller sees (`via` types): a reference to any other is redacted.
+    owners: Option<Arc<VisibleOwners>>,
+}
+
+/// Which resources at one source the caller sees, as far as they were asked about: what `via` types rest on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct VisibleOwners {
+    /// Owners that this type may point at.
+    pub(super) targets: BTreeSet<Referent>,
+    /// Upstream ids of this type that visible owners point at.
+    pub(super) owned: BTreeSet<String>,
+}
+
+/// What the filter needs to know besides permit and resource.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filter<'a> {
+    pub(super) knowledge: &'a Knowledge,
+    pub(super) permit: &'a Permit,
+    pub(super) now: Instant,
+}
+
+impl Released {
+    /// Lets `raw` through if it is of the permit's type, is about the permit's person, and satisfies the permit's
+    /// granular scopes. The source is not trusted to have honoured what it was asked.
+    pub(super) fn release(
+        filter: Filter<'_>,
+        chart: &Arc<Chart>,
+        raw: RawResource,
+        owners: Option<&Arc<VisibleOwners>>,
+    ) -> Option<Self> {
+        let Filter { knowledge, permit, now } = filter;
+        if raw.facts.resource_type != permit.resource_type() || chart.person != permit.person() {
+            return None;
+        }
+        let patients: Vec<&str> = chart.patients.iter().map(String::as_str).collect();
+        let kind = &knowledge.of(raw.facts.resource_type).authorization;
+        let visible = match about(kind, &raw, chart.base_url(), &patients) {
+            About::Person | About::Nobody => true,
+            About::Owners(several, targets) => owners.is_some_and(|owners| owners.show(&raw, several, &targets, chart)),
+            About::Other => {
+                // No id and no value: whose it is is not ours to say.
+                tracing::warn!(
+                    source.key = %chart.key(),
+                    fhir.resource_type = %raw.facts.resource_type,
+                    "dropped a resource that is not about the person in context"
+                );
+                false
+            }
+        };
+        if !visible || !permit.satisfies_constraints(knowledge, &raw, chart.base_url(), now) {
+            return None;
+        }
+        Some(Self { chart: chart.clone(), raw, owners: owners.cloned() })
+    }
+
+    pub(super) const fn chart(&self) -> &Arc<Chart> {
+        &self.chart
+    }
+
+    pub(super) const fn raw(&self) -> &RawResource {
+        &self.raw
+    }
+
+    /// The upstream id; empty for a resource without one, which cannot be addressed.
+    pub(super) fn upstream_id(&self) -> &str {
+        let bytes = self.raw.facts.id.map(|span| span.of(&self.raw.bytes)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// Whether a reference to an owner may stay. True for types that have no owners.
+    pub(super) fn may_name(&self, referent: &Referent) -> bool {
+        self.owners.as_ref().is_none_or(|owners| owners.targets.is_empty() || owners.targets.contains(referent))
+    }
+}
+
+impl VisibleOwners {
+    fn show(&self, raw: &RawResource, several: Several, targets: &[Referent], chart: &Chart) -> bool {
+        let id = raw.facts.id.map(|span| span.of(&raw.bytes)).unwrap_or_default();
+        if self.owned.iter().any(|owned| owned.as_bytes() == id) {
+            return true;
+        }
+        let mut visible = targets.iter().map(|target| {
+            self.targets.contains(target)
+                || (target.resource_type == Some(crate::fhir::ResourceType::Patient) && chart.is_patient(&target.id))
+        });
+        match several {
+            Several::Any => visible.any(|shown| shown),
+            Several::All => !targets.is_empty() && visible.all(|shown| shown),
+        }
+    }
+}

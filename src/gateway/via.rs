@@ -1,0 +1,206 @@
+//! Types that are visible through something else (DESIGN section 14: `via`): a Medication through the prescription that
+//! names it, a Provenance through what it is about. The owners are looked up with the same permit, confined like any
+//! search, and only looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Gateway;
+use super::chart::{Chart, Charts};
+use super::fetch;
+use super::hashed::ResolvedIds;
+use super::outcome::Missing;
+use super::plan;
+use super::released::{Filter, Released, VisibleOwners};
+use crate::access::{About, Permit, Referent, about, referent};
+use crate::fhir::ResourceType;
+use crate::fhir::knowledge::{AuthorizationKind, EdgeElement, OwnerEdge};
+use crate::fhir::scan::RawResource;
+use crate::fhir::search::{self, Handling, Query};
+use crate::organization::SourceKey;
+
+/// What is visible at each source, and which sources could not be asked about it.
+#[derive(Debug, Default)]
+pub(super) struct Visibility {
+    pub(super) at: BTreeMap<SourceKey, Arc<VisibleOwners>>,
+    pub(super) missing: Vec<Missing>,
+}
+
+/// Ids in one `_id` parameter: keeps URLs under 8 KB whatever the ids' length.
+const IDS_AT_ONCE: usize = 40;
+
+impl Gateway {
+    /// Which resources of the permit's type visible owners point at. `only` narrows the owners to those of one
+    /// resource, given by its upstream id.
+    pub(super) async fn owned(&self, permit: &Permit, charts: &Charts, only: Option<&str>) -> Visibility {
+        let AuthorizationKind::Via { owners, .. } = &self.knowledge.of(permit.resource_type()).authorization else {
+            return Visibility::default();
+        };
+        let mut owned: BTreeMap<SourceKey, BTreeSet<String>> = BTreeMap::new();
+        let mut visibility = Visibility::default();
+        for edge in owners {
+            let EdgeElement::Reference { .. } = &edge.by else { continue };
+            self.owned_through(permit, charts, edge, only, &mut owned, &mut visibility.missing).await;
+        }
+        visibility.at = owned
+            .into_iter()
+            .map(|(key, owned)| (key, Arc::new(VisibleOwners { owned, ..VisibleOwners::default() })))
+            .collect();
+        visibility
+    }
+
+    async fn owned_through(
+        &self,
+        permit: &Permit,
+        charts: &Charts,
+        edge: &OwnerEdge,
+        only: Option<&str>,
+        owned: &mut BTreeMap<SourceKey, BTreeSet<String>>,
+        missing: &mut Vec<Missing>,
+    ) {
+        let EdgeElement::Reference { capture, parameter, .. } = &edge.by else { return };
+        let permit_for_owner = permit.for_owner(edge.owner);
+        for chart in &charts.connected {
+            let single = Charts { connected: vec![chart.clone()], missing: Vec::new() };
+            let pairs: Vec<(String, String)> = only
+                .map(|id| (parameter.clone(), format!("{}/{}.{id}", permit.resource_type(), chart.key())))
+                .into_iter()
+                .collect();
+            let Ok(query) = search::parse(self.knowledge, edge.owner, &pairs, Handling::Strict) else { continue };
+            let (found, failures) =
+                self.gather(&permit_for_owner, &single, &query, &ResolvedIds::default(), None).await;
+            missing.extend(failures);
+            for owner in found {
+                let raw = owner.raw();
+                let ids = raw.facts.captured(*capture).filter_map(|span| {
+                    let reference = raw.facts.references.iter().find(|reference| reference.object == span)?;
+                    let to = referent(raw, chart.base_url(), reference)?;
+                    (to.resource_type == Some(permit.resource_type())).then_some(to.id)
+                });
+                owned.entry(chart.key()).or_default().extend(ids);
+            }
+        }
+    }
+
+    /// Which of the resources that `candidates` point at are visible.
+    pub(super) async fn visible_targets(
+        &self,
+        permit: &Permit,
+        chart: &Arc<Chart>,
+        candidates: &[RawResource],
+    ) -> (Arc<VisibleOwners>, Vec<Missing>) {
+        let patients: Vec<&str> = chart.patients.iter().map(String::as_str).collect();
+        let kind = &self.knowledge.of(permit.resource_type()).authorization;
+        let mut by_type: BTreeMap<ResourceType, BTreeSet<String>> = BTreeMap::new();
+        for raw in candidates {
+            if let About::Owners(_, targets) = about(kind, raw, chart.base_url(), &patients) {
+                for target in targets {
+                    if let Some(resource_type) = target.resource_type {
+                        by_type.entry(resource_type).or_default().insert(target.id);
+                    }
+                }
+            }
+        }
+        let mut visible = VisibleOwners::default();
+        let mut missing = Vec::new();
+        for (resource_type, ids) in by_type {
+            let ids: Vec<String> = ids.into_iter().collect();
+            match self.knowledge.of(resource_type).authorization {
+                AuthorizationKind::Subject { itself: true, .. } => {
+                    let own = ids.into_iter().filter(|id| chart.is_patient(id));
+                    visible.targets.extend(own.map(|id| Referent { resource_type: Some(resource_type), id }));
+                }
+                AuthorizationKind::Subject { .. } => {
+                    let owner_permit = permit.for_owner(resource_type);
+                    for chunk in ids.chunks(IDS_AT_ONCE) {
+                        let (found, failures) = self.by_ids(&owner_permit, chart, chunk).await;
+                        missing.extend(failures);
+                        visible.targets.extend(found.iter().map(|owner| Referent {
+                            resource_type: Some(resource_type),
+                            id: owner.upstream_id().to_owned(),
+                        }));
+                    }
+                }
+                // Visible through something else again, or not about anybody: does not make its Provenance visible.
+                _ => {}
+            }
+        }
+        (Arc::new(visible), missing)
+    }
+
+    async fn by_ids(&self, permit: &Permit, chart: &Arc<Chart>, ids: &[String]) -> (Vec<Released>, Vec<Missing>) {
+        let values: Vec<String> = ids.iter().map(|id| format!("{}.{id}", chart.key())).collect();
+        let pairs = [("_id".to_owned(), values.join(","))];
+        let Ok(query) = search::parse(self.knowledge, permit.resource_type(), &pairs, Handling::Strict) else {
+            return (Vec::new(), Vec::new());
+        };
+        let single = Charts { connected: vec![chart.clone()], missing: Vec::new() };
+        self.gather(permit, &single, &query, &ResolvedIds::default(), None).await
+    }
+
+    /// A search for a type that is visible through others.
+    pub(super) async fn gather_via(
+        &self,
+        permit: &Permit,
+        charts: &Charts,
+        query: &Query,
+        resolved: &ResolvedIds,
+    ) -> (Vec<Released>, Vec<Missing>) {
+        let AuthorizationKind::Via { owners, .. } = &self.knowledge.of(permit.resource_type()).authorization else {
+            return (Vec::new(), Vec::new());
+        };
+        if owners.is_empty() {
+            return self.gather_by_targets(permit, charts, query, resolved).await;
+        }
+        let visibility = self.owned(permit, charts, None).await;
+        let mut missing = visibility.missing;
+        let mut all = Vec::new();
+        for chart in &charts.connected {
+            let Some(owners) = visibility.at.get(&chart.key()) else { continue };
+            let ids: Vec<&String> = owners.owned.iter().collect();
+            for chunk in ids.chunks(IDS_AT_ONCE) {
+                let wanted: Vec<String> = chunk.iter().map(|id| format!("{}.{id}", chart.key())).collect();
+                let mut pairs = query.to_pairs();
+                pairs.push(("_id".to_owned(), wanted.join(",")));
+                let Ok(narrowed) = search::parse(self.knowledge, query.resource_type, &pairs, Handling::Strict) else {
+                    continue;
+                };
+                let single = Charts { connected: vec![chart.clone()], missing: Vec::new() };
+                let (found, failures) = self.gather(permit, &single, &narrowed, resolved, Some(owners)).await;
+                all.extend(found);
+                missing.extend(failures);
+            }
+        }
+        (all, missing)
+    }
+
+    async fn gather_by_targets(
+        &self,
+        permit: &Permit,
+        charts: &Charts,
+        query: &Query,
+        resolved: &ResolvedIds,
+    ) -> (Vec<Released>, Vec<Missing>) {
+        let mut pairs = query.to_pairs();
+        // Where R4 has a `patient` parameter (Provenance), it keeps the source from sending everybody's.
+        if self.knowledge.of(query.resource_type).parameter("patient").is_some() && query.criteria.is_empty() {
+            pairs.push(("patient".to_owned(), format!("Patient/{}", permit.person())));
+        }
+        let Ok(query) = search::parse(self.knowledge, query.resource_type, &pairs, Handling::Strict) else {
+            return (Vec::new(), Vec::new());
+        };
+        let calls = plan::search(self.translation(resolved), permit, charts, &query);
+        let replies = fetch::search(self.knowledge, &calls, self.limits.source_page_size).await;
+        let mut all = Vec::new();
+        let mut missing: Vec<Missing> = replies.iter().filter_map(fetch::SourceReply::missing).collect();
+        for reply in replies {
+            let chart = &reply.call.chart;
+            let (owners, failures) = self.visible_targets(permit, chart, &reply.resources).await;
+            missing.extend(failures);
+            let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
+            let released = reply.resources.into_iter().filter(|raw| self.matches(&reply.call.query, raw, chart));
+            all.extend(released.filter_map(|raw| Released::release(filter, chart, raw, Some(&owners))));
+        }
+        (all, missing)
+    }
+}
