@@ -15,7 +15,6 @@ use crate::base::clock::Instant;
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::Knowledge;
 use crate::fhir::scan::{RawResource, scan_resource};
-use crate::fhir::shape::{Shape, Shapes};
 
 /// Base URL of the source in these tests.
 const BASE: &str = "https://ehr.example/fhir";
@@ -24,22 +23,13 @@ fn knowledge() -> &'static Knowledge {
     Knowledge::embedded().unwrap()
 }
 
-/// The tables as the scan asks for them.
-struct Tables;
-
-impl Shapes for Tables {
-    fn shape(&self, resource_type: ResourceType) -> &Shape {
-        &knowledge().of(resource_type).shape
-    }
-}
-
 /// 2026-01-01T00:00:00Z.
 fn evaluation() -> Evaluation<'static> {
     Evaluation { knowledge: knowledge(), base: Some(BASE), now: Instant::from_micros(1_767_225_600_000_000) }
 }
 
 fn resource(json: &str) -> RawResource {
-    scan_resource(Bytes::copy_from_slice(json.as_bytes()), &Tables).unwrap_or_else(|e| panic!("{e}: {json}"))
+    scan_resource(Bytes::copy_from_slice(json.as_bytes()), knowledge()).unwrap_or_else(|e| panic!("{e}: {json}"))
 }
 
 /// `a=b&c=d` as pairs; nothing is percent-decoded.

@@ -341,6 +341,12 @@ const RULES: &[Rule] = &[
         no: &["patient=p1", "patient=Patient/p1", "patient=Group/p1", "subject=Patient/p1"],
     },
     Rule {
+        rule: "SearchParameter.target: a reference to a type that the parameter does not have is not found by it",
+        resource: r##"{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"Organization/p1"}}"##,
+        yes: &["status=final"],
+        no: &["subject=p1", "subject=Organization/p1", "patient=p1"],
+    },
+    Rule {
         rule: "a contained resource is no subject",
         resource: r##"{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"contained":[{"resourceType":"Patient","id":"p1"}],"subject":{"reference":"#p1"}}"##,
         yes: &["patient:missing=true"],
