@@ -1,1 +1,69 @@
 //! Sign-in, sessions, and what a person does with an account.
+
+mod overview;
+mod password;
+mod session;
+mod throttle;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::base::clock::SharedClock;
+use crate::base::keys::MasterKey;
+use crate::base::random::SharedRandom;
+use crate::base::secret::Secret;
+use crate::config;
+use crate::storage::Db;
+
+pub use overview::{Overview, PersonOverview, person_name};
+pub(crate) use overview::{active_links, current_person, reachable};
+pub use password::{PasswordError, Passwords};
+pub use session::{NewSession, SignIn, SignInError, SignedIn};
+pub use throttle::{Throttle, Throttled};
+
+/// Accounts and their sessions.
+pub struct Accounts {
+    db: Db,
+    clock: SharedClock,
+    random: SharedRandom,
+    passwords: Passwords,
+    throttle: Throttle,
+    session_idle: Duration,
+    session_longest: Duration,
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts").finish_non_exhaustive()
+    }
+}
+
+impl Accounts {
+    /// Accounts of this database.
+    #[must_use]
+    pub fn new(
+        db: Db,
+        clock: SharedClock,
+        random: SharedRandom,
+        master_key: &MasterKey,
+        oauth: &config::Oauth,
+    ) -> Self {
+        Self {
+            db,
+            clock,
+            random,
+            passwords: Passwords::new(master_key, oauth.password_checks),
+            throttle: Throttle::default(),
+            session_idle: Duration::from_secs(oauth.session_idle_seconds),
+            session_longest: Duration::from_secs(oauth.session_seconds),
+        }
+    }
+
+    /// The PHC string to store for a password.
+    ///
+    /// # Errors
+    /// [`PasswordError`].
+    pub async fn hash_password(&self, password: &Secret<String>) -> Result<Secret<String>, PasswordError> {
+        self.passwords.hash(password, &*self.random).await
+    }
+}

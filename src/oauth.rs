@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod error;
+pub mod grant;
 pub mod jwt;
 pub mod parameters;
 pub mod pkce;

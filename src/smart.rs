@@ -1,1 +1,4 @@
-//! SMART App Launch as pure rules: discovery documents and launch context.
+//! SMART App Launch as pure rules: discovery documents.
+
+pub mod discovery;
+pub mod words;

@@ -28,13 +28,18 @@ mod writer;
 
 pub mod accounts;
 pub mod audit;
+pub mod authorizations;
+pub mod clients;
 pub mod generations;
 pub mod grants;
 pub mod hashed_ids;
 pub mod links;
 pub mod organizations;
 pub mod persons;
+pub mod sessions;
+pub mod signing_keys;
 pub mod sources;
+pub mod tokens;
 
 pub use db::Db;
 pub use error::{DatabaseInconsistency, StorageError, Taken};
@@ -46,11 +51,16 @@ use statement::Statement;
 const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("accounts", accounts::STATEMENTS),
     ("audit", audit::STATEMENTS),
+    ("authorizations", authorizations::STATEMENTS),
+    ("clients", clients::STATEMENTS),
     ("generations", generations::STATEMENTS),
     ("grants", grants::STATEMENTS),
     ("hashed_ids", hashed_ids::STATEMENTS),
     ("links", links::STATEMENTS),
     ("organizations", organizations::STATEMENTS),
     ("persons", persons::STATEMENTS),
+    ("sessions", sessions::STATEMENTS),
+    ("signing_keys", signing_keys::STATEMENTS),
     ("sources", sources::STATEMENTS),
+    ("tokens", tokens::STATEMENTS),
 ];

@@ -8,6 +8,19 @@ mod architecture;
 mod knowledge;
 
 #[cfg(test)]
+mod oauth {
+    mod authorize;
+    mod clients;
+    mod codes;
+    mod discovery;
+    mod launch;
+    mod refresh;
+    mod sessions;
+    mod tokens;
+    mod world;
+}
+
+#[cfg(test)]
 mod sandbox {
     mod authentication;
     mod faults;

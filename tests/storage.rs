@@ -4,6 +4,6 @@ mod aggregates;
 mod audit;
 mod durability;
 mod hashed_ids;
-mod sample;
+pub(crate) mod sample;
 mod schema;
 mod writes;

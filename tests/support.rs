@@ -1,4 +1,5 @@
 //! What the tests stand on.
 
 pub(crate) mod database;
+pub(crate) mod http;
 pub(crate) mod postgres;

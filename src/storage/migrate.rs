@@ -35,6 +35,7 @@ macro_rules! migrations {
 /// Every step, in order. Never edit one that was released: add the next.
 const MIGRATIONS: &[Migration] = migrations![
     1 "0001_records",
+    2 "0002_oauth",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

@@ -1,0 +1,135 @@
+//! Passwords: Argon2id over a keyed hash, a few at a time.
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+
+use crate::base::hash::hmac_sha256;
+use crate::base::keys::{KeyUse, MasterKey};
+use crate::base::random::Random;
+use crate::base::secret::Secret;
+
+/// Longer passwords than this are not looked at, in bytes (NIST SP 800-63B-4 §3.1.1.2 wants at least 64 characters).
+const LONGEST: usize = 1_024;
+
+/// What is verified for a name that nobody has, so that the answer takes as long. No password leads to it: nobody knows
+/// an input with this output.
+const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$Y2hhcnRnYXRlIGRlY295$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Why a password was not hashed or verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Empty, or longer than 1,024 bytes.
+    #[error("a password has from 1 to 1024 bytes")]
+    Length,
+    /// The hash could not be computed: no memory, or the process is ending.
+    #[error("the password could not be checked")]
+    Unavailable,
+}
+
+/// Hashes and verifies passwords. At most so many at a time as there are permits: each takes 19 MiB and a core.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    pepper: Secret<[u8; 32]>,
+    permits: Arc<Semaphore>,
+}
+
+/// OWASP's floor for Argon2id: 19 MiB, two passes, one lane.
+fn argon2() -> Result<Argon2<'static>, PasswordError> {
+    let params = Params::new(19 * 1_024, 2, 1, Some(32)).map_err(|_| PasswordError::Unavailable)?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+impl Passwords {
+    /// With the pepper of this installation: a stolen database alone cannot be guessed against.
+    #[must_use]
+    pub fn new(master_key: &MasterKey, at_a_time: usize) -> Self {
+        Self { pepper: master_key.derive(KeyUse::PasswordPepper), permits: Arc::new(Semaphore::new(at_a_time.max(1))) }
+    }
+
+    fn pepper(&self, password: &Secret<String>) -> Result<Secret<[u8; 32]>, PasswordError> {
+        let bytes = password.expose().as_bytes();
+        if bytes.is_empty() || bytes.len() > LONGEST {
+            return Err(PasswordError::Length);
+        }
+        Ok(Secret::new(hmac_sha256(self.pepper.expose(), &[bytes])))
+    }
+
+    /// The PHC string to store.
+    ///
+    /// # Errors
+    /// [`PasswordError`].
+    pub async fn hash(&self, password: &Secret<String>, random: &dyn Random) -> Result<Secret<String>, PasswordError> {
+        let peppered = self.pepper(password)?;
+        let salt: [u8; 16] = random.bytes();
+        self.work(move || {
+            let hash = argon2()?.hash_password_with_salt(peppered.expose(), &salt);
+            hash.map(|hash| Secret::new(hash.to_string())).map_err(|_| PasswordError::Unavailable)
+        })
+        .await
+    }
+
+    /// Whether `password` is the one that `stored` was made from. Without `stored` it works as long and says no.
+    ///
+    /// # Errors
+    /// [`PasswordError::Unavailable`].
+    pub async fn verify(
+        &self,
+        password: &Secret<String>,
+        stored: Option<Secret<String>>,
+    ) -> Result<bool, PasswordError> {
+        // A password of impossible length takes as long as any other.
+        let (peppered, possible) = match self.pepper(password) {
+            Ok(peppered) => (peppered, true),
+            Err(_) => (Secret::new([0; 32]), false),
+        };
+        self.work(move || {
+            let known = stored.is_some() && possible;
+            let text = stored.unwrap_or_else(|| Secret::new(DECOY.to_owned()));
+            let hash = PasswordHash::new(text.expose()).map_err(|_| PasswordError::Unavailable)?;
+            Ok(argon2()?.verify_password(peppered.expose(), &hash).is_ok() && known)
+        })
+        .await
+    }
+
+    /// Runs `work` on a thread for blocking work, once a permit is free. The permit goes with it: a caller who hangs up
+    /// does not make room for another one while the work still runs.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| PasswordError::Unavailable)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        });
+        done.await.map_err(|_| PasswordError::Unavailable)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::random::SeededRandom;
+
+    #[tokio::test]
+    async fn only_the_password_and_the_pepper_together_verify() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let passwords = Passwords::new(&MasterKey::new([1; 32]), 2);
+        let stored = passwords.hash(&secret("correct horse"), &SeededRandom::new(1)).await.unwrap();
+        assert!(stored.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", stored.expose());
+        for (given, good) in [("correct horse", true), ("correct horsf", false), ("", false)] {
+            assert_eq!(passwords.verify(&secret(given), Some(stored.clone())).await, Ok(good), "{given}");
+        }
+        let other_pepper = Passwords::new(&MasterKey::new([2; 32]), 2);
+        assert_eq!(other_pepper.verify(&secret("correct horse"), Some(stored)).await, Ok(false));
+        assert_eq!(passwords.verify(&secret("anything"), None).await, Ok(false));
+        assert_eq!(passwords.verify(&secret(&"x".repeat(2_000)), None).await, Ok(false));
+        let too_long = passwords.hash(&secret(&"x".repeat(1_025)), &SeededRandom::new(1)).await;
+        assert_eq!(too_long.unwrap_err(), PasswordError::Length);
+    }
+}

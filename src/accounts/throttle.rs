@@ -1,0 +1,150 @@
+//! Brakes on guessing: per account name and per address, in memory.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use crate::base::clock::Instant;
+
+/// Tries of one account name before it has to wait.
+const FREE_FOR_NAME: u32 = 5;
+/// Tries from one address before it has to wait: a household or a clinic may share one.
+const FREE_FOR_ADDRESS: u32 = 50;
+/// The first wait; it doubles with every try after it.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+/// Counters kept at most: enough that pushing one out takes more tries than waiting for it.
+const COUNTERS: u64 = 200_000;
+/// Counters are forgotten when nobody tried for this long.
+const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+
+/// Too many tries: come back later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many attempts")]
+pub struct Throttled {
+    /// How long to wait.
+    pub wait: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Name(String),
+    Address(Option<IpAddr>),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    tries: u32,
+    not_before: Option<Instant>,
+}
+
+/// Counts tries to sign in.
+#[derive(Debug)]
+pub struct Throttle {
+    counts: Cache<Key, Count>,
+    // Reading and moving a counter on is one step: parallel guesses count one by one.
+    step: Mutex<()>,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            counts: Cache::builder().max_capacity(COUNTERS).time_to_idle(FORGET_AFTER).build(),
+            step: Mutex::new(()),
+        }
+    }
+}
+
+impl Throttle {
+    /// Counts a try before it is made.
+    ///
+    /// # Errors
+    /// [`Throttled`] when the name or the address must wait; then nothing is counted.
+    pub fn attempt(&self, name: &str, address: Option<IpAddr>, now: Instant) -> Result<(), Throttled> {
+        let keys = [(Key::Name(name.to_owned()), FREE_FOR_NAME), (Key::Address(address), FREE_FOR_ADDRESS)];
+        let _step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = keys.map(|(key, free)| {
+            let count = self.counts.get(&key).unwrap_or_default();
+            (key, free, count)
+        });
+        for (_, _, count) in &counts {
+            if let Some(until) = count.not_before.filter(|until| now < *until) {
+                return Err(Throttled { wait: until.since(now) });
+            }
+        }
+        for (key, free, count) in counts {
+            let tries = count.tries.saturating_add(1);
+            let not_before = tries.checked_sub(free).map(|over| {
+                let wait = FIRST_WAIT.saturating_mul(1_u32.checked_shl(over.min(20)).unwrap_or(u32::MAX));
+                now.plus(wait.min(LONGEST_WAIT))
+            });
+            self.counts.insert(key, Count { tries, not_before });
+        }
+        Ok(())
+    }
+
+    /// Forgets the tries for a name that was proven. The address keeps its count less this one: one good account must
+    /// not buy guesses at others.
+    pub fn proven(&self, name: &str, address: Option<IpAddr>) {
+        let _step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
+        self.counts.invalidate(&Key::Name(name.to_owned()));
+        let key = Key::Address(address);
+        if let Some(count) = self.counts.get(&key) {
+            let tries = count.tries.saturating_sub(1);
+            let not_before = count.not_before.filter(|_| tries >= FREE_FOR_ADDRESS);
+            self.counts.insert(key, Count { tries, not_before });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_micros(0).plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_name_waits_longer_each_time_up_to_a_quarter_of_an_hour() {
+        let throttle = Throttle::default();
+        for _ in 0..5 {
+            assert_eq!(throttle.attempt("ann", HOME, at(0)), Ok(()));
+        }
+        let mut now = 0;
+        for wait in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900] {
+            assert_eq!(throttle.attempt("ann", HOME, at(now)), Err(Throttled { wait: Duration::from_secs(wait) }));
+            now += wait;
+            assert_eq!(throttle.attempt("ann", None, at(now)), Ok(()), "after {wait} s");
+        }
+        assert_eq!(throttle.attempt("bob", HOME, at(0)), Ok(()), "another name is free");
+    }
+
+    #[test]
+    fn an_address_waits_whatever_the_names_and_a_good_account_buys_nothing() {
+        let throttle = Throttle::default();
+        for n in 0..50 {
+            assert_eq!(throttle.attempt(&format!("name{n}"), HOME, at(0)), Ok(()));
+            if n % 10 == 0 {
+                assert_eq!(throttle.attempt("mine", HOME, at(0)), Ok(()));
+                throttle.proven("mine", HOME);
+            }
+        }
+        assert!(throttle.attempt("other", HOME, at(0)).is_err());
+        assert_eq!(throttle.attempt("other", None, at(0)), Ok(()), "another address is free");
+    }
+
+    #[test]
+    fn a_proven_name_starts_anew() {
+        let throttle = Throttle::default();
+        for _ in 0..20 {
+            assert_eq!(throttle.attempt("ann", HOME, at(0)), Ok(()));
+            throttle.proven("ann", HOME);
+        }
+    }
+}

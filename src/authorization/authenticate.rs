@@ -1,0 +1,137 @@
+//! Whose token it is: one look-up in memory, or a few reads when it is not there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use moka::sync::Cache;
+
+use super::AuthorizationServer;
+use crate::access::Subject;
+use crate::accounts::{active_links, reachable};
+use crate::base::clock::Instant;
+use crate::base::id::PersonId;
+use crate::oauth::grant::{Authorization, Bearer};
+use crate::oauth::token::TokenKind;
+use crate::storage::{StorageError, tokens};
+
+/// Why a bearer token opens nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Unauthenticated {
+    /// Unknown, expired, revoked, of another kind; or its client, account or right to the person has ended. Which of
+    /// them is nobody's business.
+    #[error("the access token is not valid")]
+    Invalid,
+    /// The database did not answer: nothing is known of the token.
+    #[error("the access token cannot be checked: {0}")]
+    Unavailable(#[from] StorageError),
+}
+
+/// What a token stood for when the generation was `generation`.
+#[derive(Clone, Debug)]
+struct Snapshot {
+    subject: Arc<Subject>,
+    generation: i64,
+    /// The end of the token or of the right to the person, whichever is first.
+    until: Instant,
+}
+
+/// Snapshots by token hash.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshots(Cache<[u8; 32], Snapshot>);
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(50_000).time_to_live(Duration::from_secs(600)).build())
+    }
+}
+
+impl AuthorizationServer {
+    /// Whose token `bearer` is, and what may be done with it, as of now: a change of rights shows at once when this
+    /// process made it, and within a second when another did.
+    ///
+    /// # Errors
+    /// [`Unauthenticated`].
+    pub async fn authenticate(&self, bearer: &str) -> Result<Arc<Subject>, Unauthenticated> {
+        let hash = TokenKind::Access.hash(bearer).ok_or(Unauthenticated::Invalid)?;
+        // Read before the rows are: a change in between makes the snapshot old, never the other way round.
+        let generation = self.generation.current();
+        let now = self.clock.now();
+        if let (Some(generation), Some(snapshot)) = (generation, self.snapshots.0.get(&hash))
+            && snapshot.generation == generation
+        {
+            return if now < snapshot.until { Ok(snapshot.subject) } else { Err(Unauthenticated::Invalid) };
+        }
+        let (subject, until) = self.load(hash, now).await?;
+        let subject = Arc::new(subject);
+        if let Some(generation) = generation {
+            self.snapshots.0.insert(hash, Snapshot { subject: subject.clone(), generation, until });
+        }
+        Ok(subject)
+    }
+
+    async fn load(&self, hash: [u8; 32], now: Instant) -> Result<(Subject, Instant), Unauthenticated> {
+        let bearer = tokens::bearer(&self.db, &hash).await?.ok_or(Unauthenticated::Invalid)?;
+        if now >= bearer.expires {
+            return Err(Unauthenticated::Invalid);
+        }
+        let (person, until) = match bearer.person {
+            None => (None, bearer.expires),
+            Some(person) => {
+                let right = self.right_to(&bearer, person, now).await?.ok_or(Unauthenticated::Invalid)?;
+                (Some(right.0), right.1.map_or(bearer.expires, |end| end.min(bearer.expires)))
+            }
+        };
+        let links = match person {
+            None => Vec::new(),
+            Some(person) => active_links(&self.db, person).await?,
+        };
+        if let Some(refresh) = bearer.refresh_to_activate {
+            // From here on the refresh token before this pair is worthless: to be durable before the first answer.
+            self.write(move |tx| async move { tokens::activate_refresh(tx, &refresh, now).await }.boxed()).await?;
+        }
+        let subject = Subject {
+            account: bearer.account,
+            client: bearer.client,
+            authorization: bearer.authorization,
+            person,
+            scopes: bearer.scopes,
+            links,
+            token_hash: hash,
+            expires_at: bearer.expires,
+        };
+        Ok((subject, until))
+    }
+
+    /// The person as it stands now and the end of the right to it, if the holder of the token still has one.
+    async fn right_to(
+        &self,
+        bearer: &Bearer,
+        person: PersonId,
+        now: Instant,
+    ) -> Result<Option<(PersonId, Option<Instant>)>, StorageError> {
+        self.person_of(bearer.account, bearer.own_person, person, now).await
+    }
+
+    async fn person_of(
+        &self,
+        account: crate::base::id::AccountId,
+        own: Option<PersonId>,
+        person: PersonId,
+        now: Instant,
+    ) -> Result<Option<(PersonId, Option<Instant>)>, StorageError> {
+        let Some(person) = crate::accounts::current_person(&self.db, person).await? else { return Ok(None) };
+        let reachable = reachable(&self.db, account, own, now).await?;
+        Ok(reachable.into_iter().find(|(known, ..)| *known == person).map(|(person, _, until)| (person, until)))
+    }
+
+    /// Whether the account of an authorization is open and may still act for its person.
+    pub(super) async fn stands(&self, authorization: &Authorization, now: Instant) -> Result<bool, StorageError> {
+        let account = crate::storage::accounts::by_id(&self.db, authorization.account).await?;
+        let Some(account) = account.filter(crate::identity::Account::is_active) else { return Ok(false) };
+        match authorization.person {
+            None => Ok(true),
+            Some(person) => Ok(self.person_of(account.id, account.person, person, now).await?.is_some()),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The authorization endpoint (RFC 6749 §3.1): from a request to a sign-in, a decision, and an answer to the client.
+
+use futures_util::FutureExt;
+
+use super::AuthorizationServer;
+use super::consent::{self, ConsentPage};
+use super::seal::Binding;
+use crate::accounts::SignedIn;
+use crate::base::id::{AuthorizationId, PersonId};
+use crate::oauth::client::{Client, ClientId};
+use crate::oauth::error::{ErrorCode, OauthError};
+use crate::oauth::grant::{Authorization, Code};
+use crate::oauth::parameters::Parameters;
+use crate::oauth::request::{self, AuthorizationRequest, with_parameters};
+use crate::oauth::scope::{Scope, ScopeSet};
+use crate::oauth::token::TokenKind;
+use crate::storage::{StorageError, authorizations, clients};
+
+/// Where the browser goes next: a client's redirect URI with its answer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Redirect(pub String);
+
+// It may hold a code.
+impl std::fmt::Debug for Redirect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redirect(…)")
+    }
+}
+
+/// What to answer a browser at the authorization endpoint.
+#[derive(Debug)]
+pub enum AuthorizeAnswer {
+    /// The sign-in page, with the sealed request to come back with.
+    SignIn {
+        /// The sealed request.
+        request: String,
+    },
+    /// The consent page.
+    Consent(Box<ConsentPage>),
+    /// Back to the client.
+    Redirect(Redirect),
+}
+
+/// A request that cannot be answered at the client.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorizeError {
+    /// Said on a page of ours, because the client is unknown or named a redirect URI that is not its own.
+    #[error(transparent)]
+    Page(#[from] OauthError),
+    /// The database did not answer.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What somebody decided on the consent page.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// `allow` or not.
+    pub allow: bool,
+    /// The chosen person.
+    pub person: Option<String>,
+    /// The values of the ticked boxes.
+    pub scopes: Vec<String>,
+}
+
+const LOST: OauthError = OauthError::new(
+    ErrorCode::InvalidRequest,
+    "this request is too old or was begun in another browser: go back to the app and start again",
+);
+
+impl AuthorizationServer {
+    /// Answers `GET /oauth/authorize`: `browser` is the cookie that the request is bound to.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`].
+    pub async fn authorize(
+        &self,
+        query: Vec<(String, String)>,
+        browser: &str,
+        session: Option<&SignedIn>,
+    ) -> Result<AuthorizeAnswer, AuthorizeError> {
+        match self.check(query).await? {
+            Ok((request, client)) => self.proceed(request, client, browser, session).await,
+            Err(redirect) => Ok(AuthorizeAnswer::Redirect(redirect)),
+        }
+    }
+
+    /// Takes `POST /oauth/authorize` (SMART App Launch 2.2, `authorize-post`): the sealed request, to be got with
+    /// [`AuthorizationServer::resume_posted`], because a form on another site comes without our cookies.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`].
+    pub async fn authorize_posted(
+        &self,
+        parameters: Vec<(String, String)>,
+    ) -> Result<Result<String, Redirect>, AuthorizeError> {
+        Ok(self.check(parameters).await?.map(|(request, _)| self.seal(&request, Binding::Posted)))
+    }
+
+    /// Goes on with what [`AuthorizationServer::authorize_posted`] sealed.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`].
+    pub async fn resume_posted(
+        &self,
+        sealed: &str,
+        browser: &str,
+        session: Option<&SignedIn>,
+    ) -> Result<AuthorizeAnswer, AuthorizeError> {
+        let request = self.unseal(sealed, Binding::Posted).ok_or(LOST)?;
+        let client = self.enabled_client(&request.client).await?;
+        self.proceed(request, client, browser, session).await
+    }
+
+    /// Goes on with a request of this browser, after sign-in for example.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`].
+    pub async fn resume(
+        &self,
+        sealed: &str,
+        browser: &str,
+        session: Option<&SignedIn>,
+    ) -> Result<AuthorizeAnswer, AuthorizeError> {
+        let request = self.unseal(sealed, Binding::Browser(browser)).ok_or(LOST)?;
+        let client = self.enabled_client(&request.client).await?;
+        self.proceed(request, client, browser, session).await
+    }
+
+    /// Whether `sealed` is a request that this browser began and that can still be answered.
+    #[must_use]
+    pub fn is_resumable(&self, sealed: &str, browser: &str) -> bool {
+        self.unseal(sealed, Binding::Browser(browser)).is_some()
+    }
+
+    /// Acts on a decision.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`].
+    pub async fn decide(
+        &self,
+        sealed: &str,
+        browser: &str,
+        session: &SignedIn,
+        decision: Decision,
+    ) -> Result<AuthorizeAnswer, AuthorizeError> {
+        let request = self.unseal(sealed, Binding::Browser(browser)).ok_or(LOST)?;
+        let client = self.enabled_client(&request.client).await?;
+        if !fresh(&request, session) {
+            return self.proceed(request, client, browser, Some(session)).await;
+        }
+        if !decision.allow {
+            let error = OauthError::new(ErrorCode::AccessDenied, "the user did not allow it");
+            return Ok(AuthorizeAnswer::Redirect(self.error(&request, error)));
+        }
+        let mut page = self.consent_page(&request, &client, browser, session).await?;
+        match page.granted(&request.scopes, &decision) {
+            Ok((person, scopes)) => Ok(AuthorizeAnswer::Redirect(self.grant(request, session, person, scopes).await?)),
+            Err(problem) => {
+                page.show_again(&decision, problem);
+                Ok(AuthorizeAnswer::Consent(Box::new(page)))
+            }
+        }
+    }
+
+    /// The request and its client, or the error to take to the client.
+    #[expect(clippy::type_complexity, reason = "one private step of two callers")]
+    async fn check(
+        &self,
+        parameters: Vec<(String, String)>,
+    ) -> Result<Result<(AuthorizationRequest, Client), Redirect>, AuthorizeError> {
+        let parameters = Parameters::new(parameters)?;
+        let unknown = OauthError::new(ErrorCode::InvalidRequest, "client_id is missing or unknown");
+        let id = parameters.get("client_id").and_then(ClientId::parse).ok_or(unknown)?;
+        let client = self.enabled_client(&id).await?;
+        let redirect_uri = request::redirect_uri(&parameters, &client)?;
+        let fhir_base = self.endpoints.fhir_base();
+        match request::validate(&parameters, &client, redirect_uri, fhir_base, self.clock.now()) {
+            Ok(request) => Ok(Ok((request, client))),
+            Err(bad) => Ok(Err(self.error_redirect(&bad.redirect_uri, bad.state.as_deref(), bad.error))),
+        }
+    }
+
+    async fn enabled_client(&self, id: &ClientId) -> Result<Client, AuthorizeError> {
+        let client = clients::get(&self.db, id).await?.filter(|client| client.enabled);
+        let unknown = OauthError::new(ErrorCode::InvalidRequest, "client_id is missing or unknown");
+        client.ok_or(AuthorizeError::Page(unknown))
+    }
+
+    async fn proceed(
+        &self,
+        request: AuthorizationRequest,
+        client: Client,
+        browser: &str,
+        session: Option<&SignedIn>,
+    ) -> Result<AuthorizeAnswer, AuthorizeError> {
+        let session = session.filter(|session| fresh(&request, session));
+        Ok(match (session, request.silent) {
+            (None, true) => {
+                let error = OauthError::new(ErrorCode::LoginRequired, "nobody is signed in");
+                AuthorizeAnswer::Redirect(self.error(&request, error))
+            }
+            (Some(_), true) => {
+                // Every launch is decided anew, by a page.
+                let error = OauthError::new(ErrorCode::ConsentRequired, "the user has to decide");
+                AuthorizeAnswer::Redirect(self.error(&request, error))
+            }
+            (None, false) => AuthorizeAnswer::SignIn { request: self.seal(&request, Binding::Browser(browser)) },
+            (Some(session), false) => {
+                AuthorizeAnswer::Consent(Box::new(self.consent_page(&request, &client, browser, session).await?))
+            }
+        })
+    }
+
+    async fn consent_page(
+        &self,
+        request: &AuthorizationRequest,
+        client: &Client,
+        browser: &str,
+        session: &SignedIn,
+    ) -> Result<ConsentPage, StorageError> {
+        let persons = self.consent_persons(session.account).await?;
+        Ok(consent::page(request, client, persons, self.seal(request, Binding::Browser(browser))))
+    }
+
+    async fn grant(
+        &self,
+        request: AuthorizationRequest,
+        session: &SignedIn,
+        person: Option<PersonId>,
+        scopes: ScopeSet,
+    ) -> Result<Redirect, StorageError> {
+        let now = self.clock.now();
+        let code = TokenKind::Code.mint(&*self.random);
+        let hash = crate::base::hash::sha256(code.expose().as_bytes());
+        let online = scopes.contains(&Scope::OnlineAccess) && !scopes.contains(&Scope::OfflineAccess);
+        let authorization = Authorization {
+            id: AuthorizationId::mint(&*self.random),
+            client: request.client,
+            account: session.account,
+            person,
+            scopes,
+            signed_in: session.signed_in,
+            session: online.then_some(session.hash),
+            revoked: None,
+        };
+        let stored = Code {
+            authorization: authorization.id,
+            redirect_uri: request.redirect_uri.clone(),
+            challenge: request.challenge,
+            nonce: request.nonce,
+            expires: now.plus(self.lifetimes.code),
+            redeemed: None,
+        };
+        self.write(move |tx| {
+            async move {
+                authorizations::insert(tx, &authorization, now).await?;
+                authorizations::insert_code(tx, &hash, &stored).await
+            }
+            .boxed()
+        })
+        .await?;
+        let answer = [("code", code.expose().as_str()), ("state", &request.state), ("iss", self.endpoints.issuer())];
+        Ok(Redirect(with_parameters(&request.redirect_uri, &answer)))
+    }
+
+    fn error(&self, request: &AuthorizationRequest, error: OauthError) -> Redirect {
+        self.error_redirect(&request.redirect_uri, Some(&request.state), error)
+    }
+
+    /// RFC 6749 §4.1.2.1, with `iss` of RFC 9207 on errors too.
+    fn error_redirect(&self, redirect_uri: &str, state: Option<&str>, error: OauthError) -> Redirect {
+        let mut answer = vec![("error", error.code.as_str()), ("error_description", error.description)];
+        answer.extend(state.map(|state| ("state", state)));
+        answer.push(("iss", self.endpoints.issuer()));
+        Redirect(with_parameters(redirect_uri, &answer))
+    }
+}
+
+/// Whether the sign-in is recent enough for the request.
+fn fresh(request: &AuthorizationRequest, session: &SignedIn) -> bool {
+    request.sign_in_after.is_none_or(|after| session.signed_in >= after)
+}

@@ -1,0 +1,112 @@
+//! Token introspection (RFC 7662), for confidential clients on their own tokens.
+
+use serde_json::{Value, json};
+
+use super::{AuthorizationServer, ClientCredentials, TokenError, Unauthenticated};
+use crate::oauth::client::Client;
+use crate::oauth::error::{ErrorCode, OauthError};
+use crate::oauth::grant::Authorization;
+use crate::oauth::parameters::Parameters;
+use crate::oauth::scope::{Scope, ScopeSet};
+use crate::oauth::token::TokenKind;
+use crate::storage::{authorizations, sessions, tokens};
+
+/// An introspection answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introspection(Value);
+
+impl Introspection {
+    /// The one answer for every token that is not good, not the client's, or no token at all (RFC 7662 §2.2).
+    #[must_use]
+    pub fn inactive() -> Self {
+        Self(json!({"active": false}))
+    }
+
+    /// The answer's body.
+    #[must_use]
+    pub const fn to_json(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl AuthorizationServer {
+    /// Says what a token is, to the confidential client that it was given to.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn introspect(
+        &self,
+        header: Option<&str>,
+        form: Vec<(String, String)>,
+    ) -> Result<Introspection, TokenError> {
+        let parameters = Parameters::new(form)?;
+        let client = self.authenticate_client(&ClientCredentials::read(header, &parameters)?).await?;
+        if !client.is_confidential() {
+            let text = "introspection is for clients that authenticate";
+            return Err(OauthError::new(ErrorCode::InvalidClient, text).into());
+        }
+        let Some(token) = parameters.get("token") else {
+            return Err(OauthError::new(ErrorCode::InvalidRequest, "token is missing").into());
+        };
+        let found = match TokenKind::Access.hash(token) {
+            Some(_) => self.introspect_access(&client, token).await?,
+            None => self.introspect_refresh(&client, token).await?,
+        };
+        Ok(found.map_or_else(Introspection::inactive, Introspection))
+    }
+
+    async fn introspect_access(&self, client: &Client, token: &str) -> Result<Option<Value>, TokenError> {
+        let subject = match self.authenticate(token).await {
+            Ok(subject) if subject.client == client.id => subject,
+            Ok(_) | Err(Unauthenticated::Invalid) => return Ok(None),
+            Err(Unauthenticated::Unavailable(error)) => return Err(error.into()),
+        };
+        let Some(authorization) = authorizations::get(&self.db, subject.authorization).await? else { return Ok(None) };
+        let mut body = self.describe(&authorization, &subject.scopes).await?;
+        body["token_type"] = json!("Bearer");
+        body["exp"] = json!(subject.expires_at.seconds());
+        Ok(Some(body))
+    }
+
+    async fn introspect_refresh(&self, client: &Client, token: &str) -> Result<Option<Value>, TokenError> {
+        let Some(hash) = TokenKind::Refresh.hash(token) else { return Ok(None) };
+        let Some(stored) = tokens::refresh(&self.db, &hash).await? else { return Ok(None) };
+        let Some(authorization) = authorizations::get(&self.db, stored.authorization).await? else { return Ok(None) };
+        let now = self.clock.now();
+        let live = authorization.client == client.id
+            && authorization.revoked.is_none()
+            && now < stored.expires
+            && stored.used.is_none()
+            && self.stands(&authorization, now).await?;
+        let session_over = match &authorization.session {
+            Some(session) => !sessions::get(&self.db, session).await?.is_some_and(|session| now < session.expires),
+            None => false,
+        };
+        if !live || session_over {
+            return Ok(None);
+        }
+        let mut body = self.describe(&authorization, &authorization.scopes.intersection(&client.scopes)).await?;
+        body["exp"] = json!(stored.expires.seconds());
+        Ok(Some(body))
+    }
+
+    /// What RFC 7662 §2.2 and SMART App Launch 2.2 §5 say of a good token.
+    async fn describe(&self, authorization: &Authorization, scopes: &ScopeSet) -> Result<Value, TokenError> {
+        let mut body = json!({
+            "active": true,
+            "scope": scopes.to_string(),
+            "client_id": authorization.client.as_str(),
+            "iss": self.endpoints.issuer(),
+            "sub": self.subject_identifier(authorization.account),
+        });
+        if let Some(person) = authorization.person {
+            body["patient"] = json!(person.to_string());
+        }
+        if scopes.contains(&Scope::FhirUser)
+            && let Some(fhir_user) = self.fhir_user(authorization.account).await?
+        {
+            body["fhirUser"] = json!(fhir_user);
+        }
+        Ok(body)
+    }
+}

@@ -1,0 +1,141 @@
+//! Refresh tokens (RFC 6749 §6, RFC 9700 §4.14): rotated for public clients, constant for confidential ones.
+
+use futures_util::FutureExt;
+
+use super::AuthorizationServer;
+use super::token::{INVALID_GRANT, TokenError, TokenResponse};
+use crate::base::clock::Instant;
+use crate::oauth::client::Client;
+use crate::oauth::error::{ErrorCode, OauthError};
+use crate::oauth::grant::{Authorization, RefreshToken};
+use crate::oauth::parameters::Parameters;
+use crate::oauth::scope::ScopeSet;
+use crate::oauth::token::{TokenKind, refresh_successor};
+use crate::storage::{StorageError, Tx, authorizations, sessions, tokens};
+
+const TOO_WIDE: OauthError = OauthError::new(ErrorCode::InvalidScope, "scope asks for more than was granted");
+
+/// The part of a refresh that happens in one write.
+struct Exchange {
+    token_hash: [u8; 32],
+    successor_hash: [u8; 32],
+    asked: Option<ScopeSet>,
+    client: Client,
+    now: Instant,
+    expires: Instant,
+}
+
+/// What came of it.
+enum Exchanged {
+    Granted(Authorization, ScopeSet),
+    Refused(OauthError),
+}
+
+impl AuthorizationServer {
+    pub(super) async fn refresh(&self, client: Client, parameters: &Parameters) -> Result<TokenResponse, TokenError> {
+        let Some(token) = parameters.get("refresh_token") else {
+            return Err(OauthError::new(ErrorCode::InvalidRequest, "refresh_token is missing").into());
+        };
+        let token_hash = TokenKind::Refresh.hash(token).ok_or(INVALID_GRANT)?;
+        let asked = match parameters.get("scope").map(ScopeSet::parse) {
+            None => None,
+            Some((asked, dropped)) if dropped.is_empty() && !asked.is_empty() => Some(asked),
+            Some(_) => return Err(TOO_WIDE.into()),
+        };
+        self.check_standing(&token_hash, &client).await?;
+        let successor = refresh_successor(&self.refresh_key, token);
+        let successor_hash = crate::base::hash::sha256(successor.expose().as_bytes());
+        let (minted, now, rotating) = (self.mint_access(), self.clock.now(), !client.is_confidential());
+        let expires = now.plus(self.lifetimes.refresh_token);
+        let exchange = Exchange { token_hash, successor_hash, asked, client, now, expires };
+        let (minted, exchanged) = self
+            .write(move |tx| {
+                async move {
+                    let exchanged = exchange.run(tx).await?;
+                    if let Exchanged::Granted(authorization, scopes) = &exchanged {
+                        let refresh_hash = rotating.then_some(exchange.successor_hash);
+                        minted.store(tx, authorization, scopes, refresh_hash).await?;
+                    }
+                    Ok((minted, exchanged))
+                }
+                .boxed()
+            })
+            .await?;
+        match exchanged {
+            Exchanged::Refused(error) => Err(error.into()),
+            Exchanged::Granted(authorization, scopes) => Ok(TokenResponse {
+                access_token: minted.access,
+                expires_in: self.lifetimes.access_token.as_secs(),
+                scopes,
+                patient: authorization.person,
+                refresh_token: rotating.then_some(successor),
+                id_token: None,
+            }),
+        }
+    }
+
+    /// Refuses when the account was closed or its right to the person has ended.
+    async fn check_standing(&self, token_hash: &[u8; 32], client: &Client) -> Result<(), TokenError> {
+        let stored = tokens::refresh(&self.db, token_hash).await?.ok_or(INVALID_GRANT)?;
+        let authorization = authorizations::get(&self.db, stored.authorization).await?.ok_or(INVALID_GRANT)?;
+        // Another client's token: its family is left unharmed, or anybody could sign others out.
+        let good = authorization.client == client.id && self.stands(&authorization, self.clock.now()).await?;
+        if good { Ok(()) } else { Err(INVALID_GRANT.into()) }
+    }
+}
+
+impl Exchange {
+    async fn run(&self, tx: &mut Tx) -> Result<Exchanged, StorageError> {
+        let refused = Ok(Exchanged::Refused(INVALID_GRANT));
+        let Some(stored) = tokens::refresh(&mut *tx, &self.token_hash).await? else { return refused };
+        let Some(authorization) = authorizations::get(&mut *tx, stored.authorization).await? else { return refused };
+        let theirs = authorization.client == self.client.id;
+        if !theirs || authorization.revoked.is_some() || self.now >= stored.expires {
+            return refused;
+        }
+        if let Some(session) = &authorization.session
+            && !sessions::get(&mut *tx, session).await?.is_some_and(|session| self.now < session.expires)
+        {
+            return refused;
+        }
+        // What the client may have since then, and no more.
+        let granted = authorization.scopes.intersection(&self.client.scopes);
+        let scopes = match &self.asked {
+            Some(asked) if !granted.covers(asked) => return Ok(Exchanged::Refused(TOO_WIDE)),
+            Some(asked) => asked.clone(),
+            None => granted,
+        };
+        if self.client.is_confidential() {
+            tokens::extend_refresh(tx, &self.token_hash, self.expires).await?;
+            return Ok(Exchanged::Granted(authorization, scopes));
+        }
+        if self.rotate(tx, &authorization).await? { Ok(Exchanged::Granted(authorization, scopes)) } else { refused }
+    }
+
+    /// Exchanges the token for its successor, or repeats the exchange while nothing of the successor was used. False,
+    /// and the family is dead, when the successor had been used: one of the two who have the token stole it.
+    async fn rotate(&self, tx: &mut Tx, authorization: &Authorization) -> Result<bool, StorageError> {
+        if !tokens::use_refresh(tx, &self.token_hash, self.now).await? {
+            let successor = tokens::refresh(&mut *tx, &self.successor_hash).await?;
+            if successor.is_none_or(|successor| successor.activated.is_some()) {
+                authorizations::revoke(tx, authorization.id, self.now).await?;
+                tracing::warn!(
+                    client.id = %authorization.client,
+                    authorization.id = %authorization.id,
+                    "a refresh token was replayed after its successor was used: its authorization is revoked"
+                );
+                return Ok(false);
+            }
+        }
+        tokens::activate_refresh(tx, &self.token_hash, self.now).await?;
+        let successor = RefreshToken {
+            authorization: authorization.id,
+            issued: self.now,
+            expires: self.expires,
+            activated: None,
+            used: None,
+        };
+        tokens::insert_refresh(tx, &self.successor_hash, &successor).await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,269 @@
+//! The token endpoint: codes for tokens (RFC 6749 §4.1.3), and what every token answer holds.
+
+use data_encoding::BASE64URL_NOPAD;
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+
+use super::signing::SigningError;
+use super::{AuthorizationServer, ClientCredentials, CredentialsError};
+use crate::base::clock::Instant;
+use crate::base::hash::hmac_sha256;
+use crate::base::id::{AccountId, PersonId};
+use crate::base::secret::Secret;
+use crate::oauth::client::Client;
+use crate::oauth::error::{ErrorCode, OauthError};
+use crate::oauth::grant::{AccessToken, Authorization, Redeemed, Redemption, RefreshToken};
+use crate::oauth::parameters::Parameters;
+use crate::oauth::scope::{Scope, ScopeSet};
+use crate::oauth::token::TokenKind;
+use crate::storage::{StorageError, Tx, accounts, authorizations, tokens};
+
+/// Why no token is given.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The request is refused.
+    #[error(transparent)]
+    Refused(#[from] OauthError),
+    /// No id_token can be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The database did not answer.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<CredentialsError> for TokenError {
+    fn from(error: CredentialsError) -> Self {
+        Self::Refused(error.0)
+    }
+}
+
+/// A token answer (RFC 6749 §5.1, SMART App Launch 2.2 §2.0.14).
+#[derive(Debug)]
+pub struct TokenResponse {
+    pub(super) access_token: Secret<String>,
+    pub(super) expires_in: u64,
+    pub(super) scopes: ScopeSet,
+    pub(super) patient: Option<PersonId>,
+    pub(super) refresh_token: Option<Secret<String>>,
+    pub(super) id_token: Option<String>,
+}
+
+impl TokenResponse {
+    /// The answer's body.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut body = json!({
+            "access_token": self.access_token.expose(),
+            "token_type": "Bearer",
+            "expires_in": self.expires_in,
+            "scope": self.scopes.to_string(),
+        });
+        if let Some(patient) = self.patient {
+            body["patient"] = json!(patient.to_string());
+            // The app stands alone: nothing around it shows whose record it is.
+            body["need_patient_banner"] = json!(true);
+        }
+        if let Some(refresh_token) = &self.refresh_token {
+            body["refresh_token"] = json!(refresh_token.expose());
+        }
+        if let Some(id_token) = &self.id_token {
+            body["id_token"] = json!(id_token);
+        }
+        body
+    }
+}
+
+pub(super) const INVALID_GRANT: OauthError =
+    OauthError::new(ErrorCode::InvalidGrant, "the code or token is invalid, expired, revoked or used");
+
+/// Tokens to be stored together: minted before the write, so that the write does nothing but statements.
+#[derive(Debug)]
+pub(super) struct Minted {
+    pub(super) access: Secret<String>,
+    access_hash: [u8; 32],
+    issued: Instant,
+    pub(super) expires: Instant,
+}
+
+impl Minted {
+    /// Stores the access token, tied to the refresh token that comes with it if that one rotates.
+    pub(super) async fn store(
+        &self,
+        tx: &mut Tx,
+        authorization: &Authorization,
+        scopes: &ScopeSet,
+        refresh_hash: Option<[u8; 32]>,
+    ) -> Result<(), StorageError> {
+        let token = AccessToken {
+            authorization: authorization.id,
+            refresh_hash,
+            scopes: scopes.clone(),
+            issued: self.issued,
+            expires: self.expires,
+        };
+        tokens::insert_access(tx, &self.access_hash, &token).await
+    }
+}
+
+impl AuthorizationServer {
+    /// Answers a token request: the `Authorization` header and the form.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn token(&self, header: Option<&str>, form: Vec<(String, String)>) -> Result<TokenResponse, TokenError> {
+        let parameters = Parameters::new(form)?;
+        match parameters.raw("grant_type") {
+            Some("authorization_code") => {
+                let client = self.authenticate_client(&ClientCredentials::read(header, &parameters)?).await?;
+                self.redeem_code(client, &parameters).await
+            }
+            Some("refresh_token") => {
+                let client = self.authenticate_client(&ClientCredentials::read(header, &parameters)?).await?;
+                self.refresh(client, &parameters).await
+            }
+            Some(_) => Err(OauthError::new(ErrorCode::UnsupportedGrantType, "grant_type is not supported").into()),
+            None => Err(OauthError::new(ErrorCode::InvalidRequest, "grant_type is missing").into()),
+        }
+    }
+
+    pub(super) fn mint_access(&self) -> Minted {
+        let access = TokenKind::Access.mint(&*self.random);
+        let access_hash = crate::base::hash::sha256(access.expose().as_bytes());
+        let issued = self.clock.now();
+        Minted { access, access_hash, issued, expires: issued.plus(self.lifetimes.access_token) }
+    }
+
+    async fn redeem_code(&self, client: Client, parameters: &Parameters) -> Result<TokenResponse, TokenError> {
+        let Some(code) = parameters.get("code") else {
+            return Err(OauthError::new(ErrorCode::InvalidRequest, "code is missing").into());
+        };
+        let hash = TokenKind::Code.hash(code).ok_or(INVALID_GRANT)?;
+        let (redirect_uri, verifier) =
+            (parameters.get("redirect_uri").map(str::to_owned), parameters.get("code_verifier").map(str::to_owned));
+        let minted = self.mint_access();
+        let refresh = TokenKind::Refresh.mint(&*self.random);
+        let refresh_hash = crate::base::hash::sha256(refresh.expose().as_bytes());
+        let (now, refresh_lifetime) = (minted.issued, self.lifetimes.refresh_token);
+        let (minted, redeemed) = self
+            .write(move |tx| {
+                async move {
+                    let shown = Redemption {
+                        client: &client.id,
+                        redirect_uri: redirect_uri.as_deref(),
+                        verifier: verifier.as_deref(),
+                    };
+                    let Some((authorization, nonce)) = redeem(tx, &hash, &shown, now).await? else {
+                        return Ok((minted, None));
+                    };
+                    let scopes = authorization.scopes.intersection(&client.scopes);
+                    let refreshes = refreshes(&scopes);
+                    if refreshes {
+                        let expires = now.plus(refresh_lifetime);
+                        // It has no predecessor, so there is nothing that its first use would end.
+                        let token = RefreshToken {
+                            authorization: authorization.id,
+                            issued: now,
+                            expires,
+                            activated: Some(now),
+                            used: None,
+                        };
+                        tokens::insert_refresh(tx, &refresh_hash, &token).await?;
+                    }
+                    let rotating = (refreshes && !client.is_confidential()).then_some(refresh_hash);
+                    minted.store(tx, &authorization, &scopes, rotating).await?;
+                    Ok((minted, Some((authorization, nonce, scopes, refreshes))))
+                }
+                .boxed()
+            })
+            .await?;
+        let (authorization, nonce, scopes, refreshes) = redeemed.ok_or(INVALID_GRANT)?;
+        let id_token = match scopes.contains(&Scope::OpenId) {
+            true => Some(self.id_token(&authorization, &scopes, nonce.as_deref(), now).await?),
+            false => None,
+        };
+        Ok(TokenResponse {
+            access_token: minted.access,
+            expires_in: self.lifetimes.access_token.as_secs(),
+            scopes,
+            patient: authorization.person,
+            refresh_token: refreshes.then_some(refresh),
+            id_token,
+        })
+    }
+
+    /// The `sub` of an account: the same for every client, and neither its id nor its name.
+    pub(super) fn subject_identifier(&self, account: AccountId) -> String {
+        BASE64URL_NOPAD.encode(&hmac_sha256(self.subject_key.expose(), &[account.uuid().as_bytes()]))
+    }
+
+    /// The FHIR resource that the user is: the account holder's own record.
+    pub(super) async fn fhir_user(&self, account: AccountId) -> Result<Option<String>, StorageError> {
+        let own = accounts::by_id(&self.db, account).await?.and_then(|account| account.person);
+        let Some(own) = own else { return Ok(None) };
+        let current = crate::accounts::current_person(&self.db, own).await?;
+        Ok(current.map(|person| format!("{}/Patient/{person}", self.endpoints.fhir_base())))
+    }
+
+    /// OpenID Connect Core §2, with `fhirUser` of SMART App Launch 2.2 §2.0.12.
+    async fn id_token(
+        &self,
+        authorization: &Authorization,
+        scopes: &ScopeSet,
+        nonce: Option<&str>,
+        now: Instant,
+    ) -> Result<String, TokenError> {
+        let mut claims = json!({
+            "iss": self.endpoints.issuer(),
+            "sub": self.subject_identifier(authorization.account),
+            "aud": authorization.client.as_str(),
+            "iat": now.seconds(),
+            "exp": now.seconds() + 300,
+            "auth_time": authorization.signed_in.seconds(),
+        });
+        if let Some(nonce) = nonce {
+            claims["nonce"] = json!(nonce);
+        }
+        if scopes.contains(&Scope::FhirUser)
+            && let Some(fhir_user) = self.fhir_user(authorization.account).await?
+        {
+            claims["fhirUser"] = json!(fhir_user);
+        }
+        let keys = self.signing_keys().await?;
+        Ok(keys.sign(&claims).map_err(SigningError::Key)?)
+    }
+}
+
+/// Whether these scopes come with a refresh token.
+fn refreshes(scopes: &ScopeSet) -> bool {
+    scopes.contains(&Scope::OfflineAccess) || scopes.contains(&Scope::OnlineAccess)
+}
+
+/// Uses a code up and returns what it stands for. A refusal that must kill tokens is stored, so it is no error here.
+async fn redeem(
+    tx: &mut Tx,
+    hash: &[u8; 32],
+    shown: &Redemption<'_>,
+    now: Instant,
+) -> Result<Option<(Authorization, Option<String>)>, StorageError> {
+    let Some(code) = authorizations::code(&mut *tx, hash).await? else { return Ok(None) };
+    let Some(authorization) = authorizations::get(&mut *tx, code.authorization).await? else { return Ok(None) };
+    match code.judge(&authorization.client, shown, now) {
+        Redeemed::Good => {
+            let won = authorizations::redeem(tx, hash, now).await?;
+            Ok((won && authorization.revoked.is_none()).then_some((authorization, code.nonce)))
+        }
+        Redeemed::Refused => Ok(None),
+        Redeemed::Burn => {
+            authorizations::redeem(tx, hash, now).await?;
+            if authorizations::revoke(tx, authorization.id, now).await? {
+                tracing::warn!(
+                    client.id = %authorization.client,
+                    authorization.id = %authorization.id,
+                    "an authorization code was replayed or shown by another client: its authorization is revoked"
+                );
+            }
+            Ok(None)
+        }
+    }
+}

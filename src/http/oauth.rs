@@ -1,0 +1,51 @@
+//! The OAuth endpoints, one file each.
+
+mod authorize;
+mod bearer;
+mod consent;
+mod introspect;
+mod revoke;
+mod token;
+mod userinfo;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+use http::{HeaderMap, header};
+
+use super::cors::any_origin;
+use super::form::LONGEST_FORM;
+use super::pages::Pages;
+use crate::accounts::Accounts;
+use crate::authorization::AuthorizationServer;
+
+pub use bearer::bearer_token;
+
+/// The OAuth routes. The authorization endpoint answers browsers, never scripts of other origins (RFC 9700 §2.6).
+pub fn router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<AuthorizationServer>: FromRef<S>,
+    Arc<Accounts>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+{
+    let scripted = Router::new()
+        .route("/oauth/token", post(token::post))
+        .route("/oauth/revoke", post(revoke::post))
+        .route("/oauth/userinfo", get(userinfo::get).post(userinfo::get))
+        .layer(from_fn(any_origin));
+    Router::new()
+        .route("/oauth/authorize", get(authorize::get).post(authorize::post))
+        .route("/oauth/consent", get(consent::get).post(consent::post))
+        .route("/oauth/introspect", post(introspect::post))
+        .merge(scripted)
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+/// The `Authorization` header, if there is one that is text.
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default())
+}

@@ -1,0 +1,21 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+
+use crate::authorization::{AuthorizationServer, TokenError};
+use crate::http::error::no_store;
+use crate::http::form::form_pairs;
+
+/// `POST /oauth/token` (RFC 6749 §3.2).
+pub(super) async fn post(
+    State(server): State<Arc<AuthorizationServer>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, TokenError> {
+    let answer = server.token(super::authorization(&headers), form_pairs(&headers, &body)?).await?;
+    Ok(no_store(Json(answer.to_json()).into_response()))
+}

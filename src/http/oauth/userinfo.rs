@@ -1,0 +1,38 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::bearer_token;
+use crate::authorization::{AuthorizationServer, TokenError, Unauthenticated};
+use crate::http::error::no_store;
+
+/// `GET` and `POST /oauth/userinfo` (OpenID Connect Core §5.3).
+pub(super) async fn get(
+    State(server): State<Arc<AuthorizationServer>>,
+    headers: HeaderMap,
+) -> Result<Response, TokenError> {
+    let Some(token) = bearer_token(&headers) else {
+        return Ok(challenge(StatusCode::UNAUTHORIZED, "Bearer"));
+    };
+    let subject = match server.authenticate(token).await {
+        Ok(subject) => subject,
+        Err(Unauthenticated::Invalid) => {
+            return Ok(challenge(StatusCode::UNAUTHORIZED, "Bearer error=\"invalid_token\""));
+        }
+        Err(Unauthenticated::Unavailable(error)) => return Err(error.into()),
+    };
+    Ok(match server.userinfo(&subject).await? {
+        Some(answer) => no_store(Json(answer.to_json()).into_response()),
+        None => challenge(StatusCode::FORBIDDEN, "Bearer error=\"insufficient_scope\", scope=\"openid\""),
+    })
+}
+
+/// RFC 6750 §3.
+fn challenge(status: StatusCode, value: &'static str) -> Response {
+    let mut response = no_store(status.into_response());
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(value));
+    response
+}

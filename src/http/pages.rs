@@ -1,0 +1,207 @@
+//! The pages that people see: plain forms that work without JavaScript.
+
+mod browser;
+mod consent;
+mod error_page;
+mod home;
+mod own_form;
+mod sign_in;
+mod sign_out;
+mod style;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{HeaderValue, StatusCode, header};
+
+use super::form::LONGEST_FORM;
+use crate::accounts::Accounts;
+use crate::authorization::{AuthorizationServer, AuthorizeAnswer};
+use crate::base::keys::{KeyUse, MasterKey};
+use crate::base::random::SharedRandom;
+use crate::base::secret::Secret;
+use crate::config::Config;
+
+pub use browser::{Browser, PeerAddress, Session};
+pub use consent::ConsentTemplate;
+pub use error_page::{ErrorPage, forbidden};
+pub use own_form::Form;
+pub use sign_in::SignInTemplate;
+
+/// What pages need to know of this installation.
+pub struct Pages {
+    issuer: String,
+    secure: bool,
+    form_key: Secret<[u8; 32]>,
+    random: SharedRandom,
+    trusted_proxies: Vec<IpAddr>,
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages").field("issuer", &self.issuer).field("secure", &self.secure).finish_non_exhaustive()
+    }
+}
+
+impl Pages {
+    /// Pages of this configuration.
+    #[must_use]
+    pub fn new(config: &Config, master_key: &MasterKey, random: SharedRandom) -> Arc<Self> {
+        let issuer = config.server.public_url.clone();
+        // Some clients never send Secure cookies over http, loopback or not: plain ones in the demo, and only there.
+        let plain = config.demo && is_loopback_http(&issuer);
+        Arc::new(Self {
+            issuer,
+            secure: !plain,
+            form_key: master_key.derive(KeyUse::FormToken),
+            random,
+            trusted_proxies: config.server.trusted_proxies.clone(),
+        })
+    }
+}
+
+fn is_loopback_http(issuer: &str) -> bool {
+    url::Url::parse(issuer)
+        .is_ok_and(|url| url.scheme() == "http" && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")))
+}
+
+/// The page routes.
+pub fn router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<AuthorizationServer>: FromRef<S>,
+    Arc<Accounts>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+{
+    Router::new()
+        .route("/", get(home::get))
+        .route("/sign-in", get(sign_in::get).post(sign_in::post))
+        .route("/sign-out", post(sign_out::post))
+        .route("/static/{file}", get(style::get))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+/// 303: the browser goes on with a GET, whatever it sent (RFC 9700 §4.12 forbids 307 after credentials).
+#[must_use]
+pub fn see_other(location: &str) -> Response {
+    let Ok(location) = HeaderValue::from_str(location) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    response.headers_mut().insert(header::LOCATION, location);
+    protect(response, None)
+}
+
+/// A page with status 200.
+#[must_use]
+pub fn render(page: &impl Template) -> Response {
+    render_with(StatusCode::OK, page, None)
+}
+
+/// A page; its forms may also lead to `form_target`, an origin or scheme, by way of a redirect.
+#[must_use]
+pub fn render_with(status: StatusCode, page: &impl Template, form_target: Option<&str>) -> Response {
+    match page.render() {
+        Ok(html) => protect((status, Html(html)).into_response(), form_target),
+        Err(error) => {
+            tracing::error!(%error, "a template failed");
+            protect(StatusCode::INTERNAL_SERVER_ERROR.into_response(), None)
+        }
+    }
+}
+
+/// A page for somebody who is not signed in, whose browser is to be known again.
+fn page_for(browser: &Browser, status: StatusCode, page: &impl Template) -> Response {
+    let mut response = render_with(status, page, None);
+    browser.remember(&mut response);
+    response
+}
+
+/// Nothing from elsewhere, in no frame, kept by nobody, no address passed on.
+fn protect(mut response: Response, form_target: Option<&str>) -> Response {
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
+         form-action 'self'{}{}",
+        if form_target.is_some() { " " } else { "" },
+        form_target.unwrap_or_default()
+    );
+    let headers = response.headers_mut();
+    let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    for (name, value) in [
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::PRAGMA, "no-cache"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The page or redirect for an answer of the authorization endpoint.
+#[must_use]
+pub fn answer(answer: AuthorizeAnswer, browser: &Browser, session: &Session) -> Response {
+    match answer {
+        AuthorizeAnswer::Redirect(redirect) => see_other(&redirect.0),
+        AuthorizeAnswer::SignIn { request } => sign_in::page(browser, Some(request)),
+        AuthorizeAnswer::Consent(page) => {
+            let mut response = consent::page(&page, session);
+            browser.remember(&mut response);
+            response
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rule: whatever a value holds, the page has no more tags and attributes than it has with a harmless one.
+    #[test]
+    fn w03_no_template_lets_a_value_out_of_its_place() {
+        let hostile = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>";
+        let pairs = [
+            (SignInTemplate::sample("x").render(), SignInTemplate::sample(hostile).render()),
+            (ConsentTemplate::sample("x").render(), ConsentTemplate::sample(hostile).render()),
+            (home::HomeTemplate::sample("x").render(), home::HomeTemplate::sample(hostile).render()),
+            (ErrorPage::sample("x").render(), ErrorPage::sample(hostile).render()),
+        ];
+        for (harmless, hostile) in pairs {
+            let (harmless, hostile) = (harmless.unwrap(), hostile.unwrap());
+            let count = |html: &str, c: char| html.matches(c).count();
+            for c in ['<', '>', '"', '\''] {
+                assert_eq!(count(&harmless, c), count(&hostile, c), "{c} in {hostile}");
+            }
+            assert!(hostile.contains("&#60;script&#62;"), "{hostile}");
+        }
+    }
+
+    /// House rule: pages load nothing from elsewhere, run nothing, and tie every field to a label.
+    #[test]
+    fn w17_pages_are_plain_and_labelled() {
+        let pages = [
+            SignInTemplate::sample("x").render().unwrap(),
+            ConsentTemplate::sample("x").render().unwrap(),
+            home::HomeTemplate::sample("x").render().unwrap(),
+            ErrorPage::sample("x").render().unwrap(),
+        ];
+        for html in pages {
+            for forbidden in ["<script", "http://", "https://", "style=\"", " onclick", "javascript:"] {
+                assert!(!html.contains(forbidden), "{forbidden} in {html}");
+            }
+            for needed in ["<html lang=\"en\">", "<main", "<h1", "<title>", "name=\"viewport\""] {
+                assert!(html.contains(needed), "{needed} in {html}");
+            }
+            let visible = html.matches("<input").count() - html.matches("type=\"hidden\"").count();
+            assert_eq!(html.matches("<label").count(), visible, "{html}");
+        }
+    }
+}

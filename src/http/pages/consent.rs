@@ -1,0 +1,165 @@
+//! The consent page.
+
+use askama::Template;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::{Form, Session, render_with};
+use crate::authorization::{ConsentItem, ConsentPage, Problem};
+use crate::identity::GrantBasis;
+use crate::smart::words::Heading;
+
+struct PersonChoice {
+    value: String,
+    who: String,
+    chosen: bool,
+}
+
+struct Box {
+    value: String,
+    text: String,
+    ticked: bool,
+}
+
+struct Group {
+    heading: String,
+    boxes: Vec<Box>,
+}
+
+/// What the consent page shows.
+#[derive(Template)]
+#[template(path = "consent.html")]
+pub struct ConsentTemplate {
+    style: String,
+    form_token: String,
+    request: String,
+    app: String,
+    destination: String,
+    persons: Vec<PersonChoice>,
+    groups: Vec<Group>,
+    others: Vec<Box>,
+    tells_person: bool,
+    person_problem: bool,
+    nothing_problem: bool,
+}
+
+/// Who a record belongs to, in words.
+pub(super) fn who(name: Option<&str>, basis: Option<GrantBasis>) -> String {
+    let right = match basis {
+        None => return name.map_or_else(|| "You".to_owned(), |name| format!("{name} (you)")),
+        Some(GrantBasis::Parent) => "your child",
+        Some(GrantBasis::GuardianMinor | GrantBasis::GuardianAdult) => "you are the guardian",
+        Some(GrantBasis::HealthCarePowerOfAttorney) => "you hold a power of attorney",
+        Some(GrantBasis::PatientConsent) => "who gave you access",
+        Some(GrantBasis::BestInterest) => "access granted by a clinician",
+        Some(GrantBasis::Foster) => "in your care",
+        Some(GrantBasis::Executor) => "you are the executor",
+    };
+    format!("{} ({right})", name.unwrap_or("Somebody"))
+}
+
+/// Characters that change how the text around them is read have no place in a limit that somebody must judge.
+fn limit((name, value): &(String, String)) -> String {
+    // A token search value: the code says more to people than the address of its code system.
+    let code = value.rsplit('|').next().filter(|code| !code.is_empty()).unwrap_or(value);
+    format!("{name}: {}", code.replace('-', " "))
+}
+
+fn tick_box(item: &ConsentItem) -> Box {
+    let mut text = item.text.to_owned();
+    if !item.limits.is_empty() {
+        let limits: Vec<String> = item.limits.iter().map(limit).collect();
+        text = format!("{text}, only {}", limits.join(" and "));
+    }
+    if item.writes {
+        text.push_str(" (also add or change)");
+    }
+    Box { value: item.value.clone(), text, ticked: item.ticked }
+}
+
+impl ConsentTemplate {
+    fn new(page: &ConsentPage, form_token: String) -> Self {
+        let of = |heading: Option<Heading>| -> Vec<Box> {
+            page.items.iter().filter(|item| item.heading == heading).map(tick_box).collect()
+        };
+        let groups = Heading::ALL
+            .into_iter()
+            .map(|heading| Group { heading: heading.text().to_owned(), boxes: of(Some(heading)) })
+            .filter(|group| !group.boxes.is_empty());
+        Self {
+            style: super::style::path(),
+            form_token,
+            request: page.request.clone(),
+            app: page.app.clone(),
+            destination: destination(&page.redirect_uri),
+            persons: page
+                .persons
+                .iter()
+                .map(|person| PersonChoice {
+                    value: person.person.to_string(),
+                    who: who(person.name.as_deref(), person.basis),
+                    chosen: person.chosen,
+                })
+                .collect(),
+            groups: groups.collect(),
+            others: of(None),
+            tells_person: page.tells_person,
+            person_problem: page.problem == Some(Problem::Person),
+            nothing_problem: page.problem == Some(Problem::Nothing),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn sample(hostile: &str) -> Self {
+        let text = || hostile.to_owned();
+        let tick_box = || Box { value: text(), text: text(), ticked: true };
+        Self {
+            style: text(),
+            form_token: text(),
+            request: text(),
+            app: text(),
+            destination: text(),
+            persons: vec![PersonChoice { value: text(), who: text(), chosen: true }],
+            groups: vec![Group { heading: text(), boxes: vec![tick_box()] }],
+            others: vec![tick_box()],
+            tells_person: true,
+            person_problem: true,
+            nothing_problem: true,
+        }
+    }
+}
+
+/// The origin that a redirect URI leads to, or its scheme when it is an app's own: for people, and for `form-action`,
+/// without which Chromium blocks the redirect that answers the form.
+fn destination(redirect_uri: &str) -> String {
+    match url::Url::parse(redirect_uri) {
+        Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
+        Ok(url) => format!("{}:", url.scheme()),
+        Err(_) => String::new(),
+    }
+}
+
+/// The page.
+pub(super) fn page(page: &ConsentPage, session: &Session) -> Response {
+    let owner = session.signed_in().map(|signed_in| signed_in.hash).unwrap_or_default();
+    let template = ConsentTemplate::new(page, session.pages.form_token(Form::Consent, &owner));
+    let status = if page.problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    render_with(status, &template, Some(&template.destination))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_are_origins_or_schemes() {
+        for (uri, expected) in [
+            ("https://app.test/cb?x=1", "https://app.test"),
+            ("http://127.0.0.1:5000/cb", "http://127.0.0.1:5000"),
+            ("http://[::1]:5000/cb", "http://[::1]:5000"),
+            ("com.example.app:/cb", "com.example.app:"),
+        ] {
+            assert_eq!(destination(uri), expected);
+        }
+    }
+}

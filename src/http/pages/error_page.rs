@@ -1,0 +1,33 @@
+use askama::Template;
+use axum::response::Response;
+use http::StatusCode;
+
+/// A page that says what went wrong.
+#[derive(Clone, Debug, Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage {
+    style: String,
+    title: String,
+    text: String,
+}
+
+impl ErrorPage {
+    /// A page with this title and text.
+    #[must_use]
+    pub fn new(title: &str, text: &str) -> Self {
+        Self { style: super::style::path(), title: title.to_owned(), text: text.to_owned() }
+    }
+
+    /// The page with values that must be escaped.
+    #[cfg(test)]
+    pub(super) fn sample(hostile: &str) -> Self {
+        Self::new(hostile, hostile)
+    }
+}
+
+/// A form that did not come from a page of ours, or from one that is too old.
+#[must_use]
+pub fn forbidden() -> Response {
+    let text = "This form is too old or did not come from this site. Go back, reload the page and try again.";
+    super::render_with(StatusCode::FORBIDDEN, &ErrorPage::new("Please try again", text), None)
+}

@@ -1,0 +1,65 @@
+//! The first page after sign-in.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::consent::who;
+use super::{Form, Session, render, see_other};
+use crate::accounts::{Accounts, Overview};
+use crate::http::error::page_unavailable;
+
+struct PersonRow {
+    who: String,
+    sources: Vec<String>,
+}
+
+/// What the first page shows.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub(super) struct HomeTemplate {
+    style: String,
+    form_token: String,
+    username: String,
+    persons: Vec<PersonRow>,
+}
+
+impl HomeTemplate {
+    fn new(overview: Overview, form_token: String) -> Self {
+        let persons = overview.persons.into_iter();
+        Self {
+            style: super::style::path(),
+            form_token,
+            username: overview.username,
+            persons: persons
+                .map(|person| PersonRow { who: who(person.name.as_deref(), person.basis), sources: person.sources })
+                .collect(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn sample(hostile: &str) -> Self {
+        let text = || hostile.to_owned();
+        Self {
+            style: text(),
+            form_token: text(),
+            username: text(),
+            persons: vec![PersonRow { who: text(), sources: vec![text()] }, PersonRow { who: text(), sources: vec![] }],
+        }
+    }
+}
+
+/// `GET /`.
+pub(super) async fn get(State(accounts): State<Arc<Accounts>>, session: Session) -> Response {
+    let Some(signed_in) = session.signed_in() else { return see_other("/sign-in") };
+    match accounts.overview(signed_in.account).await {
+        Ok(Some(overview)) => {
+            let form_token = session.pages.form_token(Form::SignOut, &signed_in.hash);
+            render(&HomeTemplate::new(overview, form_token))
+        }
+        Ok(None) => see_other("/sign-in"),
+        Err(error) => page_unavailable(&error),
+    }
+}

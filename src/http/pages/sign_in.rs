@@ -1,0 +1,115 @@
+//! The sign-in page.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::{Browser, Form, Pages, PeerAddress, Session, forbidden, page_for, see_other};
+use crate::accounts::{Accounts, SignIn, SignInError};
+use crate::authorization::AuthorizationServer;
+use crate::base::secret::Secret;
+use crate::http::error::page_unavailable;
+use crate::http::form::{field, form_pairs};
+
+/// What the sign-in page shows.
+#[derive(Clone, Debug, Template)]
+#[template(path = "sign_in.html")]
+pub struct SignInTemplate {
+    style: String,
+    form_token: String,
+    request: Option<String>,
+    username: String,
+    problem: Option<String>,
+}
+
+impl SignInTemplate {
+    fn new(browser: &Browser, request: Option<String>) -> Self {
+        Self {
+            style: super::style::path(),
+            form_token: browser.pages.form_token(Form::SignIn, browser.value().as_bytes()),
+            request,
+            username: String::new(),
+            problem: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn sample(hostile: &str) -> Self {
+        let text = || hostile.to_owned();
+        Self { style: text(), form_token: text(), request: Some(text()), username: text(), problem: Some(text()) }
+    }
+}
+
+/// The page, on the way to answering an app if there is a `request`.
+pub(super) fn page(browser: &Browser, request: Option<String>) -> Response {
+    page_for(browser, StatusCode::OK, &SignInTemplate::new(browser, request))
+}
+
+/// `GET /sign-in`.
+pub(super) async fn get(browser: Browser, session: Session) -> Response {
+    if session.signed_in().is_some() { see_other("/") } else { page(&browser, None) }
+}
+
+/// `POST /sign-in`.
+pub(super) async fn post(
+    State(accounts): State<Arc<Accounts>>,
+    State(server): State<Arc<AuthorizationServer>>,
+    browser: Browser,
+    session: Session,
+    PeerAddress(address): PeerAddress,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Ok(pairs) = form_pairs(&headers, &body) else { return forbidden() };
+    if !browser.pages.is_own_form(&headers, Form::SignIn, browser.value().as_bytes(), field(&pairs, "form_token")) {
+        return forbidden();
+    }
+    let text = |name| field(&pairs, name).unwrap_or_default().to_owned();
+    let sealed = Some(text("request")).filter(|sealed| server.is_resumable(sealed, browser.value()));
+    let (username, password) = (text("username"), Secret::new(text("password")));
+    let request = SignIn { username: username.clone(), password, address, previous: session.cookie.clone() };
+    match accounts.sign_in(request).await {
+        Ok(begun) => signed_in(&browser.pages, begun.cookie.expose(), sealed.as_deref()),
+        Err(error) => refused(SignInTemplate { username, ..SignInTemplate::new(&browser, sealed) }, &browser, &error),
+    }
+}
+
+fn signed_in(pages: &Pages, cookie: &str, sealed: Option<&str>) -> Response {
+    let next = sealed.map_or_else(|| "/".to_owned(), |sealed| format!("/oauth/consent?request={sealed}"));
+    let mut response = see_other(&next);
+    pages.set_session(&mut response, cookie);
+    response
+}
+
+fn refused(mut page: SignInTemplate, browser: &Browser, error: &SignInError) -> Response {
+    let (status, wait) = match error {
+        SignInError::Wrong | SignInError::Password(crate::accounts::PasswordError::Length) => {
+            page.problem = Some("The username or the password is not right.".to_owned());
+            (StatusCode::UNPROCESSABLE_ENTITY, None)
+        }
+        SignInError::Throttled(throttled) => {
+            let seconds = throttled.wait.as_secs().max(1);
+            page.problem = Some(format!("Too many attempts. Please wait {} and try again.", in_words(seconds)));
+            (StatusCode::TOO_MANY_REQUESTS, Some(seconds))
+        }
+        SignInError::Password(error) => return page_unavailable(error),
+        SignInError::Storage(error) => return page_unavailable(error),
+    };
+    let mut response = page_for(browser, status, &page);
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn in_words(seconds: u64) -> String {
+    match seconds {
+        1 => "1 second".to_owned(),
+        2..=119 => format!("{seconds} seconds"),
+        _ => format!("{} minutes", seconds.div_ceil(60)),
+    }
+}

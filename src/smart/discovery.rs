@@ -1,0 +1,153 @@
+//! Discovery documents: SMART App Launch 2.2 §3, OpenID Connect Discovery 1.0 §3, RFC 8414. They list what works.
+
+use serde_json::{Value, json};
+
+/// The URLs of an authorization server and its FHIR API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    issuer: String,
+    fhir_base: String,
+}
+
+/// SMART App Launch 2.2 §3.2: what this server can do.
+const CAPABILITIES: [&str; 12] = [
+    "launch-standalone",
+    "client-public",
+    "client-confidential-symmetric",
+    "sso-openid-connect",
+    "context-standalone-patient",
+    "permission-offline",
+    "permission-online",
+    "permission-patient",
+    "permission-user",
+    "permission-v1",
+    "permission-v2",
+    "authorize-post",
+];
+
+const SCOPES: [&str; 10] = [
+    "openid",
+    "profile",
+    "fhirUser",
+    "launch/patient",
+    "offline_access",
+    "online_access",
+    "patient/*.rs",
+    "patient/*.read",
+    "user/*.rs",
+    "user/*.read",
+];
+
+impl Endpoints {
+    /// From the public URL, which is the issuer and has no trailing slash.
+    #[must_use]
+    pub fn new(public_url: &str) -> Self {
+        Self { issuer: public_url.to_owned(), fhir_base: format!("{public_url}/fhir") }
+    }
+
+    /// The issuer (RFC 8414 §2).
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The base URL of the FHIR API, without a trailing slash.
+    #[must_use]
+    pub fn fhir_base(&self) -> &str {
+        &self.fhir_base
+    }
+
+    /// The authorization endpoint.
+    #[must_use]
+    pub fn authorize(&self) -> String {
+        format!("{}/oauth/authorize", self.issuer)
+    }
+
+    /// The token endpoint.
+    #[must_use]
+    pub fn token(&self) -> String {
+        format!("{}/oauth/token", self.issuer)
+    }
+
+    /// What every one of the documents says.
+    fn common(&self) -> Value {
+        json!({
+            "issuer": self.issuer,
+            "authorization_endpoint": self.authorize(),
+            "token_endpoint": self.token(),
+            "jwks_uri": format!("{}/.well-known/jwks.json", self.issuer),
+            "introspection_endpoint": format!("{}/oauth/introspect", self.issuer),
+            "revocation_endpoint": format!("{}/oauth/revoke", self.issuer),
+            "scopes_supported": SCOPES,
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": true,
+        })
+    }
+
+    /// `.well-known/oauth-authorization-server` (RFC 8414).
+    #[must_use]
+    pub fn oauth_authorization_server(&self) -> Value {
+        self.common()
+    }
+
+    /// `.well-known/smart-configuration` (SMART App Launch 2.2 §3.1).
+    #[must_use]
+    pub fn smart_configuration(&self) -> Value {
+        with(self.common(), json!({"capabilities": CAPABILITIES}))
+    }
+
+    /// `.well-known/openid-configuration` (OpenID Connect Discovery 1.0 §3).
+    #[must_use]
+    pub fn openid_configuration(&self) -> Value {
+        with(
+            self.common(),
+            json!({
+                "userinfo_endpoint": format!("{}/oauth/userinfo", self.issuer),
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "fhirUser",
+                                     "preferred_username"],
+                "prompt_values_supported": ["none", "login", "consent", "select_account"],
+                "claims_parameter_supported": false,
+                "request_parameter_supported": false,
+                "request_uri_parameter_supported": false,
+            }),
+        )
+    }
+}
+
+fn with(mut document: Value, more: Value) -> Value {
+    if let (Value::Object(document), Value::Object(more)) = (&mut document, more) {
+        document.extend(more);
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_url_is_absolute_and_every_list_is_of_texts() {
+        let endpoints = Endpoints::new("https://gw.test");
+        for document in
+            [endpoints.smart_configuration(), endpoints.openid_configuration(), endpoints.oauth_authorization_server()]
+        {
+            for (name, value) in document.as_object().unwrap() {
+                if name.ends_with("_endpoint") || name.ends_with("_uri") {
+                    assert!(value.as_str().unwrap().starts_with("https://gw.test/"), "{name}");
+                }
+                if let Some(list) = value.as_array() {
+                    assert!(!list.is_empty() && list.iter().all(Value::is_string), "{name}");
+                }
+            }
+        }
+        assert_eq!(endpoints.fhir_base(), "https://gw.test/fhir");
+    }
+}

@@ -1,0 +1,172 @@
+//! Access and refresh tokens, by their hashes.
+
+use super::statement::{execute, fetch_optional, statements};
+use super::{DatabaseInconsistency, Executor, StorageError, Tx};
+use crate::base::clock::Instant;
+use crate::base::id::{AccountId, AuthorizationId, PersonId};
+use crate::oauth::client::ClientId;
+use crate::oauth::grant::{AccessToken, Bearer, RefreshToken};
+use crate::oauth::scope::ScopeSet;
+
+statements! {
+    INSERT_ACCESS = "INSERT INTO access_tokens (hash, authorization_id, refresh_hash, scopes, issued, expires) \
+                     VALUES ($1, $2, $3, $4, $5, $6)";
+    /// Everything about the holder that one look-up can tell; rows that can give no access are left out.
+    BEARER = "SELECT t.authorization_id, a.client_id, a.account_id, a.person_id, t.scopes, a.scopes, c.scopes, \
+              t.issued, t.expires, o.person_id, t.refresh_hash, r.activated \
+              FROM access_tokens t \
+              JOIN authorizations a ON a.id = t.authorization_id \
+              JOIN clients c ON c.id = a.client_id \
+              JOIN accounts o ON o.id = a.account_id \
+              LEFT JOIN refresh_tokens r ON r.hash = t.refresh_hash \
+              WHERE t.hash = $1 AND t.revoked IS NULL AND a.revoked IS NULL AND c.state = 'active' \
+              AND o.state = 'active'";
+    REVOKE_ACCESS = "UPDATE access_tokens SET revoked = $2 WHERE hash = $1 AND revoked IS NULL";
+    INSERT_REFRESH = "INSERT INTO refresh_tokens (hash, authorization_id, issued, expires, activated) \
+                      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (hash) DO NOTHING";
+    GET_REFRESH = "SELECT authorization_id, issued, expires, activated, used FROM refresh_tokens WHERE hash = $1";
+    ACTIVATE = "UPDATE refresh_tokens SET activated = $2 WHERE hash = $1 AND activated IS NULL";
+    USE = "UPDATE refresh_tokens SET used = $2 WHERE hash = $1 AND used IS NULL";
+    EXTEND = "UPDATE refresh_tokens SET expires = $2 WHERE hash = $1 AND expires < $2";
+}
+
+/// Stores an access token.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn insert_access(tx: &mut Tx, hash: &[u8; 32], token: &AccessToken) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        INSERT_ACCESS,
+        hash.to_vec(),
+        token.authorization.to_string(),
+        token.refresh_hash.map(|h| h.to_vec()),
+        token.scopes.to_string(),
+        token.issued.micros(),
+        token.expires.micros()
+    )
+    .map(drop)
+}
+
+/// What an access token stands for, if neither it, its authorization, its client nor its account has ended. Whether it
+/// expired is for the caller to see.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn bearer(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<Bearer>, StorageError> {
+    type Row = (
+        String,
+        String,
+        String,
+        Option<String>,
+        String,
+        String,
+        String,
+        i64,
+        i64,
+        Option<String>,
+        Option<Vec<u8>>,
+        Option<i64>,
+    );
+    let row: Option<Row> = fetch_optional!(on, BEARER, hash.to_vec())?;
+    let Some(row) = row else { return Ok(None) };
+    let (authorization, client, account, person, token, granted, allowed, issued, expires, own, refresh, activated) =
+        row;
+    let broken = |column| DatabaseInconsistency { table: "access_tokens", column, row: authorization.clone() };
+    let person_id = |id: Option<String>| id.map(|id| id.parse::<PersonId>()).transpose();
+    let scopes = ScopeSet::parse(&token).0.intersection(&ScopeSet::parse(&granted).0);
+    let not_activated = refresh.filter(|_| activated.is_none());
+    Ok(Some(Bearer {
+        authorization: authorization.parse::<AuthorizationId>().map_err(|_| broken("authorization_id"))?,
+        client: ClientId::parse(&client).ok_or_else(|| broken("client_id"))?,
+        account: account.parse::<AccountId>().map_err(|_| broken("account_id"))?,
+        person: person_id(person).map_err(|_| broken("person_id"))?,
+        own_person: person_id(own).map_err(|_| broken("account_id"))?,
+        scopes: scopes.intersection(&ScopeSet::parse(&allowed).0),
+        issued: Instant::from_micros(issued),
+        expires: Instant::from_micros(expires),
+        refresh_to_activate: not_activated.map(TryInto::try_into).transpose().map_err(|_| broken("refresh_hash"))?,
+    }))
+}
+
+/// Ends one access token. False when it had ended before.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn revoke_access(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<bool, StorageError> {
+    let changed = update(tx, &REVOKE_ACCESS, hash, now).await?;
+    super::generations::bump(tx);
+    Ok(changed)
+}
+
+/// Stores a refresh token. One that is there already stays as it is.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn insert_refresh(tx: &mut Tx, hash: &[u8; 32], token: &RefreshToken) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        INSERT_REFRESH,
+        hash.to_vec(),
+        token.authorization.to_string(),
+        token.issued.micros(),
+        token.expires.micros(),
+        token.activated.map(Instant::micros)
+    )
+    .map(drop)
+}
+
+/// The refresh token with this hash.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn refresh(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<RefreshToken>, StorageError> {
+    type Row = (String, i64, i64, Option<i64>, Option<i64>);
+    let row: Option<Row> = fetch_optional!(on, GET_REFRESH, hash.to_vec())?;
+    let Some((authorization, issued, expires, activated, used)) = row else { return Ok(None) };
+    let Ok(id) = authorization.parse() else {
+        let column = "authorization_id";
+        return Err(DatabaseInconsistency { table: "refresh_tokens", column, row: authorization }.into());
+    };
+    Ok(Some(RefreshToken {
+        authorization: id,
+        issued: Instant::from_micros(issued),
+        expires: Instant::from_micros(expires),
+        activated: activated.map(Instant::from_micros),
+        used: used.map(Instant::from_micros),
+    }))
+}
+
+/// Notes the first use of a refresh token or of an access token that came with it.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn activate_refresh(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<bool, StorageError> {
+    update(tx, &ACTIVATE, hash, now).await
+}
+
+/// Uses a refresh token up. True for exactly one caller.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn use_refresh(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<bool, StorageError> {
+    update(tx, &USE, hash, now).await
+}
+
+/// Moves the end of a refresh token out, never in.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn extend_refresh(tx: &mut Tx, hash: &[u8; 32], expires: Instant) -> Result<bool, StorageError> {
+    update(tx, &EXTEND, hash, expires).await
+}
+
+async fn update(
+    tx: &mut Tx,
+    statement: &super::statement::Statement,
+    hash: &[u8; 32],
+    at: Instant,
+) -> Result<bool, StorageError> {
+    let changed = execute!(tx, statement, hash.to_vec(), at.micros())?;
+    Ok(changed > 0)
+}

@@ -1,0 +1,128 @@
+//! Codes at the token endpoint.
+
+use std::time::Duration;
+
+use super::world::{REDIRECT, VERIFIER, World, set, with};
+
+#[track_caller]
+fn is_refused(answer: &crate::support::http::Answer, error: &str) {
+    let status = if error == "invalid_client" { 401 } else { 400 };
+    assert_eq!((answer.status, answer.json()["error"].as_str()), (status, Some(error)), "{}", answer.body);
+    assert!(answer.header("cache-control").unwrap().contains("no-store"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o05_a_verifier_that_does_not_fit_burns_the_code() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    // The challenge itself as verifier is `plain`.
+    let challenge = world.request("app").into_iter().find(|(n, _)| n == "code_challenge").unwrap().1;
+    for bad in [None, Some(""), Some("x"), Some(&challenge), Some(&VERIFIER[..42]), Some(&"a".repeat(129))] {
+        let code = world.code(&world.request("app")).await;
+        let good = world.redemption("app", &code);
+        is_refused(&world.token(&with(&good, "code_verifier", bad)).await, "invalid_grant");
+        is_refused(&world.token(&good).await, "invalid_grant");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o07_a_code_replayed_later_kills_what_the_first_one_got() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    let code = world.code(&world.request("app")).await;
+    let form = world.redemption("app", &code);
+    let body = world.token(&form).await.json();
+    assert!(world.works(&body["access_token"]).await);
+
+    // Within a second: sent twice, not stolen.
+    world.advance(Duration::from_millis(900));
+    is_refused(&world.token(&form).await, "invalid_grant");
+    assert!(world.works(&body["access_token"]).await);
+
+    world.advance(Duration::from_millis(200));
+    is_refused(&world.token(&form).await, "invalid_grant");
+    assert!(!world.works(&body["access_token"]).await);
+    let refresh = world.refresh("app", body["refresh_token"].as_str().unwrap());
+    is_refused(&world.token(&refresh).await, "invalid_grant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o07_a_replay_by_anybody_else_kills_at_once() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    world.client("other", false).await;
+    for (name, value) in [("client_id", Some("other")), ("code_verifier", Some("x")), ("redirect_uri", None)] {
+        let code = world.code(&world.request("app")).await;
+        let form = world.redemption("app", &code);
+        let body = world.token(&form).await.json();
+        assert!(world.works(&body["access_token"]).await);
+        is_refused(&world.token(&with(&form, name, value)).await, "invalid_grant");
+        assert!(!world.works(&body["access_token"]).await, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o08_of_64_at_once_exactly_one_gets_tokens() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    for round in 0..5 {
+        let code = world.code(&world.request("app")).await;
+        let form = world.redemption("app", &code);
+        let all = futures_util::future::join_all((0..64).map(|_| world.token(&form))).await;
+        let mut good = all.iter().filter(|answer| answer.status == 200);
+        let first = good.next().unwrap().json();
+        assert!(good.next().is_none(), "round {round}: one 200");
+        for answer in all.iter().filter(|answer| answer.status != 200) {
+            is_refused(answer, "invalid_grant");
+        }
+        assert!(world.works(&first["access_token"]).await, "round {round}: the one who got tokens keeps them");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o09_a_code_of_another_client_or_address_is_burned() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    world.client("other", false).await;
+    for (name, value) in [
+        ("client_id", Some("other")),
+        ("redirect_uri", Some("https://app.test/other?k=v")),
+        ("redirect_uri", Some("https://app.test/cb/")),
+        ("redirect_uri", None),
+    ] {
+        let code = world.code(&world.request("app")).await;
+        let good = world.redemption("app", &code);
+        is_refused(&world.token(&with(&good, name, value)).await, "invalid_grant");
+        is_refused(&world.token(&good).await, "invalid_grant");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o10_a_code_lives_a_minute() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    for (age, status) in [(59, 200), (61, 400)] {
+        let code = world.code(&world.request("app")).await;
+        world.advance(Duration::from_secs(age));
+        assert_eq!(world.token(&world.redemption("app", &code)).await.status, status, "{age} s");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o16_other_grant_types_are_refused() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    for bad in ["password", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer", "implicit", ""] {
+        let form = with(&world.redemption("app", "x"), "grant_type", Some(bad));
+        is_refused(&world.token(&form).await, "unsupported_grant_type");
+    }
+    is_refused(&world.token(&with(&world.redemption("app", "x"), "grant_type", None)).await, "invalid_request");
+    is_refused(&world.token(&with(&world.redemption("app", "x"), "code", None)).await, "invalid_request");
+    is_refused(&world.token(&world.redemption("app", "BAD_CODE")).await, "invalid_grant");
+    is_refused(&world.token(&world.redemption("nobody", "BAD_CODE")).await, "invalid_client");
+    let json = world.browser().send("POST", "/oauth/token", &[("content-type", "application/json")], "{}").await;
+    is_refused(&json, "invalid_request");
+    let mut form = world.redemption("app", "x");
+    set(&mut form, "redirect_uri", Some(REDIRECT));
+    assert_eq!(world.browser().get("/oauth/token").await.status, 405);
+}

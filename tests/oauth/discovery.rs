@@ -1,0 +1,103 @@
+//! Discovery documents: what the independent suites look for, and that what they name answers.
+
+use super::world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_where_clients_look_and_hold_what_they_need() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    let origin = [("origin", "https://app.test"), ("accept", "application/json")];
+    let mut documents = Vec::new();
+    for path in [
+        "/.well-known/smart-configuration",
+        "/fhir/.well-known/smart-configuration",
+        "/.well-known/openid-configuration",
+        "/fhir/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+    ] {
+        let answer = browser.send("GET", path, &origin, "").await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.header("content-type").unwrap().starts_with("application/json"), "{path}");
+        assert_eq!(answer.headers("access-control-allow-origin"), ["*"], "{path}");
+        let document = answer.json();
+        assert_eq!(document["issuer"], world.issuer, "{path}");
+        let list = |name: &str| -> Vec<String> { serde_json::from_value(document[name].clone()).unwrap() };
+        assert!(list("grant_types_supported").contains(&"authorization_code".to_owned()));
+        assert_eq!(list("code_challenge_methods_supported"), ["S256"]);
+        assert_eq!(list("response_types_supported"), ["code"]);
+        assert_eq!(document["authorization_response_iss_parameter_supported"], true);
+        documents.push((path, document));
+    }
+    let smart = &documents[1].1;
+    let capabilities: Vec<String> = serde_json::from_value(smart["capabilities"].clone()).unwrap();
+    for needed in [
+        "launch-standalone",
+        "client-public",
+        "client-confidential-symmetric",
+        "sso-openid-connect",
+        "context-standalone-patient",
+        "permission-offline",
+        "permission-patient",
+        "authorize-post",
+        "permission-v1",
+        "permission-v2",
+    ] {
+        assert!(capabilities.contains(&needed.to_owned()), "{needed}");
+    }
+    for unbuilt in ["launch-ehr", "client-confidential-asymmetric", "context-ehr-patient"] {
+        assert!(!capabilities.contains(&unbuilt.to_owned()), "{unbuilt} is not built");
+    }
+    let openid = &documents[2].1;
+    assert_eq!(openid["subject_types_supported"], serde_json::json!(["public"]));
+    assert_eq!(openid["id_token_signing_alg_values_supported"], serde_json::json!(["RS256"]));
+    for (path, document) in documents {
+        for (name, value) in document.as_object().unwrap() {
+            if name.ends_with("_endpoint") || name == "jwks_uri" {
+                let route = value.as_str().unwrap().strip_prefix(&world.issuer).unwrap();
+                assert_ne!(browser.get(route).await.status, 404, "{name} of {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_outlive_a_restart_and_no_private_part_is_shown() {
+    let world = World::new().await;
+    let jwks = world.browser().get("/.well-known/jwks.json").await.json();
+    let keys = jwks["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 1);
+    assert_eq!((keys[0]["kty"].as_str(), keys[0]["alg"].as_str()), (Some("RSA"), Some("RS256")));
+    for private in ["d", "p", "q", "dp", "dq", "qi"] {
+        assert_eq!(keys[0].get(private), None);
+    }
+    let again = |key: u8| {
+        let db = world.database.second();
+        let (clock, random, config) = (world.clock.clone(), world.random.clone(), world.config.clone());
+        async move {
+            let master_key = chartgate::base::keys::MasterKey::new([key; 32]);
+            chartgate::authorization::AuthorizationServer::new(db.await, clock, random, &master_key, &config)
+                .jwks()
+                .await
+        }
+    };
+    assert_eq!(again(7).await.unwrap(), jwks);
+    assert!(again(8).await.is_err(), "with another master key the stored key stays shut");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_that_start_at_once_make_one_key() {
+    let world = World::new().await;
+    let servers = futures_util::future::join_all((0..4).map(|seed| {
+        let db = world.database.second();
+        let (clock, config) = (world.clock.clone(), world.config.clone());
+        let random = std::sync::Arc::new(chartgate::base::random::SeededRandom::new(seed));
+        async move {
+            let master_key = chartgate::base::keys::MasterKey::new([7; 32]);
+            chartgate::authorization::AuthorizationServer::new(db.await, clock, random, &master_key, &config)
+        }
+    }))
+    .await;
+    let all = futures_util::future::join_all(servers.iter().map(|server| server.jwks())).await;
+    let all: Vec<_> = all.into_iter().map(Result::unwrap).collect();
+    assert!(all.iter().all(|jwks| *jwks == all[0] && jwks["keys"].as_array().unwrap().len() == 1));
+}

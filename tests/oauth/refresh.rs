@@ -1,0 +1,189 @@
+//! Refresh tokens.
+
+use std::time::Duration;
+
+use chartgate::storage::{StorageError, clients};
+use futures_util::FutureExt;
+use serde_json::Value;
+
+use super::world::{World, scopes, with};
+use chartgate::oauth::client::ClientId;
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+#[track_caller]
+fn is_refused(answer: &crate::support::http::Answer, error: &str) {
+    assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some(error)), "{}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o21_a_refresh_token_replayed_after_its_successor_was_used_kills_the_family() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    // The successor counts as used when its access token was, and when it was itself presented.
+    for use_access_token in [true, false] {
+        let first = world.launch("app").await;
+        let old = world.refresh("app", text(&first["refresh_token"]));
+        let second = world.token(&old).await.json();
+        assert_ne!(first["refresh_token"], second["refresh_token"], "it rotates");
+        let last = if use_access_token {
+            assert!(world.works(&second["access_token"]).await);
+            second
+        } else {
+            world.token(&world.refresh("app", text(&second["refresh_token"]))).await.json()
+        };
+        is_refused(&world.token(&old).await, "invalid_grant");
+        for dead in [&first["access_token"], &last["access_token"]] {
+            assert!(!world.works(dead).await);
+        }
+        is_refused(&world.token(&world.refresh("app", text(&last["refresh_token"]))).await, "invalid_grant");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o22_64_refreshes_at_once_make_one_lineage() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    for round in 0..5 {
+        let first = world.launch("app").await;
+        let form = world.refresh("app", text(&first["refresh_token"]));
+        let all = futures_util::future::join_all((0..64).map(|_| world.token(&form))).await;
+        let mut successors: Vec<String> = Vec::new();
+        for answer in &all {
+            assert_eq!(answer.status, 200, "round {round}: nobody is signed out: {}", answer.body);
+            successors.push(text(&answer.json()["refresh_token"]).to_owned());
+        }
+        successors.dedup();
+        assert_eq!(successors.len(), 1, "round {round}: one lineage");
+        for answer in &all {
+            assert!(world.works(&answer.json()["access_token"]).await);
+        }
+        assert_eq!(world.token(&world.refresh("app", &successors[0])).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o23_a_lost_answer_can_be_asked_for_again() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    let first = world.launch("app").await;
+    let form = world.refresh("app", text(&first["refresh_token"]));
+    let lost = world.token(&form).await.json();
+    world.advance(Duration::from_secs(86_400));
+    let again = world.token(&form).await;
+    assert_eq!(again.status, 200, "{}", again.body);
+    assert_eq!(again.json()["refresh_token"], lost["refresh_token"]);
+    assert!(world.works(&again.json()["access_token"]).await);
+    assert_eq!(world.token(&world.refresh("app", text(&again.json()["refresh_token"]))).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o24_a_second_process_knows_of_the_replay() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    let first = world.launch("app").await;
+    let old = text(&first["refresh_token"]).to_owned();
+    let second = world.token(&world.refresh("app", &old)).await.json();
+    assert!(world.works(&second["access_token"]).await);
+    // What a restart leaves is the database and the master key.
+    let other = chartgate::authorization::AuthorizationServer::new(
+        world.database.second().await,
+        world.clock.clone(),
+        world.random.clone(),
+        &chartgate::base::keys::MasterKey::new([7; 32]),
+        &world.config,
+    );
+    let replay = other.token(None, world.refresh("app", &old)).await;
+    assert!(replay.is_err());
+    assert!(other.authenticate(text(&second["access_token"])).await.is_err());
+    // The first process learns of it within a second.
+    let started = std::time::Instant::now();
+    while world.works(&second["access_token"]).await {
+        assert!(started.elapsed() < Duration::from_secs(1), "o42: revocation must show within a second");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o25_a_foreign_refresh_token_harms_nobody() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    world.client("other", false).await;
+    let first = world.launch("app").await;
+    let token = text(&first["refresh_token"]);
+    is_refused(&world.token(&world.refresh("other", token)).await, "invalid_grant");
+    assert!(world.works(&first["access_token"]).await);
+    assert_eq!(world.token(&world.refresh("app", token)).await.status, 200);
+    is_refused(&world.token(&world.refresh("app", "cgrt_nonsense")).await, "invalid_grant");
+    is_refused(&world.token(&with(&world.refresh("app", token), "refresh_token", None)).await, "invalid_request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o26_a_refresh_never_widens() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    let code = world.code(&with(&world.request("app"), "scope", Some("offline_access patient/*.rs"))).await;
+    let first = world.token(&world.redemption("app", &code)).await.json();
+    let form = world.refresh("app", text(&first["refresh_token"]));
+    for wider in
+        ["patient/*.cruds", "offline_access patient/*.rs openid", "user/*.rs", "nonsense", "patient/*.rs nonsense"]
+    {
+        is_refused(&world.token(&with(&form, "scope", Some(wider))).await, "invalid_scope");
+    }
+    let all = world.token(&with(&form, "scope", Some("patient/*.rs offline_access"))).await.json();
+    assert_eq!(scopes(text(&all["scope"])), scopes("offline_access patient/*.rs"));
+    let form = world.refresh("app", text(&all["refresh_token"]));
+    let narrow = world.token(&with(&form, "scope", Some("patient/Condition.r"))).await.json();
+    assert_eq!(narrow["scope"], "patient/Condition.r");
+    let subject = world.server.authenticate(text(&narrow["access_token"])).await.unwrap();
+    assert_eq!(subject.scopes, scopes("patient/Condition.r"));
+    // The next one may have it all again: the refresh token itself was not narrowed (RFC 6749 §6).
+    let form = world.refresh("app", text(&narrow["refresh_token"]));
+    let again = world.token(&form).await.json();
+    assert_eq!(scopes(text(&again["scope"])), scopes("offline_access patient/*.rs"));
+
+    let id = ClientId::parse("app").unwrap();
+    let less = scopes("offline_access patient/Condition.rs");
+    world
+        .database
+        .db
+        .write::<_, StorageError>(move |tx| async move { clients::set_scopes(tx, &id, &less).await }.boxed())
+        .await
+        .unwrap();
+    let subject = world.server.authenticate(text(&again["access_token"])).await.unwrap();
+    assert_eq!(subject.scopes, scopes("offline_access patient/Condition.rs"), "live tokens are narrowed too");
+    let last = world.token(&world.refresh("app", text(&again["refresh_token"]))).await.json();
+    assert_eq!(scopes(text(&last["scope"])), scopes("offline_access patient/Condition.rs"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_tokens_live_100_days_from_each_use() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    let mut token = text(&world.launch("app").await["refresh_token"]).to_owned();
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(99 * 86_400));
+        token = text(&world.token(&world.refresh("app", &token)).await.json()["refresh_token"]).to_owned();
+    }
+    world.advance(Duration::from_secs(100 * 86_400));
+    is_refused(&world.token(&world.refresh("app", &token)).await, "invalid_grant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn online_access_ends_with_the_session() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    let request = with(&world.request("app"), "scope", Some("online_access patient/*.rs"));
+    let mut browser = world.browser();
+    let page = world.consent(&mut browser, &request).await;
+    let code = super::world::allow(&mut browser, &page).await.redirected("code").unwrap();
+    let first = world.token(&world.redemption("app", &code)).await.json();
+    let second = world.token(&world.refresh("app", text(&first["refresh_token"]))).await;
+    assert_eq!(second.status, 200, "{}", second.body);
+    let home = browser.get("/").await;
+    assert_eq!(browser.post("/sign-out", &home.form()).await.status, 303);
+    let token = second.json()["refresh_token"].as_str().unwrap().to_owned();
+    is_refused(&world.token(&world.refresh("app", &token)).await, "invalid_grant");
+}

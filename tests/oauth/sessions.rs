@@ -1,0 +1,145 @@
+//! Sign-in, sessions and their cookies.
+
+use std::time::Duration;
+
+use super::world::{PASSWORD, World, set};
+use crate::support::http::{Answer, Client};
+
+async fn try_to_sign_in(browser: &mut Client, username: &str, password: &str) -> Answer {
+    let page = browser.get("/sign-in").await;
+    let mut form = page.form();
+    set(&mut form, "username", Some(username));
+    set(&mut form, "password", Some(password));
+    browser.post("/sign-in", &form).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w02_a_session_has_a_new_id_and_a_guarded_cookie() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    browser.cookies.insert("chartgate-session".to_owned(), "cgss_fixed-by-somebody-else".to_owned());
+    let answer = try_to_sign_in(&mut browser, " ANN ", PASSWORD).await;
+    assert_eq!((answer.status, answer.location()), (303, "/"));
+    let cookie = answer.headers("set-cookie").into_iter().find(|c| c.starts_with("chartgate-session=")).unwrap();
+    for part in ["; Path=/", "; HttpOnly", "; SameSite=Lax"] {
+        assert!(cookie.contains(part), "{part} in {cookie}");
+    }
+    assert!(!cookie.contains("Secure"), "the demo on loopback alone goes without");
+    let first = browser.cookies["chartgate-session"].clone();
+    assert!(first.len() > 43 && first != "cgss_fixed-by-somebody-else");
+    let home = browser.get("/").await;
+    assert!(home.body.contains("Hello, ann") && home.body.contains("Riverside Clinic — Ärzte"), "{}", home.body);
+    assert!(home.body.contains("Cleo O&#39;Neil &#60;b&#62; (your child)"));
+
+    // A second sign-in in the same browser ends the first session.
+    let mut old = browser.clone();
+    let page = world.browser().get("/sign-in").await;
+    assert_eq!(page.status, 200);
+    let page = browser.get("/sign-in").await;
+    assert_eq!(page.location(), "/", "already signed in");
+    browser.cookies.remove("chartgate-browser");
+    let mut fresh = world.browser();
+    let page = fresh.get("/sign-in").await;
+    fresh.cookies.insert("chartgate-session".to_owned(), first.clone());
+    let mut form = page.form();
+    set(&mut form, "username", Some("ann"));
+    set(&mut form, "password", Some(PASSWORD));
+    assert_eq!(fresh.post("/sign-in", &form).await.status, 303);
+    assert_ne!(fresh.cookies["chartgate-session"], first);
+    assert_eq!(old.get("/").await.location(), "/sign-in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w02_outside_the_demo_cookies_are_secure_and_bound_to_the_host() {
+    use chartgate::base::{keys::MasterKey, random::SeededRandom};
+    use chartgate::http::pages::Pages;
+    let mut config = chartgate::config::Config::default();
+    for (demo, url, secure) in [
+        (false, "https://gw.test", true),
+        (true, "https://gw.test", true),
+        (false, "http://localhost:8080", true),
+        (true, "http://gw.test", true),
+        (true, "http://localhost:8080", false),
+        (true, "http://[::1]:8080", false),
+    ] {
+        config.demo = demo;
+        config.server.public_url = url.to_owned();
+        let pages = Pages::new(&config, &MasterKey::new([1; 32]), std::sync::Arc::new(SeededRandom::new(1)));
+        let cookie = pages.session_cookie("v");
+        assert_eq!(cookie.starts_with("__Host-chartgate-session=v; "), secure, "{demo} {url} {cookie}");
+        assert_eq!(cookie.contains("; Secure"), secure, "{demo} {url} {cookie}");
+        assert!(!cookie.contains("Domain"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w06_sessions_end_when_idle_at_the_latest_and_when_told() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    try_to_sign_in(&mut browser, "ann", PASSWORD).await;
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(1_700));
+        assert_eq!(browser.get("/").await.status, 200, "a used session goes on");
+    }
+    world.advance(Duration::from_secs(1_800));
+    assert_eq!(browser.get("/").await.status, 303, "an idle one does not");
+
+    try_to_sign_in(&mut browser, "ann", PASSWORD).await;
+    for step in 0..43_200 / 1_200 {
+        assert_eq!(browser.get("/").await.status, 200, "{step}");
+        world.advance(Duration::from_secs(1_200));
+    }
+    assert_eq!(browser.get("/").await.status, 303, "12 hours, whatever happens");
+
+    try_to_sign_in(&mut browser, "ann", PASSWORD).await;
+    let stolen = browser.clone();
+    let home = browser.get("/").await;
+    let answer = browser.post("/sign-out", &home.form()).await;
+    assert_eq!(answer.location(), "/sign-in");
+    assert!(!browser.cookies.contains_key("chartgate-session"));
+    assert_eq!(stolen.clone().get("/").await.status, 303, "the cookie's copy is dead too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_names_and_wrong_passwords_look_the_same() {
+    let world = World::new().await;
+    let mut pages = Vec::new();
+    for (username, password) in [("ann", "wrong"), ("nobody", "wrong"), ("nobody", PASSWORD), ("ann", "")] {
+        let mut browser = world.browser();
+        browser.cookies.insert("chartgate-browser".to_owned(), "x".repeat(43));
+        let answer = try_to_sign_in(&mut browser, username, password).await;
+        assert_eq!(answer.status, 422, "{username}");
+        assert!(!browser.cookies.contains_key("chartgate-session"));
+        pages.push(answer.body.replace(&format!("value=\"{username}\""), "value=\"\""));
+    }
+    assert!(pages.iter().all(|page| *page == pages[0]), "{pages:#?}");
+    assert!(pages[0].contains("aria-describedby=\"problem\"") && pages[0].contains("role=\"alert\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_is_slowed_down_also_in_parallel() {
+    let world = World::new().await;
+    let tries = (0..12).map(|_| async { try_to_sign_in(&mut world.browser(), "ann", "wrong").await.status });
+    let answers = futures_util::future::join_all(tries).await;
+    assert_eq!(answers.iter().filter(|status| **status == 422).count(), 5, "{answers:?}");
+    assert_eq!(answers.iter().filter(|status| **status == 429).count(), 7, "{answers:?}");
+    let answer = try_to_sign_in(&mut world.browser(), "ann", PASSWORD).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
+    world.advance(Duration::from_secs(1));
+    assert_eq!(try_to_sign_in(&mut world.browser(), "ann", PASSWORD).await.status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_style_sheet_is_ours_and_named_by_its_content() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    let page = browser.get("/sign-in").await;
+    let path = page.body.split("href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert!(path.starts_with("/static/chartgate."), "{path}");
+    let style = browser.get(&path).await;
+    assert_eq!(style.status, 200);
+    assert!(style.header("content-type").unwrap().starts_with("text/css"));
+    assert!(style.header("cache-control").unwrap().contains("immutable"));
+    assert!(!style.body.contains("http") && !style.body.contains("@import"));
+    assert_eq!(browser.get("/static/chartgate.css").await.status, 404);
+}
