@@ -49,9 +49,10 @@ pub use requests::{Presented, Request, Requests};
 
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::random::{SharedRandom, SystemRandom};
+use crate::fhir::knowledge::{Knowledge, KnowledgeError};
 use connection::{Cut, CuttableListener};
 use ehr::{Ehr, Settings};
-use store::Store;
+use store::{Arrival, Store};
 use token::Tokens;
 
 /// A sandbox EHR that is not running yet.
@@ -68,6 +69,7 @@ pub struct Sandbox {
     strict_parameters: bool,
     control: bool,
     log_requests: bool,
+    versioned: bool,
     clock: SharedClock,
     random: SharedRandom,
 }
@@ -86,6 +88,7 @@ impl Default for Sandbox {
             strict_parameters: false,
             control: false,
             log_requests: true,
+            versioned: true,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom::default()),
         }
@@ -101,6 +104,9 @@ pub enum SandboxError {
     /// The data cannot be loaded; none of it is served.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The tables of FHIR knowledge in this binary are broken.
+    #[error(transparent)]
+    Knowledge(#[from] &'static KnowledgeError),
     /// The base path is not `/` followed by something that does not end in `/`.
     #[error("the base path {0:?} must begin with a slash and not end with one")]
     BasePath(String),
@@ -197,6 +203,13 @@ impl Sandbox {
         self
     }
 
+    /// Whether resources have `meta.versionId` and answers an `ETag`. Some EHRs have neither.
+    #[must_use]
+    pub const fn versioned(mut self, versioned: bool) -> Self {
+        self.versioned = versioned;
+        self
+    }
+
     /// Where the time comes from.
     #[must_use]
     pub fn clock(mut self, clock: SharedClock) -> Self {
@@ -233,13 +246,18 @@ impl Sandbox {
             strict_parameters: self.strict_parameters,
             control: self.control,
             log_requests: self.log_requests,
+            versioned: self.versioned,
         };
         let base = settings.base_url();
         let store = Store::default();
-        let report = load::load(&mut store.write(), &self.data, &base, self.clock.now())?;
+        let knowledge = Knowledge::embedded()?;
+        let arrival =
+            Arrival { now: self.clock.now(), base: &base, knowledge, keep_meta: true, versioned: self.versioned };
+        let report = load::load(&mut store.write(), &self.data, arrival)?;
         let ehr = Arc::new(Ehr {
             settings,
             base,
+            knowledge,
             store,
             tokens: Tokens::new(self.clients, self.token_lifetime),
             faults: Arc::default(),

@@ -74,15 +74,18 @@ impl Document {
         }
     }
 
-    /// Sets `meta.versionId` and `meta.lastUpdated`; what else stands in `meta` stays.
-    pub(super) fn set_meta(&mut self, version: u64, last_updated: &str) {
+    /// Sets `meta.versionId` (or takes it away) and `meta.lastUpdated`; what else stands in `meta` stays.
+    pub(super) fn set_meta(&mut self, version: Option<u64>, last_updated: &str) {
         if !self.body.get("meta").is_some_and(Value::is_object) {
             self.body.remove("meta");
             let after_id = self.body.keys().position(|key| key == "id").map_or(0, |at| at + 1);
             self.body.shift_insert(after_id, "meta".to_owned(), Value::Object(Map::new()));
         }
         if let Some(Value::Object(meta)) = self.body.get_mut("meta") {
-            meta.insert("versionId".to_owned(), Value::String(version.to_string()));
+            match version {
+                Some(version) => meta.insert("versionId".to_owned(), Value::String(version.to_string())),
+                None => meta.shift_remove("versionId"),
+            };
             meta.insert("lastUpdated".to_owned(), Value::String(last_updated.to_owned()));
         }
     }
@@ -214,7 +217,7 @@ mod tests {
         let mut document =
             Document::parse(br#"{"resourceType":"Patient","meta":{"tag":[1.50]},"active":true}"#).unwrap();
         document.set_id("p");
-        document.set_meta(3, "2026-01-01T00:00:00.000Z");
+        document.set_meta(Some(3), "2026-01-01T00:00:00.000Z");
         assert_eq!(
             String::from_utf8(document.to_bytes()).unwrap(),
             r#"{"resourceType":"Patient","id":"p","meta":{"tag":[1.50],"versionId":"3","lastUpdated":"2026-01-01T00:00:00.000Z"},"active":true}"#

@@ -20,6 +20,7 @@ use super::token::Tokens;
 use super::{create, metadata, misbehave, read, search, smart_configuration, update};
 use crate::base::clock::SharedClock;
 use crate::base::random::SharedRandom;
+use crate::fhir::knowledge::Knowledge;
 
 /// Bodies longer than this are refused with 413.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -36,6 +37,8 @@ pub(super) struct Settings {
     pub(super) strict_parameters: bool,
     pub(super) control: bool,
     pub(super) log_requests: bool,
+    /// Whether resources show a version.
+    pub(super) versioned: bool,
 }
 
 impl Settings {
@@ -52,6 +55,7 @@ pub(super) struct Ehr {
     pub(super) settings: Settings,
     /// `settings.base_url()`, made once.
     pub(super) base: String,
+    pub(super) knowledge: &'static Knowledge,
     pub(super) store: Store,
     pub(super) tokens: Tokens,
     pub(super) faults: Arc<Faults>,
@@ -62,7 +66,13 @@ pub(super) struct Ehr {
 
 impl Ehr {
     pub(super) fn arrival(&self) -> Arrival<'_> {
-        Arrival { now: self.clock.now(), base: &self.base, keep_meta: false }
+        Arrival {
+            now: self.clock.now(),
+            base: &self.base,
+            knowledge: self.knowledge,
+            keep_meta: false,
+            versioned: self.settings.versioned,
+        }
     }
 }
 
@@ -119,7 +129,7 @@ pub(super) async fn fhir(
             (Ok(_), Err(_)) => Answer::outcome(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "the body is too long"),
             (Ok(interaction), Ok(_)) if !admitted(&ehr, &interaction, &presented) => unauthorized(),
             (Ok(interaction), Ok(body)) => {
-                interact(interaction, &Call { ehr: &ehr, parts: &parts, pairs, body, hit: &hit })
+                interact(interaction, &Call { ehr: &ehr, parts: &parts, pairs, body, hit: &hit }).await
             }
         }
     };
@@ -129,15 +139,15 @@ pub(super) async fn fhir(
     misbehave::respond(answer, &hit, &cut)
 }
 
-fn interact(interaction: Interaction, call: &Call<'_>) -> Answer {
+async fn interact(interaction: Interaction, call: &Call<'_>) -> Answer {
     let answer = match interaction {
         Interaction::Capabilities => Ok(metadata::capabilities(call.ehr)),
         Interaction::SmartConfiguration => Ok(smart_configuration::document(call.ehr)),
         Interaction::Read { type_name, id } => read::read(call, &type_name, &id),
         Interaction::Vread { type_name, id, version } => read::vread(call, &type_name, &id, &version),
         Interaction::SearchType { type_name, .. } => search::search_type(call, &type_name),
-        Interaction::Create { type_name } => create::create(call, &type_name),
-        Interaction::Update { type_name, id } => update::update(call, &type_name, &id),
+        Interaction::Create { type_name } => create::create(call, &type_name).await,
+        Interaction::Update { type_name, id } => update::update(call, &type_name, &id).await,
     };
     answer.unwrap_or_else(|refusal| refusal)
 }

@@ -1,20 +1,22 @@
-//! `_include` and `_revinclude` (FHIR R4 search §3.1.1.5.4 ff.).
+//! `_include` and `_revinclude` (FHIR R4 search §3.1.1.5.4), without `:iterate`.
 
 use std::collections::HashSet;
 
-use serde_json::Value;
-
-use super::document::{Document, local_key};
+use super::document::local_key;
+use super::ehr::Ehr;
 use super::selection::Selection;
 use super::store::{Shelves, Stored};
+use crate::fhir::knowledge::{PathCondition, SearchKind};
+use crate::fhir::search::Include;
 
 /// What `_include` and `_revinclude` add to a page, each once, without the page's own matches.
 pub(super) fn included<'a>(
+    ehr: &Ehr,
     shelves: &'a Shelves,
     page: &[&'a Stored],
     selection: &Selection,
-    base: &str,
 ) -> Vec<&'a Stored> {
+    let Selection::Known(query) = selection else { return Vec::new() };
     let mut seen: HashSet<String> = page.iter().map(|stored| stored.key()).collect();
     let mut included = Vec::new();
     let mut take = |stored: &'a Stored| {
@@ -23,28 +25,41 @@ pub(super) fn included<'a>(
         }
     };
     for stored in page {
-        for element in selection.includes.iter().filter_map(|text| text.split(':').nth(1)) {
-            element_references(stored, element, base).iter().filter_map(|key| shelves.by_key(key)).for_each(&mut take);
+        for edge in query.includes.iter().filter(|edge| edge.source.as_str() == stored.type_name) {
+            targets(ehr, stored, edge).iter().filter_map(|key| shelves.by_key(key)).for_each(&mut take);
         }
-        for source in selection.revincludes.iter().filter_map(|text| text.split(':').next()) {
-            let referring = shelves.shelf(source).map(|shelf| shelf.referring_to(&[stored.key()])).unwrap_or_default();
-            referring.into_iter().for_each(&mut take);
+        let key = stored.key();
+        for edge in &query.revincludes {
+            let Some(shelf) = shelves.shelf(edge.source.as_str()) else { continue };
+            let referring = shelf.referring_to(std::slice::from_ref(&key)).into_iter();
+            referring.filter(|source| targets(ehr, source, edge).contains(&key)).for_each(&mut take);
         }
     }
     included
 }
 
-/// The references in the top-level element of this name, or of this name followed by `Reference`.
-fn element_references(stored: &Stored, element: &str, base: &str) -> Vec<String> {
-    let Ok(document) = Document::parse(&stored.bytes) else { return Vec::new() };
-    let value = document.body.get(element).or_else(|| document.body.get(&format!("{element}Reference")));
-    let many = match value {
-        Some(Value::Array(many)) => many.as_slice(),
-        Some(one) => std::slice::from_ref(one),
-        None => &[],
-    };
-    many.iter()
-        .filter_map(|value| value.get("reference").and_then(Value::as_str))
-        .filter_map(|text| local_key(text, base))
-        .collect()
+/// The `Type/id` that `stored` refers to by the edge's parameter, limited to the edge's target type.
+fn targets(ehr: &Ehr, stored: &Stored, edge: &Include) -> Vec<String> {
+    let parameter = ehr.knowledge.of(edge.source).parameter(&edge.parameter);
+    let (Some(resource), Some(parameter)) = (&stored.scanned, parameter) else { return Vec::new() };
+    if parameter.kind != SearchKind::Reference {
+        return Vec::new();
+    }
+    let mut keys = Vec::new();
+    for path in &parameter.paths {
+        let of_type = match &path.condition {
+            Some(PathCondition::Target(target)) => Some(*target),
+            _ => None,
+        };
+        for found in resource.captured(path.capture) {
+            let Some(key) = found.text_of("reference").and_then(|text| local_key(&text, &ehr.base)) else { continue };
+            let is_a = |wanted: &str| key.split('/').next() == Some(wanted);
+            if of_type.is_none_or(|target| is_a(target.as_str()))
+                && edge.target.is_none_or(|target| is_a(target.as_str()))
+            {
+                keys.push(key);
+            }
+        }
+    }
+    keys
 }

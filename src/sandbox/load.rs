@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::bundle::{self, BundleError, Entry};
 use super::document::{Document, DocumentError};
 use super::store::{Arrival, Shelves};
-use crate::base::clock::Instant;
 use crate::base::hash::sha256;
+use crate::fhir::scan::ScanError;
 
 /// In a file, this text stands for the server's own base URL.
 const BASE_PLACEHOLDER: &str = "{{base}}";
@@ -66,15 +66,23 @@ pub enum LoadErrorReason {
     /// A Bundle is malformed or asks for what loading cannot do.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The scanner refuses a resource: depth, repeated members and the like.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
     /// A conditional create or update by anything but one identifier, or one that several resources match.
     #[error("the condition {0:?} cannot be decided")]
     Condition(String),
 }
 
 /// Stores everything that `data` holds in `shelves`, or nothing.
-pub(super) fn load(shelves: &mut Shelves, data: &[Data], base: &str, now: Instant) -> Result<LoadReport, LoadError> {
-    let mut staging =
-        Staging { shelves, base, staged: Vec::new(), by_key: HashMap::new(), by_identifier: HashMap::new() };
+pub(super) fn load(shelves: &mut Shelves, data: &[Data], arrival: Arrival<'_>) -> Result<LoadReport, LoadError> {
+    let mut staging = Staging {
+        shelves,
+        base: arrival.base,
+        staged: Vec::new(),
+        by_key: HashMap::new(),
+        by_identifier: HashMap::new(),
+    };
     let mut report = LoadReport::default();
     for item in data {
         match item {
@@ -96,17 +104,36 @@ pub(super) fn load(shelves: &mut Shelves, data: &[Data], base: &str, now: Instan
         }
     }
     report.unresolved = staging.resolve_conditional_references();
-    report.resources = staging.staged.len();
-    for document in staging.staged {
-        shelves.put(document, Arrival { now, base, keep_meta: true });
+    let staged = staging.staged;
+    report.resources = staged.len();
+    let mut prepared = Vec::with_capacity(staged.len());
+    let mut next = shelves.arrived();
+    for Staged { document, origin } in staged {
+        let mut stored =
+            shelves.prepare(document, arrival).map_err(|error| LoadError { origin, reason: error.into() })?;
+        if stored.sequence == shelves.arrived() {
+            stored.sequence = next;
+            next += 1;
+        }
+        prepared.push(stored);
+    }
+    // Nothing fails from here on: all of it is stored.
+    for stored in prepared {
+        shelves.keep(stored);
     }
     Ok(report)
+}
+
+/// A resource on its way, and where it comes from.
+struct Staged {
+    document: Document,
+    origin: String,
 }
 
 struct Staging<'a> {
     shelves: &'a Shelves,
     base: &'a str,
-    staged: Vec<Document>,
+    staged: Vec<Staged>,
     /// `Type/id` → position in `staged`.
     by_key: HashMap<String, usize>,
     /// `Type?system|value` → ids.
@@ -124,9 +151,11 @@ impl Staging<'_> {
     fn take_ndjson(&mut self, origin: &str, text: &str) -> Result<(), LoadError> {
         for (position, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let number = position + 1;
-            let failed = |reason| LoadError { origin: format!("{origin}, line {number}"), reason };
-            let document = self.parse(line).map_err(|error| failed(error.into()))?;
-            self.stage_alone(document);
+            let origin = format!("{origin}, line {number}");
+            match self.parse(line) {
+                Ok(document) => self.stage_alone(document, origin),
+                Err(error) => return Err(LoadError { origin, reason: error.into() }),
+            }
         }
         Ok(())
     }
@@ -135,11 +164,11 @@ impl Staging<'_> {
         let failed = |reason| LoadError { origin: origin.to_owned(), reason };
         let document = self.parse(text).map_err(|error| failed(error.into()))?;
         if !bundle::is_parcel(&document) {
-            self.stage_alone(document);
+            self.stage_alone(document, origin.to_owned());
             return Ok(());
         }
         let entries = bundle::entries(document).map_err(|error| failed(error.into()))?;
-        self.stage_together(entries).map_err(failed)
+        self.stage_together(entries, origin).map_err(failed)
     }
 
     fn parse(&self, text: &str) -> Result<Document, DocumentError> {
@@ -151,16 +180,16 @@ impl Staging<'_> {
         }
     }
 
-    fn stage_alone(&mut self, mut document: Document) {
+    fn stage_alone(&mut self, mut document: Document, origin: String) {
         if document.id().is_none() {
             let id = id_from_content(&document);
             document.set_id(&id);
         }
-        self.stage(document);
+        self.stage(document, origin);
     }
 
     /// A bundle: first every entry gets its id, then the references between them are resolved.
-    fn stage_together(&mut self, entries: Vec<Entry>) -> Result<(), LoadErrorReason> {
+    fn stage_together(&mut self, entries: Vec<Entry>, origin: &str) -> Result<(), LoadErrorReason> {
         let mut addresses = HashMap::new();
         let mut documents = Vec::with_capacity(entries.len());
         for mut entry in entries {
@@ -187,7 +216,8 @@ impl Staging<'_> {
             for value in document.body.values_mut() {
                 bundle::rewrite_references(value, &|text| addresses.get(text).cloned());
             }
-            self.stage(document);
+            let origin = format!("{origin}, {}/{}", document.type_name, document.id().unwrap_or_default());
+            self.stage(document, origin);
         }
         Ok(())
     }
@@ -214,15 +244,15 @@ impl Staging<'_> {
     }
 
     /// A resource that arrives twice counts once; the later content wins.
-    fn stage(&mut self, document: Document) {
+    fn stage(&mut self, document: Document, origin: String) {
         let id = document.id().unwrap_or_default().to_owned();
         for identifier in document.identifiers() {
             self.by_identifier.entry(format!("{}?{identifier}", document.type_name)).or_default().push(id.clone());
         }
         let at = *self.by_key.entry(format!("{}/{id}", document.type_name)).or_insert(self.staged.len());
         match self.staged.get_mut(at) {
-            Some(earlier) => *earlier = document,
-            None => self.staged.push(document),
+            Some(earlier) => *earlier = Staged { document, origin },
+            None => self.staged.push(Staged { document, origin }),
         }
     }
 
@@ -230,7 +260,7 @@ impl Staging<'_> {
     fn resolve_conditional_references(&mut self) -> Vec<String> {
         let mut staged = std::mem::take(&mut self.staged);
         let unresolved = std::cell::RefCell::new(Vec::new());
-        for value in staged.iter_mut().flat_map(|document| document.body.values_mut()) {
+        for value in staged.iter_mut().flat_map(|staged| staged.document.body.values_mut()) {
             bundle::rewrite_references(value, &|text| {
                 let (type_name, query) = bundle::conditional_reference(text)?;
                 let identifier = bundle::identifier_condition(query);

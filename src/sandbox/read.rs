@@ -5,7 +5,7 @@ use axum::http::header;
 use bytes::Bytes;
 
 use super::document::Document;
-use super::ehr::Call;
+use super::ehr::{Call, Ehr};
 use super::outcome::Answer;
 use super::store::{Shelves, Stored};
 
@@ -15,19 +15,21 @@ pub(super) fn read(call: &Call<'_>, type_name: &str, id: &str) -> Result<Answer,
     if let Some(disguised) = call.hit.wrong_patient()
         && let Some(other) = another_patients(&shelves, stored)
     {
-        return Ok(if disguised { disguise(other, id) } else { represent(other, StatusCode::OK) });
+        return Ok(if disguised { disguise(call.ehr, other, id) } else { represent(call.ehr, other, StatusCode::OK) });
     }
-    if call.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag(stored))) {
+    if call.ehr.settings.versioned
+        && call.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag(stored)))
+    {
         return Ok(Answer::fhir(StatusCode::NOT_MODIFIED, Bytes::new()).with(header::ETAG, &etag(stored)));
     }
-    Ok(represent(stored, StatusCode::OK))
+    Ok(represent(call.ehr, stored, StatusCode::OK))
 }
 
 pub(super) fn vread(call: &Call<'_>, type_name: &str, id: &str, version: &str) -> Result<Answer, Answer> {
     let shelves = call.ehr.store.read();
     let version = version.parse().map_err(|_| not_found())?;
     let stored = shelves.shelf(type_name).and_then(|shelf| shelf.version(id, version)).ok_or_else(not_found)?;
-    Ok(represent(stored, StatusCode::OK))
+    Ok(represent(call.ehr, stored, StatusCode::OK))
 }
 
 fn not_found() -> Answer {
@@ -35,8 +37,11 @@ fn not_found() -> Answer {
 }
 
 /// The resource with its `ETag` and `Last-Modified`.
-pub(super) fn represent(stored: &Stored, status: StatusCode) -> Answer {
-    let answer = Answer::fhir(status, stored.bytes.clone()).with(header::ETAG, &etag(stored));
+pub(super) fn represent(ehr: &Ehr, stored: &Stored, status: StatusCode) -> Answer {
+    let mut answer = Answer::fhir(status, stored.bytes.clone());
+    if ehr.settings.versioned {
+        answer = answer.with(header::ETAG, &etag(stored));
+    }
     match http_date(&stored.last_updated) {
         Some(date) => answer.with(header::LAST_MODIFIED, &date),
         None => answer,
@@ -64,8 +69,8 @@ pub(super) fn is_of_others(stored: &Stored, patients: &[&str]) -> bool {
     stored.patients().next().is_some() && !stored.patients().any(|patient| patients.contains(&patient))
 }
 
-fn disguise(other: &Stored, id: &str) -> Answer {
-    let mut answer = represent(other, StatusCode::OK);
+fn disguise(ehr: &Ehr, other: &Stored, id: &str) -> Answer {
+    let mut answer = represent(ehr, other, StatusCode::OK);
     if let Ok(mut document) = Document::parse(&other.bytes) {
         document.set_id(id);
         answer.body = Bytes::from(document.to_bytes());

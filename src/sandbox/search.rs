@@ -17,34 +17,37 @@ const MIXED_IN: usize = 3;
 
 pub(super) fn search_type(call: &Call<'_>, type_name: &str) -> Result<Answer, Answer> {
     let ehr = call.ehr;
-    let asked: Vec<(String, String)> =
-        call.pairs.iter().filter(|(name, _)| name != paging::PARAMETER && !call.hit.ignores(name)).cloned().collect();
-    let selection = Selection::parse(&asked, ehr.settings.strict_parameters, &ehr.base)?;
+    let asked: Vec<(String, String)> = call
+        .pairs
+        .iter()
+        .filter(|(name, _)| name != paging::PARAMETER && !call.hit.ignores(name.split(':').next().unwrap_or_default()))
+        .cloned()
+        .collect();
+    let selection = Selection::parse(ehr, type_name, &asked)?;
     let shelves = ehr.store.read();
     let empty = Shelf::default();
     let shelf = shelves.shelf(type_name).unwrap_or(&empty);
     let cursor = cursor(call, shelves.arrived())?;
 
-    let mut matches = selection.select(shelf);
+    let mut matches = selection.select(ehr, shelf);
     matches.retain(|stored| stored.sequence < cursor.arrived);
     let total = matches.len();
-    let page_size = selection.count.unwrap_or(ehr.settings.page_size).min(ehr.settings.page_size.max(LARGEST_PAGE));
-    let count_only = selection.count_only || page_size == 0;
+    let page_size = selection.count().unwrap_or(ehr.settings.page_size).min(ehr.settings.page_size.max(LARGEST_PAGE));
+    let count_only = selection.count_only() || page_size == 0;
     let mut page: Vec<&Stored> =
         if count_only { Vec::new() } else { matches.iter().skip(cursor.offset).take(page_size).copied().collect() };
     let rest = Cursor { offset: cursor.offset + page.len(), page: cursor.page + 1, ..cursor };
     let more = !count_only && rest.offset < total;
-    let includes =
-        if count_only { Vec::new() } else { super::include::included(&shelves, &page, &selection, &ehr.base) };
+    let includes = if count_only { Vec::new() } else { super::include::included(ehr, &shelves, &page, &selection) };
     if call.hit.wrong_patient().is_some() && !count_only {
         mix_in_others(shelf, call, &matches, &mut page);
     }
-    let self_link = link(&ehr.base, type_name, &selection.used, cursor_of(call));
-    let next_link =
-        next_link(call, &self_link, more.then(|| link(&ehr.base, type_name, &selection.used, Some(&rest.print()))));
+    let used = selection.pairs();
+    let self_link = link(&ehr.base, type_name, &used, cursor_of(call));
+    let next_link = next_link(call, &self_link, more.then(|| link(&ehr.base, type_name, &used, Some(&rest.print()))));
     let searchset = Searchset {
         base: &ehr.base,
-        total: (!selection.without_total).then_some(total),
+        total: (!selection.without_total()).then_some(total),
         self_link,
         next_link,
         matches: page,

@@ -7,6 +7,9 @@ use bytes::Bytes;
 
 use super::document::Document;
 use crate::base::clock::Instant;
+use crate::fhir::ResourceType;
+use crate::fhir::knowledge::Knowledge;
+use crate::fhir::scan::{RawResource, ScanError, scan_resource};
 
 /// One version of a resource.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub(super) struct Stored {
     /// FHIR `instant`, as it stands in `meta.lastUpdated`.
     pub(super) last_updated: String,
     pub(super) bytes: Bytes,
+    /// What the evaluator reads; `None` for a type that the knowledge tables do not have.
+    pub(super) scanned: Option<RawResource>,
     /// `Type/id` of every literal local reference in it.
     pub(super) references: Vec<String>,
     pub(super) identifiers: Vec<String>,
@@ -163,7 +168,23 @@ impl Shelves {
     /// Stores `document` under its id, which must be set, as a new resource or the next version of one.
     ///
     /// A loaded resource keeps the `meta.versionId` (if it is a number) and `meta.lastUpdated` it brings.
-    pub(super) fn put(&mut self, mut document: Document, arrival: Arrival<'_>) -> Stored {
+    ///
+    /// # Errors
+    /// The scanner refuses it, as the gateway's would.
+    pub(super) fn put(&mut self, document: Document, arrival: Arrival<'_>) -> Result<Stored, ScanError> {
+        let stored = self.prepare(document, arrival)?;
+        self.keep(stored.clone());
+        Ok(stored)
+    }
+
+    /// Takes a resource in that [`Self::prepare`] made.
+    pub(super) fn keep(&mut self, stored: Stored) {
+        self.next_sequence = self.next_sequence.max(stored.sequence + 1);
+        self.by_type.entry(stored.type_name.clone()).or_default().put(stored);
+    }
+
+    /// What storing `document` will make of it; the shelves stay as they are.
+    pub(super) fn prepare(&self, mut document: Document, arrival: Arrival<'_>) -> Result<Stored, ScanError> {
         let id = document.id().unwrap_or_default().to_owned();
         let previous = self.get(&document.type_name, &id).map(|stored| (stored.version, stored.sequence));
         let brought = |key: &str| arrival.keep_meta.then(|| document.meta_text(key)).flatten();
@@ -172,23 +193,21 @@ impl Shelves {
             None => brought("versionId").and_then(|text| text.parse().ok()).unwrap_or(1),
         };
         let last_updated = brought("lastUpdated").map_or_else(|| arrival.now.to_fhir(), str::to_owned);
-        document.set_meta(version, &last_updated);
+        document.set_meta(arrival.versioned.then_some(version), &last_updated);
         let sequence = previous.map_or(self.next_sequence, |(_, sequence)| sequence);
-        if previous.is_none() {
-            self.next_sequence += 1;
-        }
-        let stored = Stored {
+        let bytes = Bytes::from(document.to_bytes());
+        let known = ResourceType::parse(&document.type_name).is_some();
+        Ok(Stored {
             id,
             version,
             last_updated,
-            bytes: Bytes::from(document.to_bytes()),
+            scanned: if known { Some(scan_resource(bytes.clone(), arrival.knowledge)?) } else { None },
+            bytes,
             references: document.referenced(arrival.base),
             identifiers: document.identifiers(),
             sequence,
             type_name: document.type_name,
-        };
-        self.by_type.entry(stored.type_name.clone()).or_default().put(stored.clone());
-        stored
+        })
     }
 }
 
@@ -198,8 +217,12 @@ pub(super) struct Arrival<'a> {
     pub(super) now: Instant,
     /// The server's own base URL, to tell own references from foreign ones.
     pub(super) base: &'a str,
+    /// By these tables it is scanned.
+    pub(super) knowledge: &'a Knowledge,
     /// Whether the `meta` that the resource brings is believed: on loading, not on create and update.
     pub(super) keep_meta: bool,
+    /// Whether `meta.versionId` is written.
+    pub(super) versioned: bool,
 }
 
 /// The shelves, shared. No lock is held while anything waits.

@@ -152,3 +152,74 @@ async fn a_stopped_server_refuses_connections_and_cuts_open_ones() {
     ehr.stop().await;
     assert!(client.get(&url).send().await.is_err(), "the kept-alive connection is gone, and so is the port");
 }
+
+#[tokio::test]
+async fn an_invalid_resource_is_refused_with_its_problems() {
+    let ehr = start().await;
+    let post = |body: &'static str| {
+        client()
+            .post(format!("{}/Observation", ehr.base_url))
+            .header("content-type", "application/fhir+json")
+            .body(body)
+    };
+    let answer = Answer::of(post(r#"{"resourceType":"Observation","status":"final","code":{},"nonsense":1}"#)).await;
+    assert_eq!((answer.status / 100, answer.json()["resourceType"].as_str()), (4, Some("OperationOutcome")));
+    let answer = Answer::of(post(r#"{"resourceType":"Observation","status":"perhaps","code":{"text":"x"}}"#)).await;
+    assert_eq!((answer.status, answer.json()["issue"][0]["severity"].as_str()), (422, Some("error")));
+    assert_eq!(ehr.count("Observation"), 11);
+}
+
+#[tokio::test]
+async fn an_ehr_without_versions_shows_none() {
+    let ehr =
+        chartgate::sandbox::Sandbox::builder().data(super::support::data()).versioned(false).start().await.unwrap();
+    let answer = get(&format!("{}/Patient/a", ehr.base_url)).await;
+    assert_eq!((answer.header("etag"), answer.json()["meta"]["versionId"].as_str()), ("", None));
+    assert!(answer.json()["meta"]["lastUpdated"].is_string());
+    let metadata = get(&format!("{}/metadata", ehr.base_url)).await.json();
+    assert_eq!(metadata["rest"][0]["resource"][0]["versioning"], "no-version");
+}
+
+#[tokio::test]
+async fn everything_it_says_of_itself_is_valid_fhir() {
+    let ehr = start().await;
+    for (path, name) in
+        [("metadata", "CapabilityStatement"), ("Patient/none", "OperationOutcome"), ("Observation?_count=3", "Bundle")]
+    {
+        let answer = get(&format!("{}/{path}", ehr.base_url)).await;
+        let checked = chartgate::fhir::model::validate(answer.text.as_bytes(), &[name]);
+        assert!(checked.is_ok(), "{path}: {:?}", checked.err());
+    }
+}
+
+#[tokio::test]
+async fn every_search_parameter_that_metadata_lists_is_understood() {
+    let ehr = chartgate::sandbox::Sandbox::builder()
+        .data(super::support::data())
+        .strict_parameters(true)
+        .start()
+        .await
+        .unwrap();
+    let metadata = get(&format!("{}/metadata", ehr.base_url)).await.json();
+    let client = client();
+    let mut tried = 0;
+    for resource in metadata["rest"][0]["resource"].as_array().unwrap() {
+        let name = resource["type"].as_str().unwrap();
+        for parameter in resource["searchParam"].as_array().unwrap() {
+            let value = match parameter["type"].as_str().unwrap() {
+                "date" => "2020-01-01",
+                "number" => "1",
+                "quantity" => "1",
+                "reference" => "Patient/a",
+                "composite" => continue,
+                _ => "a",
+            };
+            let parameter = parameter["name"].as_str().unwrap();
+            let answer = Answer::of(client.get(format!("{}/{name}?{parameter}={value}", ehr.base_url))).await;
+            let understood = answer.status == 200 || answer.json()["issue"][0]["code"] == "value";
+            assert!(understood, "{name}?{parameter}: {}", answer.text);
+            tried += 1;
+        }
+    }
+    assert!(tried > 300, "{tried}");
+}

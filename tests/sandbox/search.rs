@@ -26,11 +26,10 @@ async fn entries_have_absolute_urls_and_the_bundle_a_self_link() {
     let bundle = answer.json();
     assert_eq!((bundle["resourceType"].as_str(), bundle["type"].as_str()), (Some("Bundle"), Some("searchset")));
     assert_eq!(bundle["entry"][0]["fullUrl"], format!("{}/Observation/a1", ehr.base_url));
-    assert_eq!(
-        link(&bundle, "self").unwrap(),
-        format!("{}/Observation?patient=a", ehr.base_url),
-        "what was ignored is not in it"
-    );
+    let itself = link(&bundle, "self").unwrap();
+    assert!(itself.starts_with(&format!("{}/Observation?patient=", ehr.base_url)), "{itself}");
+    assert!(!itself.contains("no-such"), "what was ignored is not in it: {itself}");
+    assert_eq!(get(&itself).await.text, answer.text);
 }
 
 #[tokio::test]
@@ -101,4 +100,74 @@ async fn provenance_comes_with_what_it_is_about() {
     assert!(answer.ids("include").is_empty());
     let answer = get(&format!("{}/Observation?patient=b&_include=Observation:performer", ehr.base_url)).await;
     assert_eq!(answer.ids("include"), ["d"], "once, though both refer to it");
+}
+
+#[tokio::test]
+async fn sorting_orders_the_whole_result_before_it_is_cut_into_pages() {
+    let ehr = start().await;
+    // a1 is dated 2020-01-27, a7 2020-01-21, and so on downwards.
+    for (sort, expected) in
+        [("date", ["a7", "a6", "a5", "a4", "a3", "a2", "a1"]), ("-date", ["a1", "a2", "a3", "a4", "a5", "a6", "a7"])]
+    {
+        let pages = pages(&format!("{}/Observation?patient=a&_sort={sort}&_count=3", ehr.base_url)).await;
+        let found: Vec<String> = pages.iter().flat_map(|page| ids(page, "match")).collect();
+        assert_eq!(found, expected, "_sort={sort}");
+    }
+    // Ties stay in order of arrival: even numbers are final, odd ones preliminary.
+    let found = get(&format!("{}/Observation?patient=a&_sort=status,date", ehr.base_url)).await;
+    assert_eq!(found.ids("match"), ["a6", "a4", "a2", "a7", "a5", "a3", "a1"]);
+    let found = get(&format!("{}/Observation?patient=a&_sort=status", ehr.base_url)).await;
+    assert_eq!(found.ids("match"), ["a2", "a4", "a6", "a1", "a3", "a5", "a7"]);
+}
+
+#[tokio::test]
+async fn criteria_are_joined_by_and_and_values_by_or() {
+    let ehr = start().await;
+    for (query, expected) in [
+        ("patient=a&status=final", vec!["a2", "a4", "a6"]),
+        ("patient=a,b&status=final", vec!["a2", "a4", "a6", "b2"]),
+        ("patient=a&code=http://loinc.org|1-0", vec!["a3", "a6"]),
+        ("patient=a&code=1-0,1-1&status=preliminary", vec!["a1", "a3", "a7"]),
+        ("patient=a&value-quantity=gt6", vec!["a6", "a7"]),
+        ("patient=a&_id=a1,b1,a2", vec!["a1", "a2"]),
+        ("_id=a1,nothing,b1", vec!["a1", "b1"]),
+        ("patient:Patient=c", vec!["c1"]),
+        ("subject:missing=true", vec!["nobody"]),
+        ("performer=Practitioner/d&date=2020-01-27", vec!["a1", "b1", "c1"]),
+        ("performer=Practitioner/d&patient=b&patient=a", vec![]),
+    ] {
+        let answer = get(&format!("{}/Observation?{query}", ehr.base_url)).await;
+        assert_eq!(
+            (answer.status, answer.ids("match")),
+            (200, expected.iter().map(|id| (*id).to_owned()).collect()),
+            "{query}"
+        );
+    }
+    let by_name = get(&format!("{}/Patient?name=celik", ehr.base_url)).await;
+    assert_eq!(by_name.ids("match"), ["b"]);
+}
+
+#[tokio::test]
+async fn what_could_widen_a_search_is_refused() {
+    let ehr = start().await;
+    for query in ["_has:Provenance:target:agent=x", "subject.name=x", "_include=Patient:organization", "date=yesterday"]
+    {
+        let answer = get(&format!("{}/Observation?{query}", ehr.base_url)).await;
+        assert_eq!((answer.status, answer.json()["resourceType"].as_str()), (400, Some("OperationOutcome")), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_include_can_be_limited_to_a_target_type() {
+    let ehr = start().await;
+    for (value, expected) in [
+        ("Observation:performer:Practitioner", vec!["d"]),
+        ("Observation:performer:Organization", vec![]),
+        ("Observation:patient", vec!["b"]),
+        ("Observation:subject", vec!["b"]),
+        ("Observation:encounter", vec![]),
+    ] {
+        let answer = get(&format!("{}/Observation?patient=b&_include={value}", ehr.base_url)).await;
+        assert_eq!(answer.ids("include"), expected, "{value}");
+    }
 }
