@@ -3,6 +3,7 @@
 mod aggregates;
 mod audit;
 mod durability;
+mod footprint;
 mod hashed_ids;
 pub(crate) mod sample;
 mod schema;

@@ -1,5 +1,7 @@
 //! One file: one connection that writes, several that read.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +18,10 @@ use super::writer::Writer;
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long a read waits for a free connection.
 const READ_WAIT: Duration = Duration::from_secs(5);
-/// Page cache of one connection, in KiB (a negative value means that unit).
-const CACHE_KIB: &str = "-1024";
+/// Page cache of the connection that writes, in KiB (a negative value means that unit).
+const WRITER_CACHE: &str = "-1024";
+/// Page cache of each connection that reads: the kernel caches the file as well.
+const READER_CACHE: &str = "-512";
 /// The write-ahead log is cut back to this many bytes once a checkpoint emptied it.
 const LOG_LIMIT: &str = "67108864";
 /// A reader that idled so long is closed; its memory and its thread go with it.
@@ -31,6 +35,7 @@ pub(super) struct SqliteDb {
 
 impl SqliteDb {
     pub(super) async fn open(path: &Path, readers: u32) -> Result<(Self, Arc<Shared>), StorageError> {
+        private(path)?;
         let options = writing(path);
         // The writer comes first: a read-only connection cannot create the file, nor switch it to WAL.
         let mut connection = connect(&options).await?;
@@ -56,7 +61,16 @@ impl SqliteDb {
     }
 }
 
-/// Connects with `options`. The first one creates the file, readable by its owner alone.
+/// Makes the file readable by its owner alone, or refuses one that is not; SQLite gives its side files the same mode.
+fn private(path: &Path) -> Result<(), StorageError> {
+    let refused = |why: String| StorageError::Refused(format!("{}: {why}", path.display()));
+    let created = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    let mode =
+        created.and_then(|file| file.metadata()).map_err(|error| refused(error.to_string()))?.permissions().mode();
+    if mode & 0o077 == 0 { Ok(()) } else { Err(refused("others can read it; chmod 600".to_owned())) }
+}
+
+/// Connects with `options`.
 pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, StorageError> {
     Ok(options.connect().await?)
 }
@@ -66,7 +80,6 @@ fn common(path: &Path) -> SqliteConnectOptions {
         .filename(path)
         .foreign_keys(true)
         .busy_timeout(LOCK_WAIT)
-        .pragma("cache_size", CACHE_KIB)
         .pragma("temp_store", "MEMORY")
         .pragma("trusted_schema", "OFF")
 }
@@ -77,11 +90,12 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         // FULL syncs the log at every commit; NORMAL loses acknowledged commits when the power fails.
         .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", WRITER_CACHE)
         .pragma("journal_size_limit", LOG_LIMIT)
         .statement_cache_capacity(256)
         .thread_name(|_| "storage-writer".to_owned())
 }
 
 fn reading(path: &Path) -> SqliteConnectOptions {
-    common(path).read_only(true).thread_name(|id| format!("storage-reader-{id}"))
+    common(path).read_only(true).pragma("cache_size", READER_CACHE).thread_name(|id| format!("storage-reader-{id}"))
 }

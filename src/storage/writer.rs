@@ -21,7 +21,7 @@ use super::{StorageError, Tx, sqlite};
 /// Writes that one commit serves at most.
 const LARGEST_GROUP: usize = 256;
 /// A group that worked so long takes no further write: the first of it waits for the last.
-const LONGEST_GROUP: Duration = Duration::from_millis(20);
+const LONGEST_GROUP: Duration = Duration::from_millis(50);
 /// Writes that may wait. Beyond it callers wait for room, and no longer than [`ROOM_WAIT`].
 const QUEUE: usize = 1024;
 /// How long a caller waits for room in the queue.

@@ -51,7 +51,7 @@ async fn organizations_round_trip(database: Database) {
     let organization = sample::organization();
     let (id, copy) = (organization.id, organization.clone());
     write!(db, tx => organizations::insert(tx, &copy)).unwrap();
-    assert_eq!(organizations::all(db).await.unwrap(), [organization.clone()]);
+    assert_eq!(organizations::all(db).await.unwrap(), std::slice::from_ref(&organization));
     let copy = organization.clone();
     assert_eq!(write!(db, tx => organizations::insert(tx, &copy)), TAKEN(Taken::Key));
 
@@ -75,7 +75,7 @@ async fn sources_round_trip_and_keys_are_unique(database: Database) {
     })
     .await
     .unwrap();
-    assert_eq!(sources::all(db).await.unwrap(), [first.clone()]);
+    assert_eq!(sources::all(db).await.unwrap(), std::slice::from_ref(&first));
     let copy = second.clone();
     assert_eq!(write!(db, tx => sources::insert(tx, &copy)), TAKEN(Taken::SourceKey));
 

@@ -155,6 +155,20 @@ fn no_statement_hides_from_the_list() {
 }
 
 #[test]
+fn s10_the_file_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    with_sqlite(async |database| {
+        for side in ["", "-wal", "-shm"] {
+            let path = format!("{}{side}", database.file().display());
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{path}");
+        }
+        fs::set_permissions(database.file(), fs::Permissions::from_mode(0o640)).unwrap();
+        let error = Db::open(&database.config).await.unwrap_err();
+        assert!(matches!(&error, StorageError::Refused(why) if why.contains("chmod 600")), "{error}");
+    });
+}
+
+#[test]
 fn a_row_that_fits_no_state_is_named_and_shows_no_value() {
     with_sqlite(async |database| {
         let db = &database.db;
