@@ -110,3 +110,10 @@ impl AuthorizationServer {
         self.db.write(work).await
     }
 }
+
+/// Adds a member to a JSON object.
+fn put(object: &mut serde_json::Value, name: &str, value: serde_json::Value) {
+    if let serde_json::Value::Object(members) = object {
+        members.insert(name.to_owned(), value);
+    }
+}

@@ -164,7 +164,6 @@ impl AuthorizationServer {
     }
 
     /// The request and its client, or the error to take to the client.
-    #[expect(clippy::type_complexity, reason = "one private step of two callers")]
     async fn check(
         &self,
         parameters: Vec<(String, String)>,

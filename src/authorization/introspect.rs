@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{AuthorizationServer, ClientCredentials, TokenError, Unauthenticated};
+use super::{AuthorizationServer, ClientCredentials, TokenError, Unauthenticated, put};
 use crate::oauth::client::Client;
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::Authorization;
@@ -63,8 +63,8 @@ impl AuthorizationServer {
         };
         let Some(authorization) = authorizations::get(&self.db, subject.authorization).await? else { return Ok(None) };
         let mut body = self.describe(&authorization, &subject.scopes).await?;
-        body["token_type"] = json!("Bearer");
-        body["exp"] = json!(subject.expires_at.seconds());
+        put(&mut body, "token_type", json!("Bearer"));
+        put(&mut body, "exp", json!(subject.expires_at.seconds()));
         Ok(Some(body))
     }
 
@@ -79,14 +79,14 @@ impl AuthorizationServer {
             && stored.used.is_none()
             && self.stands(&authorization, now).await?;
         let session_over = match &authorization.session {
-            Some(session) => !sessions::get(&self.db, session).await?.is_some_and(|session| now < session.expires),
+            Some(session) => sessions::get(&self.db, session).await?.is_none_or(|session| now >= session.expires),
             None => false,
         };
         if !live || session_over {
             return Ok(None);
         }
         let mut body = self.describe(&authorization, &authorization.scopes.intersection(&client.scopes)).await?;
-        body["exp"] = json!(stored.expires.seconds());
+        put(&mut body, "exp", json!(stored.expires.seconds()));
         Ok(Some(body))
     }
 
@@ -100,12 +100,12 @@ impl AuthorizationServer {
             "sub": self.subject_identifier(authorization.account),
         });
         if let Some(person) = authorization.person {
-            body["patient"] = json!(person.to_string());
+            put(&mut body, "patient", json!(person.to_string()));
         }
         if scopes.contains(&Scope::FhirUser)
             && let Some(fhir_user) = self.fhir_user(authorization.account).await?
         {
-            body["fhirUser"] = json!(fhir_user);
+            put(&mut body, "fhirUser", json!(fhir_user));
         }
         Ok(body)
     }

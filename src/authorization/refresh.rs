@@ -94,7 +94,7 @@ impl Exchange {
             return refused;
         }
         if let Some(session) = &authorization.session
-            && !sessions::get(&mut *tx, session).await?.is_some_and(|session| self.now < session.expires)
+            && sessions::get(&mut *tx, session).await?.is_none_or(|session| self.now >= session.expires)
         {
             return refused;
         }

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::signing::SigningError;
-use super::{AuthorizationServer, ClientCredentials, CredentialsError};
+use super::{AuthorizationServer, ClientCredentials, CredentialsError, put};
 use crate::base::clock::Instant;
 use crate::base::hash::hmac_sha256;
 use crate::base::id::{AccountId, PersonId};
@@ -60,15 +60,15 @@ impl TokenResponse {
             "scope": self.scopes.to_string(),
         });
         if let Some(patient) = self.patient {
-            body["patient"] = json!(patient.to_string());
+            put(&mut body, "patient", json!(patient.to_string()));
             // The app stands alone: nothing around it shows whose record it is.
-            body["need_patient_banner"] = json!(true);
+            put(&mut body, "need_patient_banner", json!(true));
         }
         if let Some(refresh_token) = &self.refresh_token {
-            body["refresh_token"] = json!(refresh_token.expose());
+            put(&mut body, "refresh_token", json!(refresh_token.expose()));
         }
         if let Some(id_token) = &self.id_token {
-            body["id_token"] = json!(id_token);
+            put(&mut body, "id_token", json!(id_token));
         }
         body
     }
@@ -222,12 +222,12 @@ impl AuthorizationServer {
             "auth_time": authorization.signed_in.seconds(),
         });
         if let Some(nonce) = nonce {
-            claims["nonce"] = json!(nonce);
+            put(&mut claims, "nonce", json!(nonce));
         }
         if scopes.contains(&Scope::FhirUser)
             && let Some(fhir_user) = self.fhir_user(authorization.account).await?
         {
-            claims["fhirUser"] = json!(fhir_user);
+            put(&mut claims, "fhirUser", json!(fhir_user));
         }
         let keys = self.signing_keys().await?;
         Ok(keys.sign(&claims).map_err(SigningError::Key)?)

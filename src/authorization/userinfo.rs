@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::AuthorizationServer;
+use super::{AuthorizationServer, put};
 use crate::access::Subject;
 use crate::oauth::scope::Scope;
 use crate::storage::{StorageError, accounts};
@@ -32,12 +32,12 @@ impl AuthorizationServer {
         if subject.scopes.contains(&Scope::FhirUser)
             && let Some(fhir_user) = self.fhir_user(subject.account).await?
         {
-            body["fhirUser"] = json!(fhir_user);
+            put(&mut body, "fhirUser", json!(fhir_user));
         }
         if subject.scopes.contains(&Scope::Profile)
             && let Some(account) = accounts::by_id(&self.db, subject.account).await?
         {
-            body["preferred_username"] = json!(account.username.typed());
+            put(&mut body, "preferred_username", json!(account.username.typed()));
         }
         Ok(Some(UserInfo(body)))
     }
