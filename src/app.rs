@@ -1,1 +1,59 @@
-//! Wiring: builds the parts from the configuration and joins them.
+//! Wiring: builds the parts from the configuration, joins them, and listens.
+
+mod listen;
+mod start;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+
+use crate::accounts::Accounts;
+use crate::authorization::AuthorizationServer;
+use crate::gateway::Gateway;
+use crate::http;
+use crate::http::fhir::Metadata;
+use crate::http::pages::Pages;
+use crate::storage::Db;
+
+pub use listen::{Listeners, bind, serve};
+pub use start::{App, Parts, StartError, master_key, start, stop_signal};
+
+/// What handlers take their parts from.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    gateway: Arc<Gateway>,
+    authorization: Arc<AuthorizationServer>,
+    accounts: Arc<Accounts>,
+    pages: Arc<Pages>,
+    metadata: Arc<Metadata>,
+    db: Db,
+}
+
+macro_rules! part {
+    ($field:ident: $part:ty) => {
+        impl FromRef<AppState> for $part {
+            fn from_ref(state: &AppState) -> Self {
+                state.$field.clone()
+            }
+        }
+    };
+}
+
+part!(gateway: Arc<Gateway>);
+part!(authorization: Arc<AuthorizationServer>);
+part!(accounts: Arc<Accounts>);
+part!(pages: Arc<Pages>);
+part!(metadata: Arc<Metadata>);
+part!(db: Db);
+
+/// Every public route.
+fn router(state: AppState) -> Router {
+    Router::new()
+        .merge(http::smart::router::<AppState>())
+        .merge(http::oauth::router())
+        .merge(http::pages::router())
+        .merge(http::fhir::router())
+        .fallback(http::fallback::not_found)
+        .with_state(state)
+}

@@ -2,7 +2,11 @@
 
 pub mod cors;
 pub mod error;
+pub mod fallback;
+pub mod fhir;
 pub mod form;
 pub mod oauth;
+pub mod operations;
 pub mod pages;
+pub mod request_log;
 pub mod smart;

@@ -1,6 +1,6 @@
 //! Chartgate: one FHIR R4 record per person, joined live from several EHRs, served by SMART on FHIR.
 //!
-//! The life of a request is `ARCHITECTURE.md` on one page. The modules below stand in the order of the five floors:
+//! The life of a request is `ARCHITECTURE.md` on one page. The modules below stand floor by floor:
 //! a module may use the ones before it, never the ones after it (`tests/architecture.rs` checks it).
 
 // Floor 0: vocabulary, no I/O.
@@ -25,6 +25,7 @@ pub mod accounts;
 pub mod audit;
 pub mod authorization;
 pub mod gateway;
+pub mod practice;
 
 // The sandbox EHR stands apart: it sees floors 0 and 1 only, and talks to the gateway over HTTP.
 pub mod sandbox;

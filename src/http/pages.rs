@@ -30,7 +30,7 @@ use crate::config::Config;
 
 pub use browser::{Browser, PeerAddress, Session};
 pub use consent::ConsentTemplate;
-pub use error_page::{ErrorPage, forbidden};
+pub use error_page::{ErrorPage, forbidden, not_found};
 pub use own_form::Form;
 pub use sign_in::SignInTemplate;
 

@@ -41,7 +41,11 @@ pub enum VendorError {
     Unknown(String),
 }
 
-const EMBEDDED: &[(&str, &str)] = &[("generic", include_str!("../../mappings/ehr/generic.toml"))];
+const EMBEDDED: &[(&str, &str)] = &[
+    ("generic", include_str!("../../mappings/ehr/generic.toml")),
+    ("plain-r4", include_str!("../../mappings/ehr/plain-r4.toml")),
+    ("epic-like", include_str!("../../mappings/ehr/epic-like.toml")),
+];
 
 impl VendorProfiles {
     /// The profiles that come with the binary.

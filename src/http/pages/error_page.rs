@@ -25,6 +25,13 @@ impl ErrorPage {
     }
 }
 
+/// A path that no route has.
+#[must_use]
+pub fn not_found() -> Response {
+    let text = "There is no page at this address.";
+    super::render_with(StatusCode::NOT_FOUND, &ErrorPage::new("Not found", text), None)
+}
+
 /// A form that did not come from a page of ours, or from one that is too old.
 #[must_use]
 pub fn forbidden() -> Response {

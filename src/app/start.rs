@@ -1,0 +1,213 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::sync::watch;
+
+use super::{AppState, router};
+use crate::accounts::Accounts;
+use crate::audit::AuditLog;
+use crate::authorization::AuthorizationServer;
+use crate::base::clock::SharedClock;
+use crate::base::keys::MasterKey;
+use crate::base::random::SharedRandom;
+use crate::config::Config;
+use crate::fhir::capability;
+use crate::fhir::knowledge::Knowledge;
+use crate::fhir::model::OauthUris;
+use crate::gateway::{ClientParts, Gateway, GatewayParts, SourceError, Sources};
+use crate::http::fhir::Metadata;
+use crate::http::pages::Pages;
+use crate::http::{operations, request_log};
+use crate::mapping::VendorProfiles;
+use crate::practice;
+use crate::storage::{Db, StorageError, generations, organizations, sources};
+
+/// Why the gateway does not start. One line, which names what to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The master key's file.
+    #[error("storage.master_key_file {path}: {reason}")]
+    MasterKey {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The database.
+    #[error("storage: {0}")]
+    Storage(#[from] StorageError),
+    /// A table in `fhir-profiles/` or `mappings/`, or a document made from them.
+    #[error("{0}")]
+    Knowledge(String),
+    /// A source.
+    #[error("{0}")]
+    Source(#[from] SourceError),
+    /// A practice in the configuration.
+    #[error("{0}")]
+    Practice(#[from] practice::ConnectError),
+}
+
+/// A gateway that is ready to serve.
+#[derive(Debug)]
+pub struct App {
+    /// The public routes.
+    pub router: Router,
+    /// Health, for a listener of its own.
+    pub operations: Router,
+    /// The authorization server.
+    pub authorization: Arc<AuthorizationServer>,
+    /// Accounts and sign-in.
+    pub accounts: Arc<Accounts>,
+    /// The federation.
+    pub gateway: Arc<Gateway>,
+    /// The database.
+    pub db: Db,
+}
+
+/// What a gateway is started with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The validated configuration.
+    pub config: Config,
+    /// The master key.
+    pub master_key: MasterKey,
+    /// Time.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub random: SharedRandom,
+}
+
+/// How often changes of sources that another process made are looked for.
+const SOURCES_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Opens the database, connects the sources, and starts what runs beside requests.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(parts: Parts) -> Result<App, StartError> {
+    let Parts { config, master_key, clock, random } = parts;
+    let knowledge = Knowledge::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?;
+    let vendors = VendorProfiles::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?;
+    let db = Db::open(&config.storage).await?;
+    practice::connect(&db, &config, &clock, &random).await?;
+    let sources = Arc::new(Sources::default());
+    let clients = ClientParts { limits: config.limits.clone(), clock: clock.clone(), random: random.clone() };
+    let refresh = Refresh { db: db.clone(), sources: sources.clone(), vendors, clients };
+    refresh.run_once().await?;
+    let authorization = AuthorizationServer::new(db.clone(), clock.clone(), random.clone(), &master_key, &config);
+    let base_url = format!("{}/fhir", config.server.public_url);
+    let gateway = Arc::new(Gateway::new(GatewayParts {
+        knowledge,
+        sources,
+        audit: AuditLog::start(db.clone(), &master_key, &*random).await?,
+        db: db.clone(),
+        master_key: master_key.clone(),
+        limits: config.limits.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+        base_url: base_url.clone(),
+    }));
+    let accounts = Arc::new(Accounts::new(db.clone(), clock, random.clone(), &master_key, &config.oauth));
+    let metadata = capability::statement(knowledge, &base_url, oauth_uris(&authorization))
+        .map_err(|error| StartError::Knowledge(error.to_string()))?;
+    let state = AppState {
+        gateway: gateway.clone(),
+        authorization: authorization.clone(),
+        accounts: accounts.clone(),
+        pages: Pages::new(&config, &master_key, random.clone()),
+        metadata: Arc::new(Metadata(metadata.into())),
+        db: db.clone(),
+    };
+    let watched = authorization.clone();
+    tokio::spawn(async move { watched.watch().await });
+    tokio::spawn(refresh.run());
+    let logged = axum::middleware::from_fn(move |request, next| request_log::log(random.clone(), request, next));
+    Ok(App {
+        router: router(state.clone()).layer(logged),
+        operations: operations::router().with_state(state),
+        authorization,
+        accounts,
+        gateway,
+        db,
+    })
+}
+
+fn oauth_uris(server: &AuthorizationServer) -> OauthUris {
+    let endpoints = server.endpoints();
+    OauthUris { authorize: endpoints.authorize(), token: endpoints.token(), ..OauthUris::default() }
+}
+
+/// Keeps the connected sources as they are stored.
+struct Refresh {
+    db: Db,
+    sources: Arc<Sources>,
+    vendors: VendorProfiles,
+    clients: ClientParts,
+}
+
+impl Refresh {
+    async fn run_once(&self) -> Result<(), StartError> {
+        let organizations = organizations::all(&self.db).await?;
+        let stored = sources::all(&self.db).await?;
+        Ok(self.sources.replace(&organizations, &stored, &self.vendors, &self.clients)?)
+    }
+
+    async fn run(self) {
+        let mut seen = None;
+        loop {
+            tokio::time::sleep(SOURCES_INTERVAL).await;
+            let Ok(generation) = generations::current(&self.db).await else { continue };
+            if seen == Some(generation) {
+                continue;
+            }
+            match self.run_once().await {
+                Ok(()) => seen = Some(generation),
+                Err(error) => tracing::error!(%error, "sources were not refreshed"),
+            }
+        }
+    }
+}
+
+/// Reads the master key: 64 hexadecimal digits in a file that its owner alone may read.
+///
+/// # Errors
+/// [`StartError::MasterKey`].
+pub fn master_key(path: &Path) -> Result<MasterKey, StartError> {
+    let refused = |reason: String| StartError::MasterKey { path: path.display().to_string(), reason };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            return Err(refused("must be readable by its owner alone (chmod 600)".to_owned()));
+        }
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).unwrap_or_default();
+    let key: [u8; 32] = bytes.try_into().map_err(|_| refused("must hold 64 hexadecimal digits".to_owned()))?;
+    Ok(MasterKey::new(key))
+}
+
+/// Tells everything that waits for it to stop when the process is asked to (SIGINT, SIGTERM).
+#[must_use]
+pub fn stop_signal() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        #[cfg(unix)]
+        {
+            let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+            if let Ok(mut terminate) = terminate {
+                tokio::select! {
+                    _ = tokio::signal::ctrl_c() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+        let _ = sender.send(true);
+    });
+    receiver
+}

@@ -1,0 +1,63 @@
+use std::path::PathBuf;
+
+use super::opened::Settings;
+use super::{CliError, say};
+use crate::base::id::{AccountId, PersonId};
+use crate::base::secret::Secret;
+use crate::identity::GrantBasis;
+use crate::practice::{self, NewAccount, NewGrant};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Make an account with a person of its own.
+    Add {
+        /// The name to sign in with.
+        username: String,
+        /// The file with the password: its first line.
+        #[arg(long)]
+        password_file: PathBuf,
+        /// The person it is for; a new one when left out.
+        #[arg(long)]
+        person: Option<PersonId>,
+    },
+    /// Enter a person without an account (a child).
+    AddPerson,
+    /// Let an account act for another person.
+    Grant {
+        /// The account.
+        account: AccountId,
+        /// The person.
+        person: PersonId,
+        /// By what right: parent, guardian-minor, guardian-adult, hcpoa, patient-consent, …
+        #[arg(long)]
+        basis: String,
+    },
+}
+
+pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), CliError> {
+    let opened = settings.open().await?;
+    let (db, random, now) = (&opened.db, &*opened.random, opened.clock.now());
+    match command {
+        Command::Add { username, password_file, person } => {
+            let text = std::fs::read_to_string(&password_file)
+                .map_err(|error| format!("{}: {error}", password_file.display()))?;
+            let password = Secret::new(text.lines().next().unwrap_or_default().to_owned());
+            let person = match person {
+                Some(person) => person,
+                None => practice::person(db, random, now).await?,
+            };
+            let new = NewAccount { username: &username, password: &password, person: Some(person) };
+            let account = practice::account(db, &opened.accounts()?, random, now, new).await?;
+            say(&format!("account {account}"))?;
+            say(&format!("person {person}"))?;
+        }
+        Command::AddPerson => say(&format!("person {}", practice::person(db, random, now).await?))?,
+        Command::Grant { account, person, basis } => {
+            let basis = GrantBasis::parse(&basis).ok_or_else(|| format!("--basis: {basis} is not a basis"))?;
+            let grant = practice::grant(db, random, now, NewGrant { account, person, basis }).await?;
+            say(&format!("grant {grant}"))?;
+        }
+    }
+    opened.db.close().await;
+    Ok(())
+}

@@ -1,0 +1,61 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::CliError;
+use crate::accounts::Accounts;
+use crate::app;
+use crate::authorization::AuthorizationServer;
+use crate::base::clock::{SharedClock, SystemClock};
+use crate::base::random::{SharedRandom, SystemRandom};
+use crate::config::Config;
+use crate::storage::Db;
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) file: Option<PathBuf>,
+    pub(super) demo: bool,
+}
+
+impl Settings {
+    /// Reads and validates the configuration.
+    pub(super) fn load(&self) -> Result<Config, CliError> {
+        Ok(Config::load(self.file.as_deref(), std::env::vars(), self.demo)?)
+    }
+
+    /// Opens what commands on the database work with.
+    pub(super) async fn open(&self) -> Result<Opened, CliError> {
+        let config = self.load()?;
+        let (clock, random) = machine();
+        let db = Db::open(&config.storage).await?;
+        Ok(Opened { config, db, clock, random })
+    }
+}
+
+/// The machine's own clock and randomness.
+pub(super) fn machine() -> (SharedClock, SharedRandom) {
+    (Arc::new(SystemClock), Arc::new(SystemRandom::default()))
+}
+
+/// The database as a command works with it.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) config: Config,
+    pub(super) db: Db,
+    pub(super) clock: SharedClock,
+    pub(super) random: SharedRandom,
+}
+
+impl Opened {
+    pub(super) fn accounts(&self) -> Result<Accounts, CliError> {
+        let key = app::master_key(&self.config.storage.master_key_file)?;
+        let (db, clock, random) = (self.db.clone(), self.clock.clone(), self.random.clone());
+        Ok(Accounts::new(db, clock, random, &key, &self.config.oauth))
+    }
+
+    pub(super) fn authorization(&self) -> Result<Arc<AuthorizationServer>, CliError> {
+        let key = app::master_key(&self.config.storage.master_key_file)?;
+        let (db, clock, random) = (self.db.clone(), self.clock.clone(), self.random.clone());
+        Ok(AuthorizationServer::new(db, clock, random, &key, &self.config))
+    }
+}

@@ -1,0 +1,117 @@
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::respond::FHIR_JSON;
+use crate::access::Denial;
+use crate::authorization::Unauthenticated;
+use crate::fhir::model::{Issue, operation_outcome};
+use crate::gateway::Refusal;
+
+/// Why the FHIR surface does not answer, in its own form: a status and an OperationOutcome.
+#[derive(Debug)]
+pub(super) enum FhirError {
+    /// No token, or a dead one (RFC 6750 §3).
+    Unauthenticated {
+        /// Whether a token was sent at all.
+        presented: bool,
+    },
+    /// The service itself cannot check tokens at the moment.
+    Unavailable,
+    /// The request's form.
+    Invalid(&'static str, String),
+    /// A type or path that nothing serves.
+    NotServed,
+    /// A method the route does not have.
+    MethodNotAllowed,
+    /// No acceptable representation.
+    NotAcceptable,
+    /// The gateway's word.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for FhirError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Unauthenticated> for FhirError {
+    fn from(reason: Unauthenticated) -> Self {
+        match reason {
+            Unauthenticated::Unavailable(error) => {
+                tracing::error!(%error, "a token cannot be checked");
+                Self::Unavailable
+            }
+            Unauthenticated::Invalid => Self::Unauthenticated { presented: true },
+        }
+    }
+}
+
+impl FhirError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Invalid(..) => StatusCode::BAD_REQUEST,
+            Self::NotServed => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::Refused(refusal) => match refusal {
+                Refusal::Denied(Denial::NotServed(_)) | Refusal::NotFound => StatusCode::NOT_FOUND,
+                Refusal::Denied(_) => StatusCode::FORBIDDEN,
+                Refusal::Invalid { .. } => StatusCode::BAD_REQUEST,
+                Refusal::Unavailable { .. } | Refusal::NoAudit => StatusCode::SERVICE_UNAVAILABLE,
+            },
+        }
+    }
+
+    fn issues(&self) -> Vec<Issue> {
+        let error = |code, details: &str| {
+            let details_text = details.to_owned();
+            vec![Issue { severity: "error", code, details_text, diagnostics: None, expression: Vec::new() }]
+        };
+        match self {
+            Self::Unauthenticated { presented: false } => error("login", "This needs an access token"),
+            Self::Unauthenticated { presented: true } => error("login", "The access token is not valid"),
+            Self::Unavailable => error("transient", "The service cannot answer at the moment"),
+            Self::Invalid(code, details) => error(code, details),
+            Self::NotServed => error("not-supported", "This is not served here"),
+            Self::MethodNotAllowed => error("not-supported", "This interaction is not supported"),
+            Self::NotAcceptable => error("not-supported", "Only FHIR JSON is served: application/fhir+json"),
+            Self::Refused(refusal) => refusal.issues(),
+        }
+    }
+}
+
+impl IntoResponse for FhirError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), operation_outcome(&self.issues())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match &self {
+            Self::Unauthenticated { presented } => {
+                let challenge = if *presented { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+            Self::Refused(Refusal::Unavailable { retry_after, .. }) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+            }
+            Self::Unavailable | Self::Refused(Refusal::NoAudit) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+pub(super) async fn method_not_allowed() -> FhirError {
+    FhirError::MethodNotAllowed
+}
+
+/// A path below `/fhir` that no route has.
+#[must_use]
+pub fn not_served() -> Response {
+    FhirError::NotServed.into_response()
+}

@@ -1,0 +1,7 @@
+//! Practices as the operator connects them, and people as a practice enrols them.
+
+mod connect;
+mod enrol;
+
+pub use connect::{ConnectError, connect, connect_organization, connect_source};
+pub use enrol::{EnrolError, NewAccount, NewGrant, NewLink, account, grant, link, person};

@@ -1,0 +1,130 @@
+use crate::base::clock::SharedClock;
+use crate::base::id::{OrganizationId, SourceId};
+use crate::base::random::SharedRandom;
+use crate::config::{Config, SourceEntry};
+use crate::organization::{Organization, OrganizationState, Source, SourceKey, SourceState};
+use crate::storage::{Db, StorageError, Taken, organizations, sources};
+
+/// A practice or source that cannot be connected.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The database.
+    #[error("storage: {0}")]
+    Storage(#[from] StorageError),
+    /// The configuration names an organization that does not exist.
+    #[error("no organization has the key {0}")]
+    NoOrganization(String),
+    /// The base URL belongs to another organization.
+    #[error("{0} is a source of another organization")]
+    OtherOrganization(String),
+}
+
+/// Brings the stored organizations and sources to what the configuration names. An organization is known by its name,
+/// a source by its base URL: both keep their ids and keys from one start to the next. What the configuration does not
+/// name is left alone, as it may have been connected by command.
+///
+/// # Errors
+/// [`ConnectError`].
+pub async fn connect(db: &Db, config: &Config, clock: &SharedClock, random: &SharedRandom) -> Result<(), ConnectError> {
+    for entry in &config.organizations {
+        connect_organization(db, &entry.name, &[], clock, random).await?;
+    }
+    for entry in &config.sources {
+        let named = config.organizations.iter().find(|organization| organization.key == entry.organization);
+        let named = named.ok_or_else(|| ConnectError::NoOrganization(entry.organization.clone()))?;
+        let organization = connect_organization(db, &named.name, &[], clock, random).await?;
+        connect_source(db, organization, entry, clock, random).await?;
+    }
+    Ok(())
+}
+
+/// The active organization of this name, entered if it is new.
+///
+/// # Errors
+/// [`ConnectError::Storage`].
+pub async fn connect_organization(
+    db: &Db,
+    name: &str,
+    alias: &[String],
+    clock: &SharedClock,
+    random: &SharedRandom,
+) -> Result<OrganizationId, ConnectError> {
+    let known = organizations::all(db).await?;
+    let active = known.iter().find(|o| o.name == name && o.state == OrganizationState::Active);
+    if let Some(organization) = active {
+        return Ok(organization.id);
+    }
+    let organization = Organization {
+        id: OrganizationId::mint(&**random),
+        name: name.to_owned(),
+        alias: alias.to_vec(),
+        former_names: Vec::new(),
+        created: clock.now(),
+        state: OrganizationState::Active,
+    };
+    let id = organization.id;
+    db.write(move |tx| Box::pin(async move { organizations::insert(tx, &organization).await })).await?;
+    Ok(id)
+}
+
+/// Connects an EHR endpoint, or brings a known one to what `entry` says.
+///
+/// # Errors
+/// [`ConnectError`].
+pub async fn connect_source(
+    db: &Db,
+    organization: OrganizationId,
+    entry: &SourceEntry,
+    clock: &SharedClock,
+    random: &SharedRandom,
+) -> Result<SourceKey, ConnectError> {
+    let known = sources::all(db).await?;
+    let active = known.into_iter().find(|s| s.base_url == entry.base_url && s.state == SourceState::Active);
+    if let Some(known) = active {
+        if known.organization != organization {
+            return Err(ConnectError::OtherOrganization(entry.base_url.clone()));
+        }
+        let changed = described(entry, known.clone());
+        if changed != known {
+            db.write(move |tx| Box::pin(async move { sources::update(tx, &changed).await })).await?;
+        }
+        return Ok(known.key);
+    }
+    loop {
+        let source = described(
+            entry,
+            Source {
+                id: SourceId::mint(&**random),
+                key: SourceKey::mint(&**random),
+                organization,
+                name: String::new(),
+                base_url: entry.base_url.clone(),
+                vendor: String::new(),
+                authentication: entry.authentication.clone(),
+                view: entry.view,
+                private_addresses: Vec::new(),
+                created: clock.now(),
+                state: SourceState::Active,
+            },
+        );
+        let key = source.key;
+        let stored = db.write(move |tx| Box::pin(async move { sources::insert(tx, &source).await })).await;
+        match stored {
+            Ok(()) => return Ok(key),
+            // 20 random bits: another key is minted when this one is taken.
+            Err(StorageError::AlreadyTaken(Taken::SourceKey)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn described(entry: &SourceEntry, source: Source) -> Source {
+    Source {
+        name: entry.name.clone(),
+        vendor: entry.vendor.clone(),
+        authentication: entry.authentication.clone(),
+        view: entry.view,
+        private_addresses: entry.private_addresses.clone(),
+        ..source
+    }
+}

@@ -1,0 +1,136 @@
+use crate::accounts::{Accounts, PasswordError};
+use crate::base::clock::Instant;
+use crate::base::id::{AccountId, GrantId, LinkId, PersonId};
+use crate::base::random::Random;
+use crate::base::secret::Secret;
+use crate::identity::{
+    Account, AccountState, Assurance, Grant, GrantBasis, GrantState, Link, LinkMethod, LinkState, Period, Username,
+    UsernameError,
+};
+use crate::organization::SourceKey;
+use crate::storage::{Db, StorageError, accounts, grants, links, persons};
+
+/// Why somebody was not enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// The database, or something that is taken already.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The name to sign in with.
+    #[error("username: {0}")]
+    Username(#[from] UsernameError),
+    /// The password.
+    #[error("password: {0}")]
+    Password(#[from] PasswordError),
+}
+
+/// A person's chart at a source, as the operator vouches for it.
+#[derive(Clone, Debug)]
+pub struct NewLink {
+    /// Whose.
+    pub person: PersonId,
+    /// Where.
+    pub source: SourceKey,
+    /// The id of the Patient there.
+    pub patient: String,
+    /// Order among the person's links: the lowest is the primary one.
+    pub rank: i64,
+}
+
+/// A way to sign in.
+#[derive(Debug)]
+pub struct NewAccount<'a> {
+    /// The name to sign in with.
+    pub username: &'a str,
+    /// The password.
+    pub password: &'a Secret<String>,
+    /// Whose own account it is.
+    pub person: Option<PersonId>,
+}
+
+/// Leave for an account to act for another person.
+#[derive(Clone, Copy, Debug)]
+pub struct NewGrant {
+    /// Who may act.
+    pub account: AccountId,
+    /// For whom.
+    pub person: PersonId,
+    /// By what right.
+    pub basis: GrantBasis,
+}
+
+/// Enters a person.
+///
+/// # Errors
+/// [`EnrolError::Storage`].
+pub async fn person(db: &Db, random: &dyn Random, now: Instant) -> Result<PersonId, EnrolError> {
+    let id = PersonId::mint(random);
+    db.write(move |tx| Box::pin(async move { persons::insert(tx, id, now).await })).await?;
+    Ok(id)
+}
+
+/// Links a person to a chart.
+///
+/// # Errors
+/// [`EnrolError::Storage`], also when the chart is linked already.
+pub async fn link(db: &Db, random: &dyn Random, now: Instant, new: NewLink) -> Result<LinkId, EnrolError> {
+    let link = Link {
+        id: LinkId::mint(random),
+        person: new.person,
+        source: new.source,
+        patient: new.patient,
+        rank: new.rank,
+        method: LinkMethod::Operator,
+        assurance: Assurance::Ial2,
+        demographics: None,
+        linked: now,
+        state: LinkState::Active,
+    };
+    let id = link.id;
+    db.write(move |tx| Box::pin(async move { links::insert(tx, &link).await })).await?;
+    Ok(id)
+}
+
+/// Makes an account.
+///
+/// # Errors
+/// [`EnrolError`].
+pub async fn account(
+    db: &Db,
+    registry: &Accounts,
+    random: &dyn Random,
+    now: Instant,
+    new: NewAccount<'_>,
+) -> Result<AccountId, EnrolError> {
+    let account = Account {
+        id: AccountId::mint(random),
+        username: Username::new(new.username)?,
+        password_hash: Some(registry.hash_password(new.password).await?),
+        person: new.person,
+        created: now,
+        state: AccountState::Active,
+    };
+    let id = account.id;
+    db.write(move |tx| Box::pin(async move { accounts::insert(tx, &account).await })).await?;
+    Ok(id)
+}
+
+/// Lets an account act for a person from now on.
+///
+/// # Errors
+/// [`EnrolError::Storage`].
+pub async fn grant(db: &Db, random: &dyn Random, now: Instant, new: NewGrant) -> Result<GrantId, EnrolError> {
+    let grant = Grant {
+        id: GrantId::mint(random),
+        account: new.account,
+        person: new.person,
+        basis: new.basis,
+        period: Period { from: now, until: None },
+        evidence: "operator".to_owned(),
+        created: now,
+        state: GrantState::Active,
+    };
+    let id = grant.id;
+    db.write(move |tx| Box::pin(async move { grants::insert(tx, &grant).await })).await?;
+    Ok(id)
+}
