@@ -41,7 +41,7 @@ CREATE TABLE codes (
     authorization_id TEXT COLLATE "C" NOT NULL REFERENCES authorizations (id),
     redirect_uri     TEXT COLLATE "C" NOT NULL,
     challenge        BYTEA NOT NULL CHECK (length(challenge) = 32),
-    nonce            TEXT,
+    nonce            TEXT COLLATE "C",
     expires          BIGINT NOT NULL,
     redeemed         BIGINT
 );

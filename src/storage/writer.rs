@@ -179,7 +179,12 @@ impl Task {
         let mut ran = Vec::new();
         let outcome = self.run_all(first, &mut ran, closing).await;
         match &outcome {
-            Ok(generation) => self.shared.committed(ran.iter().filter(|r| r.keep).count(), *generation),
+            Ok(generation) => {
+                let kept = ran.iter().filter(|one| one.keep).count();
+                if kept > 0 {
+                    self.shared.committed(kept, *generation);
+                }
+            }
             Err(error) => tracing::error!(%error, writes = ran.len(), "a group of writes was not committed"),
         }
         let committed = outcome.map(drop).map_err(StorageError::into_not_committed);
@@ -200,7 +205,10 @@ impl Task {
         let mut next = Some(first);
         while let Some(write) = next.take() {
             if write.is_wanted() {
-                self.execute("SAVEPOINT one_write").await?;
+                if let Err(error) = self.execute("SAVEPOINT one_write").await {
+                    write.refuse(error.clone());
+                    return Err(error);
+                }
                 self.tx.bumps_generation = false;
                 let done = write.run(&mut self.tx).await;
                 let keep = done.keep;

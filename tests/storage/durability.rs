@@ -28,7 +28,7 @@ fn database() -> PathBuf {
     std::env::var_os(DATABASE).expect("the database of the proof").into()
 }
 
-/// Writes without end from many tasks, and says `ack A B` when both persons and their merge are durable.
+/// Writes from many tasks until the disk fails, and says `ack A B` when both persons and their merge are durable.
 #[test]
 #[ignore = "a process of the proof, which kills it"]
 fn proof_writer() {
@@ -47,12 +47,19 @@ fn proof_writer() {
                             })
                         })
                         .await;
-                    let (a, b) = written.unwrap();
-                    println!("ack {a} {b}");
+                    match written {
+                        Ok((a, b)) => println!("ack {a} {b}"),
+                        Err(error) => return error,
+                    }
                 }
             })
         });
-        futures_util::future::join_all(tasks).await;
+        for error in futures_util::future::join_all(tasks).await {
+            let error = error.unwrap();
+            assert!(matches!(error, StorageError::NotCommitted { .. } | StorageError::Halted), "{error}");
+        }
+        tokio::time::timeout(Duration::from_secs(5), db.halted()).await.unwrap();
+        println!("halted");
     });
 }
 
