@@ -15,10 +15,9 @@ use crate::base::secret::Secret;
 use crate::config;
 use crate::storage::Db;
 
-pub use overview::{Overview, PersonOverview, person_name};
-pub(crate) use overview::{active_links, current_person, reachable};
+pub use overview::{Overview, PersonOverview};
 pub use password::{PasswordError, Passwords};
-pub use session::{NewSession, SignIn, SignInError, SignedIn};
+pub use session::{NewSession, SignIn, SignInError};
 pub use throttle::{Throttle, Throttled};
 
 /// Accounts and their sessions.

@@ -9,6 +9,7 @@ mod generation;
 mod introspect;
 mod refresh;
 mod revoke;
+mod rights;
 mod seal;
 mod signing;
 mod token;
@@ -27,11 +28,13 @@ use crate::smart::discovery::Endpoints;
 use crate::storage::{Db, StorageError};
 
 pub use authenticate::Unauthenticated;
-pub use authorize::{AuthorizeAnswer, AuthorizeError, Decision, Redirect};
+pub use authorize::{AuthorizeAnswer, AuthorizeError, Decision, Redirect, SignedIn};
 pub use client_authentication::{ClientCredentials, CredentialsError};
 pub use clients::{NewClient, RegisteredClient, RegistrationError};
 pub use consent::{ConsentItem, ConsentPage, ConsentPerson, Problem};
 pub use introspect::Introspection;
+pub use rights::person_name;
+pub(crate) use rights::{active_links, reachable};
 pub use token::{TokenError, TokenResponse};
 pub use userinfo::UserInfo;
 

@@ -14,6 +14,7 @@ mod oauth {
     mod codes;
     mod discovery;
     mod launch;
+    mod postgres;
     mod refresh;
     mod sessions;
     mod tokens;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::{Accounts, PasswordError, Throttled};
-use crate::base::clock::Instant;
+use crate::authorization::SignedIn;
 use crate::base::id::AccountId;
 use crate::base::secret::Secret;
 use crate::identity::Username;
@@ -54,19 +54,6 @@ pub struct NewSession {
     pub cookie: Secret<String>,
     /// Who signed in.
     pub account: AccountId,
-}
-
-/// A browser that is signed in.
-#[derive(Clone, Debug)]
-pub struct SignedIn {
-    /// Who.
-    pub account: AccountId,
-    /// When they signed in.
-    pub signed_in: Instant,
-    /// When the session ends, whatever happens.
-    pub expires: Instant,
-    /// The session's key: the hash of its cookie.
-    pub hash: [u8; 32],
 }
 
 impl Accounts {

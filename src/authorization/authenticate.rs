@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 use moka::sync::Cache;
 
 use super::AuthorizationServer;
+use super::rights::{active_links, current_person, reachable};
 use crate::access::Subject;
-use crate::accounts::{active_links, reachable};
 use crate::base::clock::Instant;
 use crate::base::id::PersonId;
 use crate::oauth::grant::{Authorization, Bearer};
@@ -120,7 +120,7 @@ impl AuthorizationServer {
         person: PersonId,
         now: Instant,
     ) -> Result<Option<(PersonId, Option<Instant>)>, StorageError> {
-        let Some(person) = crate::accounts::current_person(&self.db, person).await? else { return Ok(None) };
+        let Some(person) = current_person(&self.db, person).await? else { return Ok(None) };
         let reachable = reachable(&self.db, account, own, now).await?;
         Ok(reachable.into_iter().find(|(known, ..)| *known == person).map(|(person, _, until)| (person, until)))
     }

@@ -5,8 +5,8 @@ use futures_util::FutureExt;
 use super::AuthorizationServer;
 use super::consent::{self, ConsentPage};
 use super::seal::Binding;
-use crate::accounts::SignedIn;
-use crate::base::id::{AuthorizationId, PersonId};
+use crate::base::clock::Instant;
+use crate::base::id::{AccountId, AuthorizationId, PersonId};
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::{Authorization, Code};
@@ -15,6 +15,19 @@ use crate::oauth::request::{self, AuthorizationRequest, with_parameters};
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::oauth::token::TokenKind;
 use crate::storage::{StorageError, authorizations, clients};
+
+/// A browser that is signed in.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Who.
+    pub account: AccountId,
+    /// When they signed in.
+    pub signed_in: Instant,
+    /// When the session ends, whatever happens.
+    pub expires: Instant,
+    /// The session's key: the hash of its cookie.
+    pub hash: [u8; 32],
+}
 
 /// Where the browser goes next: a client's redirect URI with its answer.
 #[derive(Clone, PartialEq, Eq)]

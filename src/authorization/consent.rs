@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::AuthorizationServer;
 use super::authorize::Decision;
-use crate::accounts::{active_links, person_name, reachable};
+use super::rights::{active_links, person_name, reachable};
 use crate::base::id::{AccountId, PersonId};
 use crate::fhir::ResourceType;
 use crate::identity::GrantBasis;

@@ -201,7 +201,7 @@ impl AuthorizationServer {
     pub(super) async fn fhir_user(&self, account: AccountId) -> Result<Option<String>, StorageError> {
         let own = accounts::by_id(&self.db, account).await?.and_then(|account| account.person);
         let Some(own) = own else { return Ok(None) };
-        let current = crate::accounts::current_person(&self.db, own).await?;
+        let current = super::rights::current_person(&self.db, own).await?;
         Ok(current.map(|person| format!("{}/Patient/{person}", self.endpoints.fhir_base())))
     }
 

@@ -86,7 +86,10 @@ async fn keys_outlive_a_restart_and_no_private_part_is_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_that_start_at_once_make_one_key() {
-    let world = World::new().await;
+    processes_make_one_key(World::new().await).await;
+}
+
+pub(crate) async fn processes_make_one_key(world: World) {
     let servers = futures_util::future::join_all((0..4).map(|seed| {
         let db = world.database.second();
         let (clock, config) = (world.clock.clone(), world.config.clone());

@@ -20,7 +20,10 @@ fn is_refused(answer: &crate::support::http::Answer, error: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn o21_a_refresh_token_replayed_after_its_successor_was_used_kills_the_family() {
-    let world = World::new().await;
+    a_replay_kills_the_family(World::new().await).await;
+}
+
+pub(crate) async fn a_replay_kills_the_family(world: World) {
     world.client("app", false).await;
     // The successor counts as used when its access token was, and when it was itself presented.
     for use_access_token in [true, false] {
@@ -44,7 +47,10 @@ async fn o21_a_refresh_token_replayed_after_its_successor_was_used_kills_the_fam
 
 #[tokio::test(flavor = "multi_thread")]
 async fn o22_64_refreshes_at_once_make_one_lineage() {
-    let world = World::new().await;
+    many_refreshes_make_one_lineage(World::new().await).await;
+}
+
+pub(crate) async fn many_refreshes_make_one_lineage(world: World) {
     world.client("app", false).await;
     for round in 0..5 {
         let first = world.launch("app").await;
@@ -81,7 +87,10 @@ async fn o23_a_lost_answer_can_be_asked_for_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn o24_a_second_process_knows_of_the_replay() {
-    let world = World::new().await;
+    a_second_process_knows(World::new().await).await;
+}
+
+pub(crate) async fn a_second_process_knows(world: World) {
     world.client("app", false).await;
     let first = world.launch("app").await;
     let old = text(&first["refresh_token"]).to_owned();
@@ -173,7 +182,10 @@ async fn refresh_tokens_live_100_days_from_each_use() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn online_access_ends_with_the_session() {
-    let world = World::new().await;
+    online_access_ends(World::new().await).await;
+}
+
+pub(crate) async fn online_access_ends(world: World) {
     world.client("app", false).await;
     let request = with(&world.request("app"), "scope", Some("online_access patient/*.rs"));
     let mut browser = world.browser();

@@ -74,7 +74,10 @@ async fn w02_outside_the_demo_cookies_are_secure_and_bound_to_the_host() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn w06_sessions_end_when_idle_at_the_latest_and_when_told() {
-    let world = World::new().await;
+    sessions_end(World::new().await).await;
+}
+
+pub(crate) async fn sessions_end(world: World) {
     let mut browser = world.browser();
     try_to_sign_in(&mut browser, "ann", PASSWORD).await;
     for _ in 0..3 {

@@ -37,7 +37,10 @@ async fn a_known_token_costs_no_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_ends_takes_access_along_at_once() {
-    let world = World::new().await;
+    a_grant_that_ends(World::new().await).await;
+}
+
+pub(crate) async fn a_grant_that_ends(world: World) {
     world.client("app", false).await;
     let mut browser = world.browser();
     let page = world.consent(&mut browser, &world.request("app")).await;

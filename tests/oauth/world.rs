@@ -93,7 +93,10 @@ pub(crate) fn scopes(text: &str) -> ScopeSet {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let database = Database::sqlite().await;
+        Self::on(Database::sqlite().await).await
+    }
+
+    pub(crate) async fn on(database: Database) -> Self {
         let clock = Arc::new(TestClock::at(sample::at(10_000_000)));
         let random = Arc::new(SeededRandom::new(7));
         let master_key = MasterKey::new([7; 32]);

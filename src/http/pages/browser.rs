@@ -10,7 +10,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::Pages;
-use crate::accounts::{Accounts, SignedIn};
+use crate::accounts::Accounts;
+use crate::authorization::SignedIn;
 use crate::http::error::page_unavailable;
 use crate::storage::StorageError;
 
