@@ -122,6 +122,13 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     };
     let watched = authorization.clone();
     tokio::spawn(async move { watched.watch().await });
+    // Making an RSA key takes a moment, once: not at the expense of the first answer.
+    let signing = authorization.clone();
+    tokio::spawn(async move {
+        if let Err(error) = signing.prepare_signing_key().await {
+            tracing::error!(%error, "no key to sign id_tokens with");
+        }
+    });
     tokio::spawn(refresh.run());
     let logged = axum::middleware::from_fn(move |request, next| request_log::log(random.clone(), request, next));
     Ok(App {

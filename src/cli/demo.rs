@@ -5,6 +5,7 @@ mod announce;
 mod enrolment;
 mod fixtures;
 mod keys;
+mod smart_app;
 mod state;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -51,6 +52,8 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     let (listeners, port) = listen(args.port, state.port).await?;
     state.port = Some(port);
+    let (app_listeners, app_port) = smart_app::listen(state.app_port).await?;
+    state.app_port = Some(app_port);
     let mut ehrs = Vec::new();
     for practice in &fixtures.practices {
         ehrs.push(start_ehr(practice, &args.data_dir, &mut state).await?);
@@ -64,9 +67,14 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     enrolment::enrol(&running, &parts, &fixtures, &ehrs, &mut state).await?;
     state.save(&args.data_dir)?;
     let stop = app::stop_signal();
+    let smart_app = smart_app::router(running.gateway.base_url())?;
+    tokio::spawn(app::serve(app_listeners, smart_app, stop.clone(), grace));
     let serving = tokio::spawn(app::serve(listeners, running.router.clone(), stop, grace));
     announce::announce(&running, &parts.config, &state, args.json).await?;
-    serving.await?;
+    tokio::select! {
+        served = serving => served?,
+        () = running.db.halted() => return Err("storage: the disk failed, nothing more can be made durable".into()),
+    }
     for ehr in ehrs {
         ehr.running.stop().await;
     }

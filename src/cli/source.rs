@@ -9,7 +9,7 @@ use crate::storage::sources;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Connect an EHR endpoint; one with the same base URL is brought up to date.
-    Add(Add),
+    Add(Box<Add>),
     /// List them.
     List,
 }

@@ -11,6 +11,8 @@ use crate::storage::sources;
 #[derive(Serialize)]
 struct Ready<'a> {
     portal: String,
+    /// The demo's own SMART app.
+    app: String,
     fhir: String,
     issuer: &'a str,
     sources: Vec<Source>,
@@ -36,6 +38,7 @@ pub(super) async fn announce(app: &App, config: &Config, state: &State, json: bo
     });
     let ready = Ready {
         portal: format!("{issuer}/"),
+        app: format!("http://127.0.0.1:{}/", state.app_port.unwrap_or_default()),
         fhir: app.gateway.base_url().to_owned(),
         issuer,
         sources: sources.collect(),
@@ -56,6 +59,7 @@ fn lines(ready: &Ready<'_>) -> Vec<String> {
         "Chartgate is ready. The people are made up, the software is real.".to_owned(),
         String::new(),
         format!("  Open       {}", ready.portal),
+        format!("  SMART app  {}", ready.app),
         format!("  FHIR       {}", ready.fhir),
         String::new(),
         "  Sign in as".to_owned(),

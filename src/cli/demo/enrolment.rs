@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::fixtures::Fixtures;
+use super::smart_app;
 use super::state::{self, State};
 use super::{CliError, Ehr};
 use crate::app::{App, Parts};
@@ -36,7 +37,7 @@ pub(super) async fn enrol(
     }
     if state.clients.is_empty() {
         state.clients = vec![
-            register(app, "demo-app", "Demo health app", false).await?,
+            register(app, smart_app::CLIENT_ID, "Demo health app", false).await?,
             register(app, "demo-server-app", "Demo health app with a server", true).await?,
         ];
     }

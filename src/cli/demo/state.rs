@@ -11,6 +11,8 @@ use crate::cli::master_key::write_private;
 pub(super) struct State {
     pub(super) port: Option<u16>,
     #[serde(default)]
+    pub(super) app_port: Option<u16>,
+    #[serde(default)]
     pub(super) ehr_ports: BTreeMap<String, u16>,
     #[serde(default)]
     pub(super) accounts: Vec<Account>,
