@@ -82,12 +82,23 @@ pub(super) struct Translation<'a> {
 
 /// The calls of a search for resources of the permit's type. Empty when the query can match nothing of this person.
 pub(super) fn search(translation: Translation<'_>, permit: &Permit, charts: &Charts, query: &Query) -> Vec<Call> {
+    let at_source = |chart: &Chart, patient: &str| translation.at_source(query, chart, patient);
+    confined(translation.knowledge, permit, &charts.connected, at_source)
+}
+
+/// The calls for queries that are in the sources' own ids already: what the gateway itself has to know.
+pub(super) fn confined(
+    knowledge: &Knowledge,
+    permit: &Permit,
+    charts: &[Arc<Chart>],
+    query: impl Fn(&Chart, &str) -> Option<Query>,
+) -> Vec<Call> {
     let resource_type = permit.resource_type();
     let mut calls = Vec::new();
-    for chart in &charts.connected {
+    for chart in charts {
         for patient in &chart.patients {
-            let Some(query) = translation.at_source(query, chart, patient) else { continue };
-            let confinements = confinements(translation.knowledge, resource_type, chart, patient);
+            let Some(query) = query(chart, patient) else { continue };
+            let confinements = confinements(knowledge, resource_type, chart, patient);
             if confinements.is_empty() {
                 // Shared reference data: asked for once at each source.
                 calls.push(Call { chart: chart.clone(), confinement: None, query, resource_type });

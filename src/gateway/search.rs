@@ -12,7 +12,7 @@ use super::fetch;
 use super::hashed::ResolvedIds;
 use super::outcome::{self, Missing};
 use super::page_link::Position;
-use super::plan::{self, Translation};
+use super::plan::{self, Call, Translation};
 use super::released::{Filter, Released, VisibleOwners};
 use super::rewrite::Rewriter;
 use super::subset::Subset;
@@ -81,7 +81,7 @@ impl Gateway {
                 return Err(Refusal::Invalid { code: "not-supported", details });
             }
             AuthorizationKind::Via { .. } => self.gather_via(permit, charts, query, resolved).await,
-            _ => self.gather(permit, charts, query, resolved, None).await,
+            _ => self.gather(permit, &plan::search(self.translation(resolved), permit, charts, query), None).await,
         };
         let entries = released
             .into_iter()
@@ -98,13 +98,10 @@ impl Gateway {
     pub(super) async fn gather(
         &self,
         permit: &Permit,
-        charts: &Charts,
-        query: &Query,
-        resolved: &ResolvedIds,
+        calls: &[Call],
         owners: Option<&Arc<VisibleOwners>>,
     ) -> (Vec<Released>, Vec<Missing>) {
-        let calls = plan::search(self.translation(resolved), permit, charts, query);
-        let replies = fetch::search(self.knowledge, &calls, self.limits.source_page_size).await;
+        let replies = fetch::search(self.knowledge, calls, self.limits.source_page_size).await;
         let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
         let mut released = Vec::new();
         let mut missing = Vec::new();

@@ -18,6 +18,7 @@ use crate::fhir::knowledge::{AuthorizationKind, EdgeElement, OwnerEdge};
 use crate::fhir::scan::RawResource;
 use crate::fhir::search::{self, Handling, Query};
 use crate::organization::SourceKey;
+use crate::upstream::SourceFailure;
 
 /// What is visible at each source, and which sources could not be asked about it.
 #[derive(Debug, Default)]
@@ -60,15 +61,10 @@ impl Gateway {
     ) {
         let EdgeElement::Reference { capture, parameter, .. } = &edge.by else { return };
         let permit_for_owner = permit.for_owner(edge.owner);
+        let only = only.map(|id| (parameter.clone(), format!("{}/{id}", permit.resource_type())));
+        let pairs: Vec<(String, String)> = only.into_iter().collect();
         for chart in &charts.connected {
-            let single = Charts { connected: vec![chart.clone()], missing: Vec::new() };
-            let pairs: Vec<(String, String)> = only
-                .map(|id| (parameter.clone(), format!("{}/{}.{id}", permit.resource_type(), chart.key())))
-                .into_iter()
-                .collect();
-            let Ok(query) = search::parse(self.knowledge, edge.owner, &pairs, Handling::Strict) else { continue };
-            let (found, failures) =
-                self.gather(&permit_for_owner, &single, &query, &ResolvedIds::default(), None).await;
+            let (found, failures) = self.gather_upstream(&permit_for_owner, chart, &pairs, None).await;
             missing.extend(failures);
             for owner in found {
                 let raw = owner.raw();
@@ -129,13 +125,26 @@ impl Gateway {
     }
 
     async fn by_ids(&self, permit: &Permit, chart: &Arc<Chart>, ids: &[String]) -> (Vec<Released>, Vec<Missing>) {
-        let values: Vec<String> = ids.iter().map(|id| format!("{}.{id}", chart.key())).collect();
-        let pairs = [("_id".to_owned(), values.join(","))];
-        let Ok(query) = search::parse(self.knowledge, permit.resource_type(), &pairs, Handling::Strict) else {
-            return (Vec::new(), Vec::new());
-        };
-        let single = Charts { connected: vec![chart.clone()], missing: Vec::new() };
-        self.gather(permit, &single, &query, &ResolvedIds::default(), None).await
+        self.gather_upstream(permit, chart, &[("_id".to_owned(), ids.join(","))], None).await
+    }
+
+    /// A search at one source with parameters in the source's own ids.
+    async fn gather_upstream(
+        &self,
+        permit: &Permit,
+        chart: &Arc<Chart>,
+        pairs: &[(String, String)],
+        owners: Option<&Arc<VisibleOwners>>,
+    ) -> (Vec<Released>, Vec<Missing>) {
+        match search::parse(self.knowledge, permit.resource_type(), pairs, Handling::Strict) {
+            Ok(query) => {
+                let charts = std::slice::from_ref(chart);
+                let calls = plan::confined(self.knowledge, permit, charts, |_, _| Some(query.clone()));
+                self.gather(permit, &calls, owners).await
+            }
+            // Not to be had is not the same as not there: the answer must say that something may be missing.
+            Err(_) => (Vec::new(), vec![fetch::missing(chart, SourceFailure::Malformed)]),
+        }
     }
 
     /// A search for a type that is visible through others.
@@ -157,16 +166,13 @@ impl Gateway {
         let mut all = Vec::new();
         for chart in &charts.connected {
             let Some(owners) = visibility.at.get(&chart.key()) else { continue };
-            let ids: Vec<&String> = owners.owned.iter().collect();
+            let patient = chart.patients.first().map(String::as_str).unwrap_or_default();
+            let Some(local) = self.translation(resolved).at_source(query, chart, patient) else { continue };
+            let ids: Vec<String> = owners.owned.iter().cloned().collect();
             for chunk in ids.chunks(IDS_AT_ONCE) {
-                let wanted: Vec<String> = chunk.iter().map(|id| format!("{}.{id}", chart.key())).collect();
-                let mut pairs = query.to_pairs();
-                pairs.push(("_id".to_owned(), wanted.join(",")));
-                let Ok(narrowed) = search::parse(self.knowledge, query.resource_type, &pairs, Handling::Strict) else {
-                    continue;
-                };
-                let single = Charts { connected: vec![chart.clone()], missing: Vec::new() };
-                let (found, failures) = self.gather(permit, &single, &narrowed, resolved, Some(owners)).await;
+                let mut pairs = local.to_pairs();
+                pairs.push(("_id".to_owned(), chunk.join(",")));
+                let (found, failures) = self.gather_upstream(permit, chart, &pairs, Some(owners)).await;
                 all.extend(found);
                 missing.extend(failures);
             }
