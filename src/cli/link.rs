@@ -1,6 +1,7 @@
 use super::opened::Settings;
 use super::{CliError, say};
 use crate::base::id::PersonId;
+use crate::identity::Demographics;
 use crate::organization::SourceKey;
 use crate::practice::{self, NewLink};
 
@@ -17,13 +18,23 @@ pub(super) enum Command {
         /// Order among the person's charts; the lowest is the primary one.
         #[arg(long, default_value_t = 0)]
         rank: i64,
+        /// The person's family name as the practice writes it.
+        #[arg(long, requires_all = ["given", "birth_date"])]
+        family: Option<String>,
+        /// A given name; several in order.
+        #[arg(long)]
+        given: Vec<String>,
+        /// FHIR date, such as 1964-03-12.
+        #[arg(long)]
+        birth_date: Option<String>,
     },
 }
 
 pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), CliError> {
     let opened = settings.open().await?;
-    let Command::Add { person, source, patient, rank } = command;
-    let new = NewLink { person, source, patient, rank };
+    let Command::Add { person, source, patient, rank, family, given, birth_date } = command;
+    let demographics = family.zip(birth_date).map(|(family, birth_date)| Demographics { family, given, birth_date });
+    let new = NewLink { person, source, patient, rank, demographics };
     let link = practice::link(&opened.db, &*opened.random, opened.clock.now(), new).await?;
     say(&format!("link {link}"))?;
     opened.db.close().await;

@@ -4,8 +4,8 @@ use crate::base::id::{AccountId, GrantId, LinkId, PersonId};
 use crate::base::random::Random;
 use crate::base::secret::Secret;
 use crate::identity::{
-    Account, AccountState, Assurance, Grant, GrantBasis, GrantState, Link, LinkMethod, LinkState, Period, Username,
-    UsernameError,
+    Account, AccountState, Assurance, Demographics, Grant, GrantBasis, GrantState, Link, LinkMethod, LinkState, Period,
+    Username, UsernameError,
 };
 use crate::organization::SourceKey;
 use crate::storage::{Db, StorageError, accounts, grants, links, persons};
@@ -35,6 +35,8 @@ pub struct NewLink {
     pub patient: String,
     /// Order among the person's links: the lowest is the primary one.
     pub rank: i64,
+    /// Who the chart is about, as the practice wrote it: what pages call the person.
+    pub demographics: Option<Demographics>,
 }
 
 /// A way to sign in.
@@ -82,7 +84,7 @@ pub async fn link(db: &Db, random: &dyn Random, now: Instant, new: NewLink) -> R
         rank: new.rank,
         method: LinkMethod::Operator,
         assurance: Assurance::Ial2,
-        demographics: None,
+        demographics: new.demographics,
         linked: now,
         state: LinkState::Active,
     };

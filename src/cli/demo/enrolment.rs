@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::fixtures::Fixtures;
+use super::fixtures::{self, Fixtures};
 use super::smart_app;
 use super::state::{self, State};
 use super::{CliError, Ehr};
@@ -9,7 +9,7 @@ use crate::authorization::NewClient;
 use crate::base::hash::base32;
 use crate::base::id::PersonId;
 use crate::base::secret::Secret;
-use crate::identity::GrantBasis;
+use crate::identity::{Demographics, GrantBasis};
 use crate::oauth::client::ClientId;
 use crate::oauth::scope::ScopeSet;
 use crate::organization::SourceKey;
@@ -65,12 +65,23 @@ async fn enter_persons(
             let source = *keys
                 .get(link.organization.as_str())
                 .ok_or_else(|| format!("demo.toml: no organization has the key {}", link.organization))?;
-            let new = NewLink { person: id, source, patient: link.patient.clone(), rank };
+            let demographics = Some(demographics(person));
+            let new = NewLink { person: id, source, patient: link.patient.clone(), rank, demographics };
             practice::link(&app.db, &*parts.random, parts.clock.now(), new).await?;
         }
         persons.insert(person.key.clone(), id);
     }
     Ok(persons)
+}
+
+/// The name as pages show it: the last word is the family name.
+fn demographics(person: &fixtures::Person) -> Demographics {
+    let (given, family) = person.name.rsplit_once(' ').unwrap_or(("", &person.name));
+    Demographics {
+        family: family.to_owned(),
+        given: given.split_whitespace().map(str::to_owned).collect(),
+        birth_date: person.birth_date.clone(),
+    }
 }
 
 async fn make_accounts(

@@ -30,6 +30,7 @@ pub(super) struct Practice {
 pub(super) struct Person {
     pub(super) key: String,
     pub(super) name: String,
+    pub(super) birth_date: String,
     pub(super) links: Vec<Link>,
 }
 
