@@ -1,7 +1,11 @@
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jsonwebtoken::{Algorithm, EncodingKey};
-use serde::Deserialize;
+use oauth2::basic::{BasicClient, BasicErrorResponse, BasicTokenType};
+use oauth2::{
+    AsyncHttpClient, AuthType, ClientId, HttpRequest, HttpResponse, RequestTokenError, Scope, TokenResponse, TokenUrl,
+};
 use tokio::sync::Mutex;
 
 use super::connection::Credential;
@@ -26,13 +30,8 @@ struct Token {
     renew_at: Instant,
 }
 
-#[derive(Deserialize)]
-struct TokenResponse {
-    access_token: String,
-    token_type: String,
-    #[serde(default)]
-    expires_in: Option<u64>,
-}
+/// RFC 7523 §2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A token answer is small; more is not one.
 const TOKEN_RESPONSE_BYTES: usize = 64 * 1024;
@@ -78,32 +77,63 @@ impl Bearer {
         let now = self.clock.now();
         let assertion = assertion::sign(client_id, token_url, (*algorithm, key_id, &key), now, &*self.random)
             .map_err(|_| SourceFailure::CredentialRefused)?;
-        let request = http
-            .post(token_url)
-            .header(reqwest::header::ACCEPT, "application/json")
-            .form(&[
-                ("grant_type", "client_credentials"),
-                ("scope", scope.as_str()),
-                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-                ("client_assertion", assertion.as_str()),
-            ])
-            .build()
-            .map_err(|_| SourceFailure::CredentialRefused)?;
-        let answer = client::execute(http, request, TOKEN_RESPONSE_BYTES).await?;
-        if answer.status.is_server_error() {
-            return Err(SourceFailure::Failed { status: answer.status.as_u16() });
-        }
-        if !answer.status.is_success() {
-            return Err(SourceFailure::CredentialRefused);
-        }
-        let token: TokenResponse =
-            serde_json::from_slice(&answer.body).map_err(|_| SourceFailure::CredentialRefused)?;
-        if !token.token_type.eq_ignore_ascii_case("bearer") {
+        let endpoint = TokenUrl::new(token_url.clone()).map_err(|_| SourceFailure::CredentialRefused)?;
+        // The client authenticates by its assertion: no secret, and the id in the body at most.
+        let client = BasicClient::new(ClientId::new(client_id.clone()))
+            .set_token_uri(endpoint)
+            .set_auth_type(AuthType::RequestBody);
+        let http = TokenEndpoint(http.clone());
+        let token = client
+            .exchange_client_credentials()
+            .add_scopes(scope.split_whitespace().map(|scope| Scope::new(scope.to_owned())))
+            .add_extra_param("client_assertion_type", ASSERTION_TYPE)
+            .add_extra_param("client_assertion", assertion)
+            .request_async(&http)
+            .await
+            .map_err(failure_of)?;
+        if *token.token_type() != BasicTokenType::Bearer {
             return Err(SourceFailure::CredentialRefused);
         }
         // Renewed 30 s early, or after half its life when that is shorter.
-        let life = Duration::from_secs(token.expires_in.unwrap_or(300));
+        let life = token.expires_in().unwrap_or(Duration::from_secs(300));
         let good_for = life.saturating_sub(Duration::from_secs(30)).max(life / 2);
-        Ok(Token { value: Secret::new(format!("Bearer {}", token.access_token)), renew_at: now.plus(good_for) })
+        Ok(Token {
+            value: Secret::new(format!("Bearer {}", token.access_token().secret())),
+            renew_at: now.plus(good_for),
+        })
+    }
+}
+
+/// The source's own HTTP client, as the OAuth library wants one.
+struct TokenEndpoint(reqwest::Client);
+
+impl<'c> AsyncHttpClient<'c> for TokenEndpoint {
+    type Error = SourceFailure;
+    type Future = BoxFuture<'c, Result<HttpResponse, SourceFailure>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(exchange(&self.0, request))
+    }
+}
+
+/// Sends a token request with the source's own HTTP client: its addresses, limits and timeouts hold here too.
+async fn exchange(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, SourceFailure> {
+    let request = reqwest::Request::try_from(request).map_err(|_| SourceFailure::CredentialRefused)?;
+    let answer = client::execute(http, request, TOKEN_RESPONSE_BYTES).await?;
+    if answer.status.is_server_error() {
+        return Err(SourceFailure::Failed { status: answer.status.as_u16() });
+    }
+    let mut response = HttpResponse::new(answer.body.to_vec());
+    *response.status_mut() = answer.status;
+    Ok(response)
+}
+
+/// What the source said of a failed request is not passed on: it may hold anything.
+fn failure_of(error: RequestTokenError<SourceFailure, BasicErrorResponse>) -> SourceFailure {
+    match error {
+        RequestTokenError::Request(failure) => failure,
+        RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            SourceFailure::CredentialRefused
+        }
     }
 }
