@@ -148,6 +148,12 @@ impl Rewriter<'_> {
         let Some(resource_type) = local.resource_type().filter(|kind| is_served(self.knowledge, *kind)) else {
             return Fate::Cut;
         };
+        if matches!(&self.knowledge.of(resource_type).authorization,
+            AuthorizationKind::Via { owners, .. } if owners.is_empty())
+        {
+            // Whether the caller sees it rests on what it points at, which is not known here. It can be searched for.
+            return Fate::Cut;
+        }
         let referent = Referent { resource_type: Some(resource_type), id: local.id.to_owned() };
         if self.points_at_owner(raw, reference) && !released.may_name(&referent) {
             return Fate::Mask;

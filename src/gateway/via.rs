@@ -187,15 +187,9 @@ impl Gateway {
         query: &Query,
         resolved: &ResolvedIds,
     ) -> (Vec<Released>, Vec<Missing>) {
-        let mut pairs = query.to_pairs();
-        // Where R4 has a `patient` parameter (Provenance), it keeps the source from sending everybody's.
-        if self.knowledge.of(query.resource_type).parameter("patient").is_some() && query.criteria.is_empty() {
-            pairs.push(("patient".to_owned(), format!("Patient/{}", permit.person())));
-        }
-        let Ok(query) = search::parse(self.knowledge, query.resource_type, &pairs, Handling::Strict) else {
-            return (Vec::new(), Vec::new());
-        };
-        let calls = plan::search(self.translation(resolved), permit, charts, &query);
+        // R4's `patient` of Provenance finds only what has a Patient among its targets, so nothing confines this call but
+        // the budget: what it cuts off is flagged.
+        let calls = plan::search(self.translation(resolved), permit, charts, query);
         let replies = fetch::search(self.knowledge, &calls, self.limits.source_page_size).await;
         let mut all = Vec::new();
         let mut missing: Vec<Missing> = replies.iter().filter_map(fetch::SourceReply::missing).collect();
