@@ -5,7 +5,11 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod fhir;
+#[cfg(test)]
 mod knowledge;
+#[cfg(test)]
+mod naive;
 
 #[cfg(test)]
 mod oauth {

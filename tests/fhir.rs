@@ -1,0 +1,36 @@
+//! The FHIR surface end to end: sandbox EHRs, the gateway, tokens from the real pages. What must come out is worked out
+//! here, from the fixtures and `tests/naive`.
+
+mod access;
+mod access_rules;
+mod audit;
+mod faults;
+mod merged;
+mod oracle;
+mod paging;
+mod record;
+mod routes;
+mod search;
+mod shared_data;
+mod upstream;
+
+use tokio::sync::OnceCell;
+
+use chartgate::config::Limits;
+use chartgate::identity::GrantBasis;
+
+use crate::support::world::World;
+
+/// The world of the fixtures, for tests that change nothing in it.
+async fn fixtures() -> &'static World {
+    static FIXTURES: OnceCell<World> = OnceCell::const_new();
+    FIXTURES
+        .get_or_init(|| async {
+            let world = World::of_fixtures(Limits::default()).await;
+            world.grant("dana", "leo", GrantBasis::Parent).await;
+            world.grant("irene", "walter", GrantBasis::GuardianAdult).await;
+            world.grant("amara", "noah", GrantBasis::Parent).await;
+            world
+        })
+        .await
+}
