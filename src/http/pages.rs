@@ -4,6 +4,7 @@ mod browser;
 mod consent;
 mod error_page;
 mod home;
+mod icon;
 mod own_form;
 mod sign_in;
 mod sign_out;
@@ -83,6 +84,7 @@ where
         .route("/", get(home::get))
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
         .route("/sign-out", post(sign_out::post))
+        .route("/favicon.ico", get(icon::get))
         .route("/static/{file}", get(style::get))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
