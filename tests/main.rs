@@ -37,6 +37,8 @@ mod sandbox {
 }
 
 #[cfg(test)]
+mod security;
+#[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod support;

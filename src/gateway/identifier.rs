@@ -7,6 +7,7 @@ use crate::base::keys::{KeyUse, MasterKey};
 use crate::base::secret::Secret;
 use crate::fhir::ResourceType;
 use crate::fhir::interaction::is_id;
+use crate::fhir::reference;
 use crate::organization::SourceKey;
 use crate::storage::hashed_ids::{HashedId, HashedTarget};
 
@@ -32,7 +33,8 @@ impl<'a> GatewayId<'a> {
         }
         let Some((key, rest)) = id.split_once('.') else { return Self::Unknown };
         let Ok(key) = key.parse::<SourceKey>() else { return Self::Unknown };
-        if !is_id(id) || rest.is_empty() {
+        // `.` and `..` are no ids: in a URL they would name another place, a whole type for instance.
+        if !is_id(id) || !reference::is_id(rest.as_bytes()) {
             Self::Unknown
         } else if rest.starts_with("h-") {
             Self::Hashed(key, id)
@@ -63,7 +65,7 @@ impl Identifiers {
         hashed: &mut Vec<HashedId>,
     ) -> String {
         let plain = format!("{source}.{upstream}");
-        if is_id(&plain) && !upstream.is_empty() && !upstream.starts_with("h-") {
+        if is_id(&plain) && reference::is_id(upstream.as_bytes()) && !upstream.starts_with("h-") {
             return plain;
         }
         let id = self.hashed_id(source, resource_type, upstream);
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn nothing_else_is_an_id() {
-        for id in ["", ".", "k7m2.", "k7m2", "k7m.x", "K7M2.x", "k7m2.a/b", "k7m2.a b", "iiii.x"] {
+        for id in ["", ".", "k7m2.", "k7m2..", "k7m2...", "k7m2", "k7m.x", "K7M2.x", "k7m2.a/b", "k7m2.a b", "iiii.x"] {
             assert_eq!(GatewayId::parse(ResourceType::Observation, id), GatewayId::Unknown, "{id}");
         }
         let uuid = "0b7c2e1a-3d4f-4a5b-8c6d-7e8f9a0b1c2d";

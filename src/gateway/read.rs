@@ -35,6 +35,10 @@ impl Gateway {
         };
         // A source where the person has no chart is not asked: there is nothing it could say about them.
         let chart = charts.at(key).ok_or(Refusal::NotFound)?;
+        // Whose record it is shows before it is asked for: nobody else's is.
+        if resource_type == ResourceType::Patient && !chart.is_patient(&upstream) {
+            return Err(Refusal::NotFound);
+        }
         let released = self.read_at(permit, &charts, chart, &upstream, (id, &resolved)).await?;
         let mut rewriter = self.rewriter(&charts);
         let mut body = Vec::with_capacity(released.raw().bytes.len().saturating_add(256));

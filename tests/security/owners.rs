@@ -1,0 +1,1 @@
+//! What is visible through something else.

@@ -1,0 +1,1 @@
+//! An EHR that misbehaves.
