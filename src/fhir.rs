@@ -5,6 +5,7 @@ pub mod edits;
 pub mod interaction;
 pub mod knowledge;
 pub mod model;
+pub mod prune;
 pub mod reference;
 pub mod resource_type;
 pub mod scan;

@@ -3,4 +3,5 @@
 mod hostile;
 mod identity;
 mod owners;
+mod redaction;
 mod upstream;

@@ -49,6 +49,12 @@ impl Edits {
         self.edits.is_empty()
     }
 
+    /// Whether something is cut: what held it may be left empty.
+    #[must_use]
+    pub fn has_cuts(&self) -> bool {
+        self.edits.iter().any(|edit| edit.kind == EditKind::Cut)
+    }
+
     /// Puts `with` in place of the bytes at `span`. An empty span inserts; insertions at one place keep their order.
     pub fn replace(&mut self, span: Span, with: &[u8]) {
         let start = self.text.len();

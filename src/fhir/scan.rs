@@ -65,6 +65,10 @@ pub struct Facts {
     pub captures: Vec<(CaptureId, Span)>,
     /// Every string member named `reference`, wherever it stands.
     pub references: Vec<ReferenceSpan>,
+    /// Objects that speak of a patient without being a literal reference to one within the source, as far as their own
+    /// words tell: `type` says Patient, or they stand at an element that names a patient alone and have an identifier
+    /// or a display but no `reference`. Those of contained resources are among them.
+    pub logical_patients: Vec<Span>,
     /// The attachment URLs of the type's table and of every `valueAttachment`, those of contained resources as well.
     pub attachment_urls: Vec<StringSpan>,
     /// The contained resources.
@@ -279,6 +283,8 @@ pub enum ScanError {
     Id { at: u32 },
     #[error("a list of references where FHIR has one, at byte {at}")]
     Reference { at: u32 },
+    #[error("more references, contained resources or searched values than a resource may have, at byte {at}")]
+    TooManyParts { at: u32 },
     #[error("not a resource at byte {at}")]
     NotAResource { at: u32 },
     #[error("a resource type that is not served here")]

@@ -21,7 +21,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) enum Content {
     /// A resource of a source.
-    Released(Released),
+    Released(Box<Released>),
     /// The merged Patient, made from released records.
     Merged(Vec<u8>),
 }

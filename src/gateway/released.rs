@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::chart::Chart;
+use super::redaction::Redaction;
 use crate::access::{About, Permit, Referent, about};
 use crate::base::clock::Instant;
 use crate::fhir::knowledge::{Knowledge, Several};
@@ -15,8 +16,7 @@ use crate::fhir::scan::RawResource;
 pub(super) struct Released {
     chart: Arc<Chart>,
     raw: RawResource,
-    /// Owners that the caller sees (`via` types): a reference to any other is redacted.
-    owners: Option<Arc<VisibleOwners>>,
+    redaction: Redaction,
 }
 
 /// Which resources at one source the caller sees, as far as they were asked about: what `via` types rest on.
@@ -42,7 +42,7 @@ impl Released {
     pub(super) fn release(
         filter: Filter<'_>,
         chart: &Arc<Chart>,
-        raw: RawResource,
+        mut raw: RawResource,
         owners: Option<&Arc<VisibleOwners>>,
     ) -> Option<Self> {
         let Filter { knowledge, permit, now } = filter;
@@ -64,10 +64,15 @@ impl Released {
                 false
             }
         };
-        if !visible || !permit.satisfies_constraints(knowledge, &raw, chart.base_url(), now) {
+        if !visible {
             return None;
         }
-        Some(Self { chart: chart.clone(), raw, owners: owners.cloned() })
+        let redaction = Redaction::of(knowledge, &raw, chart, owners.map(Arc::as_ref));
+        redaction.hide(&mut raw);
+        if !permit.satisfies_constraints(knowledge, &raw, chart.base_url(), now) {
+            return None;
+        }
+        Some(Self { chart: chart.clone(), raw, redaction })
     }
 
     pub(super) const fn chart(&self) -> &Arc<Chart> {
@@ -84,13 +89,18 @@ impl Released {
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// Whether a reference to an owner may stay. True for types that have no owners.
-    pub(super) fn may_name(&self, referent: &Referent) -> bool {
-        self.owners.as_ref().is_none_or(|owners| owners.targets.is_empty() || owners.targets.contains(referent))
+    /// What of it is about somebody else.
+    pub(super) const fn redaction(&self) -> &Redaction {
+        &self.redaction
     }
 }
 
 impl VisibleOwners {
+    /// Whether a reference to an owner may stay. True for types whose owners point at them.
+    pub(super) fn may_name(&self, referent: &Referent) -> bool {
+        self.targets.is_empty() || self.targets.contains(referent)
+    }
+
     fn show(&self, raw: &RawResource, several: Several, targets: &[Referent], chart: &Chart) -> bool {
         let id = raw.facts.id.map(|span| span.of(&raw.bytes)).unwrap_or_default();
         if self.owned.iter().any(|owned| owned.as_bytes() == id) {

@@ -2,13 +2,17 @@
 
 use std::borrow::Cow;
 
+use url::Url;
+
+use super::guard;
 use super::identifier::Identifiers;
 use super::released::Released;
-use crate::access::{Referent, is_served};
+use crate::access::is_served;
 use crate::base::id::PersonId;
 use crate::fhir::ResourceType;
 use crate::fhir::edits::{EditError, Edits};
 use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
+use crate::fhir::prune::prune;
 use crate::fhir::reference::{ReferenceForm, parse_reference};
 use crate::fhir::scan::{self, RawResource, ReferenceSpan, ScanError, Span};
 use crate::fhir::search::fragment::Fragment;
@@ -21,8 +25,8 @@ const MASKED: &[u8] =
 /// Stands where a reference stood that nothing here can follow and that said nothing else.
 const UNSUPPORTED: &[u8] =
     br#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unsupported"}]}"#;
-/// Stands where a contained Patient stood: whoever it is, the person in context has a record of their own.
-const CONTAINED_PATIENT: &[u8] = br#"{"resourceType":"Patient"}"#;
+/// The most strings of one resource that may name a source's host: each is compared with every other change.
+const MAX_MENTIONS: usize = 2_000;
 
 /// A resource that cannot be written safely: it is left out.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,11 @@ pub(super) enum Unwritable {
     Edit(#[from] EditError),
     #[error("unreadable: {0}")]
     Scan(#[from] ScanError),
+    #[error("too many strings name a source")]
+    TooManyMentions,
+    /// The last guard: it should never come to this.
+    #[error("the outcome still names {0}")]
+    Leak(&'static str),
 }
 
 /// Writes released resources in the gateway's ids.
@@ -52,8 +61,6 @@ enum Fate {
     Rewrite(String),
     /// The reference leads nowhere here; what stands beside it (display, identifier) stays.
     Cut,
-    /// It names somebody else: the whole Reference goes.
-    Mask,
 }
 
 impl Rewriter<'_> {
@@ -76,28 +83,21 @@ impl Rewriter<'_> {
         if let Some(id) = raw.facts.id {
             edits.replace(id, gateway_id.as_bytes());
         }
-        let mut gone = self.contained_patients(raw, &mut edits);
-        let mut redacted = !gone.is_empty();
-        let fates: Vec<(&ReferenceSpan, Fate)> =
-            raw.facts.references.iter().map(|reference| (reference, self.fate(released, reference))).collect();
-        for (reference, fate) in &fates {
-            if matches!(fate, Fate::Mask) && !encloses(&gone, reference.object) {
-                edits.replace(reference.object, MASKED);
-                gone.push(reference.object);
-                redacted = true;
-            }
-        }
-        if redacted {
-            // The narrative may name whom the reference named.
+        let redaction = released.redaction();
+        redaction.masked().iter().for_each(|object| edits.replace(*object, MASKED));
+        redaction.contained().iter().for_each(|resource| edits.cut(*resource));
+        let mut gone = Vec::new();
+        if !redaction.is_empty() || narrative_leads_to_patient(raw) {
+            // The narrative may name whom the reference named, and a link in it leads to somebody.
             self.cut_narrative(raw, &mut edits, &mut gone);
         }
         self.clean_strings(released, &mut edits, &mut gone)?;
-        for (reference, fate) in fates {
-            if encloses(&gone, reference.value) {
+        for reference in &raw.facts.references {
+            if redaction.takes(reference.value) || encloses(&gone, reference.value) {
                 continue;
             }
-            match fate {
-                Fate::Keep | Fate::Mask => {}
+            match self.fate(released, reference) {
+                Fate::Keep => {}
                 Fate::Rewrite(text) => edits.replace(reference.value, text.as_bytes()),
                 Fate::Cut if reference.first && !reference.following_comma => {
                     edits.replace(reference.object, UNSUPPORTED);
@@ -106,24 +106,21 @@ impl Rewriter<'_> {
                 Fate::Cut => edits.cut(reference.member),
             }
         }
-        Ok(edits.apply(&raw.bytes, out)?)
+        let start = out.len();
+        edits.apply(&raw.bytes, out)?;
+        if edits.has_cuts() {
+            let pruned = prune(out.get(start..).unwrap_or_default());
+            out.truncate(start);
+            out.extend_from_slice(&pruned);
+        }
+        guard::check(out.get(start..).unwrap_or_default(), released.chart(), &self.foreign_authorities())
     }
 
-    fn contained_patients(&self, raw: &RawResource, edits: &mut Edits) -> Vec<Span> {
-        let patients = raw.facts.contained.iter().filter(|c| c.resource_type == Some(ResourceType::Patient));
-        let mut gone = Vec::new();
-        for contained in patients {
-            let mut stub = CONTAINED_PATIENT.to_vec();
-            if let Some(id) = contained.id {
-                stub.truncate(stub.len().saturating_sub(1));
-                stub.extend_from_slice(b",\"id\":\"");
-                stub.extend_from_slice(id.of(&raw.bytes));
-                stub.extend_from_slice(b"\"}");
-            }
-            edits.replace(contained.span, &stub);
-            gone.push(contained.span);
-        }
-        gone
+    /// The hosts that no answer may name: those of the sources, unless the gateway itself stands there too.
+    fn foreign_authorities(&self) -> Vec<&str> {
+        let own = Url::parse(self.gateway_base).ok();
+        let own = own.as_ref().map_or("", Url::authority);
+        self.authorities.iter().map(String::as_str).filter(|authority| !authority.eq_ignore_ascii_case(own)).collect()
     }
 
     fn cut_narrative(&self, raw: &RawResource, edits: &mut Edits, gone: &mut Vec<Span>) {
@@ -143,7 +140,7 @@ impl Rewriter<'_> {
             _ => return Fate::Cut,
         };
         if local.type_name == "Patient" {
-            return if chart.is_patient(local.id) { Fate::Rewrite(person_reference(chart.person)) } else { Fate::Mask };
+            return if chart.is_patient(local.id) { Fate::Rewrite(person_reference(chart.person)) } else { Fate::Cut };
         }
         let Some(resource_type) = local.resource_type().filter(|kind| is_served(self.knowledge, *kind)) else {
             return Fate::Cut;
@@ -154,23 +151,11 @@ impl Rewriter<'_> {
             // Whether the caller sees it rests on what it points at, which is not known here. It can be searched for.
             return Fate::Cut;
         }
-        let referent = Referent { resource_type: Some(resource_type), id: local.id.to_owned() };
-        if self.points_at_owner(raw, reference) && !released.may_name(&referent) {
-            return Fate::Mask;
-        }
         let id = match resource_type {
             ResourceType::Binary => self.binary(released, &text),
             _ => self.id(chart.key(), resource_type, local.id),
         };
         Fate::Rewrite(format!("{resource_type}/{id}"))
-    }
-
-    /// Whether this reference is one of those that make a `via` resource visible.
-    fn points_at_owner(&self, raw: &RawResource, reference: &ReferenceSpan) -> bool {
-        let AuthorizationKind::Via { targets, .. } = &self.knowledge.of(raw.facts.resource_type).authorization else {
-            return false;
-        };
-        raw.facts.captures.iter().any(|(id, span)| targets.contains(id) && *span == reference.object)
     }
 
     /// Attachment URLs, and any other string that names a source's host.
@@ -182,7 +167,7 @@ impl Rewriter<'_> {
     ) -> Result<(), Unwritable> {
         let raw = released.raw();
         for url in &raw.facts.attachment_urls {
-            if encloses(gone, url.value) {
+            if released.redaction().takes(url.value) || encloses(gone, url.value) {
                 continue;
             }
             let text = scan::unescape(url.value.of(&raw.bytes)).unwrap_or_default();
@@ -195,7 +180,14 @@ impl Rewriter<'_> {
             if !scan::mentions(&raw.bytes, &authority) {
                 continue;
             }
-            for found in scan::strings_that_mention(&raw.bytes, &authority)? {
+            let mentions = scan::strings_that_mention(&raw.bytes, &authority)?;
+            if mentions.len() > MAX_MENTIONS {
+                return Err(Unwritable::TooManyMentions);
+            }
+            for found in mentions {
+                if released.redaction().takes(found.value) {
+                    continue;
+                }
                 let is_reference = raw.facts.references.iter().any(|r| found.value.encloses(r.value));
                 if is_reference || encloses(gone, found.value) || gone.iter().any(|span| found.value.encloses(*span)) {
                     continue;
@@ -256,6 +248,16 @@ impl Rewriter<'_> {
         let owner = (raw.facts.resource_type, released.upstream_id());
         self.identifiers.document(released.chart().key(), &upstream, owner, &mut self.hashed)
     }
+}
+
+/// Whether the narrative has a link to a Patient: nothing in it is rewritten.
+fn narrative_leads_to_patient(raw: &RawResource) -> bool {
+    let text = raw.facts.members.iter().find(|member| member.key.of(&raw.bytes) == b"text");
+    let narrative = text.map(|text| text.value.of(&raw.bytes)).unwrap_or_default();
+    memchr::memmem::find_iter(narrative, b"Patient/").any(|at| {
+        let before = narrative.get(..at).and_then(<[u8]>::last);
+        before.is_some_and(|byte| matches!(byte, b'"' | b'\'' | b'/'))
+    })
 }
 
 pub(super) fn person_reference(person: PersonId) -> String {

@@ -88,7 +88,7 @@ impl Gateway {
             .map(|released| Entry {
                 keys: self.keys(query, released.raw(), Some(released.chart())),
                 id: rewriter.gateway_id(&released),
-                content: Content::Released(released),
+                content: Content::Released(Box::new(released)),
             })
             .collect();
         Ok(Found { entries, missing })

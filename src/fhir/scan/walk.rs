@@ -9,10 +9,15 @@ use super::lexer::{Lexer, Text};
 use super::{Contained, Facts, Member, ReferenceSpan, ScanError, Span, StringSpan};
 use crate::fhir::ResourceType;
 use crate::fhir::reference::is_id;
+use crate::fhir::search::fragment::Fragment;
 use crate::fhir::shape::{CaptureId, Mark, Node, Shapes, mask_bit, name_hash};
 
 /// The most members one object may have: no FHIR type comes near it, and it bounds the search for a key met twice.
 pub(super) const MAX_MEMBERS: usize = 256;
+
+/// The most references, contained resources and captured values that one resource may have. They are compared with
+/// each other: without a bound, one resource of a hostile source would keep a processor busy for minutes.
+pub(super) const MAX_PARTS: usize = 10_000;
 
 static EMPTY: Node = Node::EMPTY;
 static ATTACHMENT: LazyLock<Node> = LazyLock::new(Node::any_attachment);
@@ -26,11 +31,19 @@ pub(super) struct Draft {
     members: Vec<Member>,
     captures: Vec<(CaptureId, Span)>,
     references: Vec<ReferenceSpan>,
+    logical_patients: Vec<Span>,
     attachment_urls: Vec<StringSpan>,
     contained: Vec<Contained>,
 }
 
 impl Draft {
+    fn is_full(&self) -> bool {
+        [self.captures.len(), self.references.len(), self.logical_patients.len(), self.contained.len()]
+            .into_iter()
+            .chain([self.attachment_urls.len()])
+            .any(|parts| parts >= MAX_PARTS)
+    }
+
     /// Room for a usual resource, so that the lists do not grow step by step.
     pub(super) fn roomy() -> Self {
         Self {
@@ -50,6 +63,7 @@ impl Draft {
             members: self.members,
             captures: self.captures,
             references: self.references,
+            logical_patients: self.logical_patients,
             attachment_urls: self.attachment_urls,
             contained: self.contained,
         }
@@ -113,6 +127,15 @@ struct ReferenceSeen {
     object_start: u32,
     index: Option<usize>,
     display: Option<Span>,
+    has_identifier: bool,
+    /// `type` says Patient.
+    says_patient: bool,
+}
+
+impl ReferenceSeen {
+    const fn at(object_start: u32) -> Self {
+        Self { object_start, index: None, display: None, has_identifier: false, says_patient: false }
+    }
 }
 
 pub(super) struct Walker<'a, 's> {
@@ -194,7 +217,7 @@ impl<'a, 's> Walker<'a, 's> {
         let type_name = self.type_name()?;
         let shapes = self.shapes;
         let node = type_name.known().map_or(&EMPTY, |known| shapes.shape(known).root());
-        let mut seen = ReferenceSeen { object_start: start, index: None, display: None };
+        let mut seen = ReferenceSeen::at(start);
         let mut id = None;
         let mut frame = self.open()?;
         while let Some(key) = self.next_key(&mut frame)? {
@@ -227,6 +250,9 @@ impl<'a, 's> Walker<'a, 's> {
         }
         if matches!(type_name, TypeName::Missing) {
             self.refuse(ScanError::NotAResource { at: start });
+        }
+        if place == Place::Own && self.draft.is_full() {
+            self.refuse(ScanError::TooManyParts { at: start });
         }
         Ok(type_name)
     }
@@ -299,7 +325,7 @@ impl<'a, 's> Walker<'a, 's> {
     }
 
     fn object(&mut self, node: &Node) -> Result<(), ScanError> {
-        let mut seen = ReferenceSeen { object_start: self.lexer.at(), index: None, display: None };
+        let mut seen = ReferenceSeen::at(self.lexer.at());
         let mut frame = self.open()?;
         while let Some(key) = self.next_key(&mut frame)? {
             self.member(node, &key, &mut seen)?;
@@ -317,10 +343,32 @@ impl<'a, 's> Walker<'a, 's> {
         match key.text.content {
             b"reference" => self.reference(kind, key, value_start, seen),
             b"display" => seen.display = Some(self.span(member_start, self.lexer.at())),
+            b"identifier" => seen.has_identifier = true,
+            b"type" => seen.says_patient = matches!(kind, Kind::Text { .. }) && self.names_patient(value_start),
+            b"patient" | b"subject" | b"beneficiary" | b"sourcePatientInfo" => self.patient_element(value_start),
             b"resourceType" => self.refuse(ScanError::NestedResource { at: key.text.start }),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether the string that was just walked is `Reference.type` for Patient: the name, or a URL that ends with it.
+    fn names_patient(&self, start: u32) -> bool {
+        let text = Fragment::new(self.lexer.slice(start, self.lexer.at()));
+        text.text().is_some_and(|text| text.rsplit('/').next() == Some("Patient"))
+    }
+
+    /// An element that names a patient alone, just walked: without a literal reference it is noted.
+    fn patient_element(&mut self, start: u32) {
+        let value = Fragment::new(self.lexer.slice(start, self.lexer.at()));
+        let is_logical = value.bytes().first() == Some(&b'{')
+            && value.get("reference").is_none()
+            && (value.get("identifier").is_some() || value.get("display").is_some());
+        let span = self.span(start, self.lexer.at());
+        // With a `type` it was noted already.
+        if is_logical && self.draft.logical_patients.last() != Some(&span) {
+            self.draft.logical_patients.push(span);
+        }
     }
 
     fn reference(&mut self, kind: Kind, key: &Key<'a>, value_start: u32, seen: &mut ReferenceSeen) {
@@ -352,6 +400,11 @@ impl<'a, 's> Walker<'a, 's> {
         if let Some(reference) = seen.index.and_then(|index| self.draft.references.get_mut(index)) {
             reference.object.end = end;
             reference.display = seen.display;
+        }
+        // Other objects have a `type` as well; none of them has an identifier, a display or a reference beside it.
+        if seen.says_patient && (seen.index.is_some() || seen.has_identifier || seen.display.is_some()) {
+            let start = seen.object_start.wrapping_sub(self.base);
+            self.draft.logical_patients.push(Span { start, end });
         }
     }
 
