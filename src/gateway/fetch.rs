@@ -43,14 +43,14 @@ async fn search_one<'c>(knowledge: &Knowledge, call: &'c Call, page_size: usize)
         Ok(Page { resources: bundle.entries.len(), next: bundle.next.clone(), content: bundle })
     };
     let gathered = client.search(call.resource_type().as_str(), &call.pairs(page_size), read).await;
-    let failure = gathered.failure.or_else(|| shortfall(&gathered.pages));
-    let resources = gathered
-        .pages
-        .into_iter()
-        .flat_map(|page| page.entries)
-        .filter(|entry| entry.mode == SearchMode::Match)
-        .map(|entry| entry.resource)
-        .collect();
+    let mut failure = gathered.failure.or_else(|| shortfall(&gathered.pages));
+    let entries = gathered.pages.into_iter().flat_map(|page| page.entries);
+    let matches = entries.filter(|entry| entry.mode == SearchMode::Match).map(|entry| entry.resource);
+    let (resources, nameless): (Vec<_>, Vec<_>) = matches.partition(|resource| resource.facts.id.is_some());
+    if !nameless.is_empty() {
+        // Without an id they cannot be told apart or read again.
+        failure = failure.or(Some(SourceFailure::Malformed));
+    }
     SourceReply { call, resources, failure }
 }
 

@@ -19,7 +19,9 @@ impl Missing {
             SourceFailure::Throttled { .. } | SourceFailure::Busy => {
                 ("throttled", "has too many requests at the moment")
             }
-            SourceFailure::CredentialRefused => ("security", "does not accept this gateway's credential"),
+            SourceFailure::CredentialRefused | SourceFailure::Forbidden => {
+                ("security", "does not accept this gateway's credential")
+            }
             SourceFailure::NotFound | SourceFailure::Refused { .. } => {
                 ("not-supported", "does not support this request")
             }

@@ -38,8 +38,12 @@ impl Gateway {
         for (chart, outcome) in join_all(reads).await {
             match outcome {
                 Ok(raw) => {
-                    let released = Released::release(filter, chart, raw, None);
-                    records.extend(released.and_then(|released| record(&released, rewriter)));
+                    let Some(released) = Released::release(filter, chart, raw, None) else { continue };
+                    match record(&released, rewriter) {
+                        Some(record) => records.push(record),
+                        // It cannot be shown safely: said, not passed over.
+                        None => missing.push(fetch::missing(chart, SourceFailure::Malformed)),
+                    }
                 }
                 // The source no longer has the chart: nothing is missing that it could give.
                 Err(SourceFailure::NotFound) => {}

@@ -70,7 +70,10 @@ impl Gateway {
     ) -> Result<Released, Refusal> {
         let raw = match fetch::read(self.knowledge, chart, permit.resource_type(), upstream).await {
             Ok(raw) => raw,
-            Err(SourceFailure::NotFound | SourceFailure::Refused { .. }) => return Err(Refusal::NotFound),
+            // Many an EHR says 403 of what belongs to somebody else, and 404 of what it does not have: one answer.
+            Err(SourceFailure::NotFound | SourceFailure::Forbidden | SourceFailure::Refused { .. }) => {
+                return Err(Refusal::NotFound);
+            }
             Err(failure) => return Err(self.all_down(&[fetch::missing(chart, failure)])),
         };
         let (owners, missing) = self.owners_of(permit, charts, chart, (id, resolved), &raw).await;
@@ -127,6 +130,7 @@ impl Gateway {
                 });
                 (visible, Vec::new())
             }
+            Err(SourceFailure::Forbidden) => (None, Vec::new()),
             Err(failure) => (None, vec![fetch::missing(chart, failure)]),
         }
     }

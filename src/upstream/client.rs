@@ -77,12 +77,18 @@ impl Client {
         if !self.breaker.admits(self.clock.now()) {
             return Err(SourceFailure::BreakerOpen);
         }
-        let deadline = Duration::from_millis(self.limits.source_deadline_ms);
-        let limited = async {
-            let _place = self.bulkhead.acquire().await.map_err(|_| SourceFailure::Busy)?;
-            work.await
+        let time = Duration::from_millis(self.limits.source_deadline_ms);
+        let deadline = tokio::time::Instant::now() + time;
+        // Whoever waits in vain for a place, or gets one late, has learnt nothing of the source: it does not count
+        // against it.
+        let place = tokio::time::timeout_at(deadline, self.bulkhead.acquire()).await;
+        let Ok(Ok(_place)) = place else { return Err(SourceFailure::Busy) };
+        let is_late = deadline.saturating_duration_since(tokio::time::Instant::now()) < time / 2;
+        let outcome = match tokio::time::timeout_at(deadline, work).await {
+            Ok(outcome) => outcome,
+            Err(_) if is_late => return Err(SourceFailure::Busy),
+            Err(_) => Err(SourceFailure::Timeout),
         };
-        let outcome = tokio::time::timeout(deadline, limited).await.unwrap_or(Err(SourceFailure::Timeout));
         match &outcome {
             Err(failure) if failure.trips_breaker() => self.breaker.failed(self.clock.now()),
             _ => self.breaker.succeeded(),
@@ -122,7 +128,8 @@ impl Client {
             StatusCode::OK if answer.is_json => Ok(answer.body),
             StatusCode::OK => Err(SourceFailure::Malformed),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(SourceFailure::NotFound),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(SourceFailure::CredentialRefused),
+            StatusCode::UNAUTHORIZED => Err(SourceFailure::CredentialRefused),
+            StatusCode::FORBIDDEN => Err(SourceFailure::Forbidden),
             StatusCode::TOO_MANY_REQUESTS => Err(SourceFailure::Throttled { retry_after: answer.retry_after }),
             StatusCode::SERVICE_UNAVAILABLE if answer.retry_after.is_some() => {
                 Err(SourceFailure::Throttled { retry_after: answer.retry_after })

@@ -108,7 +108,8 @@ impl Connection {
         let prefix = self.base.path().trim_end_matches('/');
         let rest = url.path().strip_prefix(prefix)?;
         let inside = rest.is_empty() || rest.starts_with('/');
-        (url.origin() == self.base.origin() && inside && url.username().is_empty()).then_some(url)
+        let is_bare = url.username().is_empty() && url.password().is_none();
+        (url.origin() == self.base.origin() && inside && is_bare).then_some(url)
     }
 
     pub(super) fn http_client(&self, limits: &Limits) -> Result<reqwest::Client, ConnectionError> {

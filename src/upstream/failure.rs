@@ -21,9 +21,12 @@ pub enum SourceFailure {
         /// What `Retry-After` said, if it was a number of seconds.
         retry_after: Option<Duration>,
     },
-    /// 401 or 403: the gateway's own credential is not accepted.
+    /// 401: the gateway's own credential is not accepted.
     #[error("credential refused")]
     CredentialRefused,
+    /// 403: the gateway's own credential does not reach so far.
+    #[error("forbidden")]
+    Forbidden,
     /// 404 or 410 on a read.
     #[error("not found")]
     NotFound,
