@@ -2,6 +2,7 @@ use crate::fhir::ResourceType;
 use crate::fhir::knowledge::{AuthorizationKind, Several};
 use crate::fhir::reference::{ReferenceForm, parse_reference};
 use crate::fhir::scan::{self, RawResource, ReferenceSpan};
+use crate::fhir::search::fragment::Fragment;
 use crate::fhir::shape::CaptureId;
 
 /// Whose resource it is, as far as it can be told from the resource itself.
@@ -56,9 +57,10 @@ pub fn about(kind: &AuthorizationKind, raw: &RawResource, base: &str, patients: 
             };
             if matches { About::Person } else { About::Other }
         }
-        AuthorizationKind::Via { targets, several, .. } => {
+        AuthorizationKind::Via { targets, several, items, .. } => {
             let found = referents_at(raw, base, targets);
-            if *several == Several::All && found.iter().any(Option::is_none) {
+            let is_incomplete = || found.iter().any(Option::is_none) || found.len() < count(raw, items.as_deref());
+            if *several == Several::All && is_incomplete() {
                 return About::Other;
             }
             About::Owners(*several, found.into_iter().flatten().collect())
@@ -72,6 +74,15 @@ pub fn about(kind: &AuthorizationKind, raw: &RawResource, base: &str, patients: 
         }
         AuthorizationKind::Own | AuthorizationKind::Refused => About::Other,
     }
+}
+
+/// How many items stand at `path`.
+fn count(raw: &RawResource, path: Option<&str>) -> usize {
+    let mut items = 0;
+    if let Some(path) = path {
+        Fragment::new(&raw.bytes).at(path, &mut |_| items += 1);
+    }
+    items
 }
 
 fn captured(raw: &RawResource, paths: &[CaptureId]) -> bool {

@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
-use super::permit::Permit;
+use super::permit::{self, Permit};
 use super::subject::Subject;
 use crate::fhir::ResourceType;
 use crate::fhir::interaction::Interaction;
 use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
-use crate::fhir::search::{self, Handling, Query};
-use crate::oauth::scope::{Action, ScopeAccess};
+use crate::oauth::scope::Action;
 
 /// Why there is no permit. A function of the request and the grant alone, never of data (invariant I-14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,11 +46,9 @@ pub fn decide(knowledge: &Knowledge, subject: Arc<Subject>, interaction: &Intera
         Interaction::Read { .. } => Action::Read,
         Interaction::Search { .. } => Action::Search,
     };
-    let constraints = match subject.scopes.allows(resource_type, action) {
-        ScopeAccess::Denied => return Err(Denial::Scope(resource_type, interaction.code())),
-        ScopeAccess::Unconstrained => None,
-        ScopeAccess::Constrained(alternatives) => Some(constraints(knowledge, resource_type, &alternatives)),
-    };
+    let access = subject.scopes.allows(resource_type, action);
+    let constraints = permit::constraints(knowledge, resource_type, access)
+        .ok_or(Denial::Scope(resource_type, interaction.code()))?;
     let person = subject.person.ok_or(Denial::NoPerson)?;
     Ok(Permit::new(subject, person, resource_type, constraints))
 }
@@ -60,16 +57,4 @@ pub fn decide(knowledge: &Knowledge, subject: Arc<Subject>, interaction: &Intera
 #[must_use]
 pub fn is_served(knowledge: &Knowledge, resource_type: ResourceType) -> bool {
     !matches!(knowledge.of(resource_type).authorization, AuthorizationKind::Own | AuthorizationKind::Refused)
-}
-
-/// The queries of granular scopes. One that is not understood lets nothing through.
-fn constraints(
-    knowledge: &Knowledge,
-    resource_type: ResourceType,
-    alternatives: &[Vec<(String, String)>],
-) -> Arc<[Query]> {
-    alternatives
-        .iter()
-        .filter_map(|pairs| search::parse(knowledge, resource_type, pairs, Handling::Strict).ok())
-        .collect()
 }

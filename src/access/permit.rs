@@ -6,8 +6,9 @@ use crate::base::id::PersonId;
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::Knowledge;
 use crate::fhir::scan::RawResource;
-use crate::fhir::search::{self, Evaluation, Query};
+use crate::fhir::search::{self, Evaluation, Handling, Query};
 use crate::identity::Link;
+use crate::oauth::scope::{Action, ScopeAccess};
 
 /// Leave to read one resource type of one person's record. Only [`super::decide`] makes one; nothing is fetched and
 /// nothing is released without.
@@ -54,11 +55,19 @@ impl Permit {
         &self.subject.links
     }
 
-    /// The same person and caller, for a type whose visible resources own what is asked for (`via`). What it lets
-    /// through is looked at, never shown: the scope of `owner` does not matter.
+    /// The same person and caller, for a type whose visible resources own what is asked for (`via`). An owner is
+    /// visible to a caller whose scopes cover it, granular ones included: without them what it owns would tell of it.
     #[must_use]
-    pub fn for_owner(&self, owner: ResourceType) -> Self {
-        Self { subject: self.subject.clone(), person: self.person, resource_type: owner, constraints: None }
+    pub fn for_owner(&self, knowledge: &Knowledge, owner: ResourceType) -> Option<Self> {
+        let read = constraints(knowledge, owner, self.subject.scopes.allows(owner, Action::Read));
+        let search = constraints(knowledge, owner, self.subject.scopes.allows(owner, Action::Search));
+        let constraints = match (read, search) {
+            (None, None) => return None,
+            (Some(Some(read)), Some(Some(search))) => Some(read.iter().chain(search.iter()).cloned().collect()),
+            (Some(None), _) | (_, Some(None)) => None,
+            (Some(some), None) | (None, Some(some)) => some,
+        };
+        Some(Self { subject: self.subject.clone(), person: self.person, resource_type: owner, constraints })
     }
 
     /// Whether the granular scopes let this resource through (SMART App Launch 2.2, Scopes: finer-grained constraints).
@@ -73,5 +82,21 @@ impl Permit {
         let Some(constraints) = &self.constraints else { return true };
         let evaluation = Evaluation { knowledge, base: Some(base), now };
         constraints.iter().any(|constraint| search::matches(constraint, resource, &evaluation))
+    }
+}
+
+/// The granular scopes in `access` as queries: `None` when nothing is allowed, `Some(None)` when everything is. A scope
+/// that is not understood lets nothing through.
+#[expect(clippy::option_option, reason = "denied, unconstrained and constrained are three answers")]
+pub(super) fn constraints(
+    knowledge: &Knowledge,
+    resource_type: ResourceType,
+    access: ScopeAccess,
+) -> Option<Option<Arc<[Query]>>> {
+    let parse = |pairs: &Vec<(String, String)>| search::parse(knowledge, resource_type, pairs, Handling::Strict).ok();
+    match access {
+        ScopeAccess::Denied => None,
+        ScopeAccess::Unconstrained => Some(None),
+        ScopeAccess::Constrained(alternatives) => Some(Some(alternatives.iter().filter_map(parse).collect())),
     }
 }

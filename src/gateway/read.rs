@@ -120,11 +120,13 @@ impl Gateway {
         let Some(HashedTarget::Document { owner_type, owner_id, .. }) = row.map(|row| &row.target) else {
             return (None, Vec::new());
         };
-        let owner_permit = permit.for_owner(*owner_type);
+        let Some(owner_permit) = permit.for_owner(self.knowledge, *owner_type) else { return (None, Vec::new()) };
         match fetch::read(self.knowledge, chart, *owner_type, owner_id).await {
             Ok(raw) => {
                 let filter = Filter { knowledge: self.knowledge, permit: &owner_permit, now: self.clock.now() };
-                let visible = Released::release(filter, chart, raw, None).map(|_| {
+                // A document that was taken off its owner has none.
+                let names_it = |owner: &Released| scan::mentions(&owner.raw().bytes, &format!("Binary/{upstream}"));
+                let visible = Released::release(filter, chart, raw, None).filter(names_it).map(|_| {
                     let owned = std::iter::once(upstream.to_owned()).collect();
                     Arc::new(VisibleOwners { owned, ..VisibleOwners::default() })
                 });

@@ -60,7 +60,7 @@ impl Gateway {
         missing: &mut Vec<Missing>,
     ) {
         let EdgeElement::Reference { capture, parameter, .. } = &edge.by else { return };
-        let permit_for_owner = permit.for_owner(edge.owner);
+        let Some(permit_for_owner) = permit.for_owner(self.knowledge, edge.owner) else { return };
         let only = only.map(|id| (parameter.clone(), format!("{}/{id}", permit.resource_type())));
         let pairs: Vec<(String, String)> = only.into_iter().collect();
         for chart in &charts.connected {
@@ -107,7 +107,7 @@ impl Gateway {
                     visible.targets.extend(own.map(|id| Referent { resource_type: Some(resource_type), id }));
                 }
                 AuthorizationKind::Subject { .. } => {
-                    let owner_permit = permit.for_owner(resource_type);
+                    let Some(owner_permit) = permit.for_owner(self.knowledge, resource_type) else { continue };
                     for chunk in ids.chunks(IDS_AT_ONCE) {
                         let (found, failures) = self.by_ids(&owner_permit, chart, chunk).await;
                         missing.extend(failures);
@@ -198,8 +198,10 @@ impl Gateway {
             let (owners, failures) = self.visible_targets(permit, chart, &reply.resources).await;
             missing.extend(failures);
             let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
-            let released = reply.resources.into_iter().filter(|raw| self.matches(&reply.call.query, raw, chart));
-            all.extend(released.filter_map(|raw| Released::release(filter, chart, raw, Some(&owners))));
+            let raw = reply.resources.into_iter();
+            let released = raw.filter_map(|raw| Released::release(filter, chart, raw, Some(&owners)));
+            // Only now: a search looks at what is shown, not at what was redacted.
+            all.extend(released.filter(|released| self.matches(&reply.call.query, released.raw(), chart)));
         }
         (all, missing)
     }

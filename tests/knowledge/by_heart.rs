@@ -256,7 +256,7 @@ fn a_message_about_nobody_belongs_to_its_sender_and_recipients() {
 fn owned_types_are_reached_through_their_owners() {
     use ResourceType as R;
     let via = |resource_type| match &facts(resource_type).authorization {
-        AuthorizationKind::Via { owners, targets, several, parameter } => {
+        AuthorizationKind::Via { owners, targets, several, parameter, .. } => {
             let targets: Vec<_> = targets.iter().map(|&path| facts(resource_type).path(path).unwrap()).collect();
             (owners.clone(), targets, *several, parameter.clone())
         }

@@ -26,6 +26,9 @@ pub enum AuthorizationKind {
         owners: Vec<OwnerEdge>,
         /// Reference elements of this type that point at its owner. Empty when the owner points here.
         targets: Vec<CaptureId>,
+        /// The list whose every item must hold a value of `targets`, where they stand inside one and all must fit: an
+        /// item without an owner is nobody's.
+        items: Option<String>,
         /// What holds when `targets` yield several values.
         several: Several,
         /// The search parameter of this type that takes the owner; none where R4 defines none.

@@ -101,6 +101,7 @@ fn via(
     }
     let Some(draft) = drafts.get_mut(index) else { return Ok(AuthorizationKind::Refused) };
     let mut targets = Vec::new();
+    let mut items = None;
     for path in row.targets.unwrap_or_default() {
         let target = draft.reference(&path).and_then(|element| element.targets.first().copied());
         let searched = match (target, &row.parameter) {
@@ -112,6 +113,7 @@ fn via(
             return Err(draft.fault(format!("{path} points at no owner")));
         }
         targets.push(draft.capture(&path));
+        items = path.rsplit_once('.').map(|(list, _)| list.to_owned()).or(items);
     }
     if edges.is_empty() == targets.is_empty() || (!edges.is_empty() && row.parameter.is_some()) {
         return Err(draft.fault("an owner points here, or this points at its owner".to_owned()));
@@ -119,6 +121,7 @@ fn via(
     Ok(AuthorizationKind::Via {
         owners: edges,
         targets,
+        items,
         several: row.several.unwrap_or(Several::All),
         parameter: row.parameter,
     })
