@@ -58,11 +58,15 @@ pub(super) fn who(name: Option<&str>, basis: Option<GrantBasis>) -> String {
     format!("{} ({right})", name.unwrap_or("Somebody"))
 }
 
-/// Characters that change how the text around them is read have no place in a limit that somebody must judge.
+/// A limit, with every alternative of its value: what is granted is what people read.
 fn limit((name, value): &(String, String)) -> String {
     // A token search value: the code says more to people than the address of its code system.
-    let code = value.rsplit('|').next().filter(|code| !code.is_empty()).unwrap_or(value);
-    format!("{name}: {}", code.replace('-', " "))
+    let code = |token: &str| {
+        let code = token.rsplit('|').next().filter(|code| !code.is_empty()).unwrap_or(token);
+        code.replace('-', " ")
+    };
+    let codes: Vec<String> = value.split(',').map(code).collect();
+    format!("{name}: {}", codes.join(" or "))
 }
 
 fn tick_box(item: &ConsentItem) -> Box {
@@ -150,6 +154,19 @@ pub(super) fn page(page: &ConsentPage, session: &Session) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_alternative_of_a_limit_is_shown() {
+        for (value, expected) in [
+            ("laboratory", "category: laboratory"),
+            ("http://a.example|vital-signs", "category: vital signs"),
+            ("http://a.example|mental-health,http://a.example|laboratory", "category: mental health or laboratory"),
+            ("mental-health,x|laboratory", "category: mental health or laboratory"),
+            ("http://a.example|", "category: http://a.example|"),
+        ] {
+            assert_eq!(limit(&("category".to_owned(), value.to_owned())), expected);
+        }
+    }
 
     #[test]
     fn destinations_are_origins_or_schemes() {
