@@ -58,6 +58,7 @@ impl Limits {
             ("source_page_size", self.source_page_size),
             ("default_count", self.default_count),
             ("max_count", self.max_count),
+            ("breaker_failures", self.breaker_failures as usize),
         ];
         for (name, value) in positive {
             if value == 0 {
@@ -66,6 +67,9 @@ impl Limits {
         }
         if !(50..=120_000).contains(&self.source_deadline_ms) {
             return Err(ConfigError::refused("limits.source_deadline_ms", "must be from 50 to 120000"));
+        }
+        if self.source_concurrency > 10_000 {
+            return Err(ConfigError::refused("limits.source_concurrency", "must be at most 10000"));
         }
         if self.default_count > self.max_count {
             return Err(ConfigError::refused("limits.default_count", "must not exceed limits.max_count"));

@@ -112,6 +112,9 @@ impl SourceEntry {
     /// [`ConfigError::Refused`].
     pub fn validate(&self, demo: bool) -> Result<(), ConfigError> {
         validate_base_url(&self.base_url, demo)?;
+        if let Some(range) = self.private_addresses.iter().find(|range| range.parse::<ipnet::IpNet>().is_err()) {
+            return Err(ConfigError::refused("source.private_addresses", format!("{range} is not a CIDR range")));
+        }
         if let SourceAuthentication::BackendServices { algorithm, token_url, .. } = &self.authentication {
             if !matches!(algorithm.as_str(), "RS384" | "ES384") {
                 return Err(ConfigError::refused("source.authentication.algorithm", "must be RS384 or ES384"));
@@ -124,15 +127,62 @@ impl SourceEntry {
     }
 }
 
+fn has_user(url: &url::Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
 fn validate_base_url(base_url: &str, demo: bool) -> Result<(), ConfigError> {
     let refused = |reason: &str| Err(ConfigError::refused("source.base_url", format!("{base_url}: {reason}")));
     let Ok(url) = url::Url::parse(base_url) else { return refused("must be an absolute URL") };
-    if base_url.ends_with('/') || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+    if base_url.ends_with('/') || url.query().is_some() || url.fragment().is_some() || has_user(&url) {
         return refused("must have no trailing slash, query, fragment or user");
+    }
+    // References are compared with it text by text: another spelling of the same URL would make every one foreign.
+    if url.as_str().trim_end_matches('/') != base_url {
+        return refused(&format!("must be spelled {}", url.as_str().trim_end_matches('/')));
     }
     match url.scheme() {
         "https" => Ok(()),
         "http" if demo => Ok(()),
         _ => refused("must be https"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(base_url: &str, private: &str) -> Result<(), ConfigError> {
+        SourceEntry {
+            organization: "x".to_owned(),
+            name: "X".to_owned(),
+            base_url: base_url.to_owned(),
+            vendor: generic(),
+            authentication: SourceAuthentication::None,
+            view: SourceView::Patient,
+            private_addresses: vec![private.to_owned()],
+        }
+        .validate(false)
+    }
+
+    #[test]
+    fn a_base_url_has_one_spelling() {
+        for good in ["https://ehr.example/fhir", "https://ehr.example", "https://ehr.example:8443/api/FHIR/R4"] {
+            assert!(source(good, "10.0.0.0/8").is_ok(), "{good}");
+        }
+        for bad in [
+            "https://EHR.example/fhir",
+            "https://ehr.example:443/fhir",
+            "https://ehr.example/a/../fhir",
+            "https://ehr.example/fhir/",
+            "https://user@ehr.example/fhir",
+            "https://:word@ehr.example/fhir",
+            "http://ehr.example/fhir",
+            "ftp://ehr.example/fhir",
+            "ehr.example/fhir",
+        ] {
+            assert!(source(bad, "10.0.0.0/8").is_err(), "{bad}");
+        }
+        assert!(source("https://ehr.example/fhir", "ten-net").is_err());
     }
 }
