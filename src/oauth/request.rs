@@ -97,6 +97,10 @@ pub fn validate(
     if nonce.is_some_and(|nonce| nonce.len() > LONGEST_OPAQUE) {
         return Err(refuse(ErrorCode::InvalidRequest, "nonce is too long"));
     }
+    // It is stored, and PostgreSQL stores no NUL.
+    if nonce.is_some_and(|nonce| nonce.contains(char::is_control)) {
+        return Err(refuse(ErrorCode::InvalidRequest, "nonce has a control character"));
+    }
     Ok(AuthorizationRequest {
         client: client.id.clone(),
         state: state.to_owned(),
@@ -308,6 +312,7 @@ mod tests {
             ("prompt", Some("none login"), InvalidRequest),
             ("prompt", Some("create"), InvalidRequest),
             ("max_age", Some("-1"), InvalidRequest),
+            ("nonce", Some("a\0b"), InvalidRequest),
         ] {
             assert_eq!(check(name, value).unwrap_err(), code, "{name}={value:?}");
         }
