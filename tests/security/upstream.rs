@@ -204,3 +204,76 @@ async fn u20_waiting_for_a_place_does_not_open_the_breaker() {
     assert!(flood.iter().all(|outcome| outcome.is_ok() || is_refused(outcome)));
     assert!(world.read("Observation", "o1").await.is_ok(), "the source is well");
 }
+
+/// A gzip body of a few hundred kilobytes that decodes to `size` bytes and more: fixed Huffman codes (RFC 1951 §3.2.6),
+/// one literal `0` and then "258 bytes, one back" over and over.
+fn bomb(size: usize) -> Vec<u8> {
+    let mut body = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let (mut bits, mut count) = (0_u32, 0);
+    let mut push = |value: u32, length: u32| {
+        bits |= value << count;
+        count += length;
+        while count >= 8 {
+            body.push((bits & 0xff) as u8);
+            bits >>= 8;
+            count -= 8;
+        }
+    };
+    // A Huffman code goes in with its highest bit first.
+    let code = |value: u32, length: u32| (value.reverse_bits() >> (32 - length), length);
+    push(1, 1);
+    push(1, 2);
+    let (literal, length) = code(0x30 + u32::from(b'0'), 8);
+    push(literal, length);
+    let (match_258, length) = code(0b1100_0101, 8);
+    for _ in 0..size / 258 + 1 {
+        push(match_258, length);
+        push(0, 5);
+    }
+    push(0, 32 - 8);
+    body
+}
+
+#[tokio::test]
+async fn u07_the_cap_counts_decoded_bytes() {
+    let world = World::with_limits(Limits { body_bytes: 1024 * 1024, ..Limits::default() }).await;
+    let gzip = |body: Vec<u8>| {
+        let mut reply = Reply::text("");
+        reply.headers.push(("content-encoding", "gzip".to_owned()));
+        Reply { body, ..reply }
+    };
+    let bomb = bomb(64 * 1024 * 1024);
+    assert!(bomb.len() < 1024 * 1024, "the body itself is within the cap");
+    world.replies("Observation/o1", gzip(bomb.clone()));
+    world.replies("Observation", gzip(bomb));
+    assert!(matches!(world.read("Observation", "o1").await, Err(Refusal::Unavailable { .. })));
+    let bundle = world.search("Observation", &[]).await;
+    assert_eq!(
+        outcomes(&bundle),
+        ["Practice X has more than could be fetched for one request. What it knows may be missing here."]
+    );
+}
+
+#[tokio::test]
+async fn u03_a_redirect_is_not_followed() {
+    let world = World::start().await;
+    world.holds(&observation("o2", &json!({})));
+    for status in [301, 302, 303, 307, 308] {
+        let mut reply = Reply::status(status);
+        reply.headers.push(("location", format!("{}/Observation/o2", world.base)));
+        world.replies("Observation/o1", reply);
+        assert!(matches!(world.read("Observation", "o1").await, Err(Refusal::Unavailable { .. })), "{status}");
+        world.asked().iter().for_each(|path| assert_eq!(path, "Observation/o1"));
+    }
+}
+
+#[tokio::test]
+async fn u13_a_persons_record_that_cannot_be_shown_safely_is_not_passed_over() {
+    let world = World::start().await;
+    world.holds(&json!({
+        "resourceType": "Patient", "id": OWN,
+        "extension": [{"url": "u", "valueUri": format!("Patient/{OTHER}")}],
+    }));
+    let refused = world.read_with("patient/*.rs", "Patient", &world.person.to_string()).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Unavailable { .. }), "{refused:?}");
+}
