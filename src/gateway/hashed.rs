@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use moka::sync::Cache;
 
 use crate::fhir::ResourceType;
+use crate::fhir::interaction::is_id;
 use crate::storage::hashed_ids::{self, HashedId, HashedTarget};
 use crate::storage::{Db, StorageError};
 
@@ -105,5 +106,5 @@ impl HashedIds {
 
 /// `{4 characters}.h-{26 characters}`.
 fn is_hashed(id: &str) -> bool {
-    id.len() == 33 && id.get(4..7) == Some(".h-")
+    id.len() == 33 && id.get(4..7) == Some(".h-") && is_id(id)
 }

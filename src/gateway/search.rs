@@ -29,6 +29,9 @@ pub(super) struct Found {
     pub(super) missing: Vec<Missing>,
 }
 
+/// Rows of hashed ids that are looked up for one search.
+const MAX_LOOKUPS: usize = 4_000;
+
 /// The parameter of a sealed page link.
 const PAGE: &str = "_page";
 
@@ -120,6 +123,13 @@ impl Gateway {
         for (name, _) in asked.iter().filter(|(_, value)| value.contains(".h-")) {
             let base = name.split(':').next().unwrap_or_default();
             likely.extend(self.knowledge.of(kind).parameter(base).into_iter().flat_map(|p| p.targets.iter().copied()));
+        }
+        likely.sort_unstable();
+        likely.dedup();
+        let ids: usize = asked.iter().map(|(_, value)| value.matches(".h-").count()).sum();
+        if ids.saturating_mul(likely.len()) > MAX_LOOKUPS {
+            let details = "The search names more ids than are looked up for one request".to_owned();
+            return Err(Refusal::Invalid { code: "too-costly", details });
         }
         let texts = asked.iter().map(|(_, value)| value.as_str());
         self.hashed.resolve(&likely, texts).await.map_err(|_| unavailable())
