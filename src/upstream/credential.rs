@@ -90,7 +90,7 @@ impl Bearer {
             .add_extra_param("client_assertion", assertion)
             .request_async(&http)
             .await
-            .map_err(failure_of)?;
+            .map_err(|error| failure_of(&error))?;
         if *token.token_type() != BasicTokenType::Bearer {
             return Err(SourceFailure::CredentialRefused);
         }
@@ -129,9 +129,9 @@ async fn exchange(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRe
 }
 
 /// What the source said of a failed request is not passed on: it may hold anything.
-fn failure_of(error: RequestTokenError<SourceFailure, BasicErrorResponse>) -> SourceFailure {
+fn failure_of(error: &RequestTokenError<SourceFailure, BasicErrorResponse>) -> SourceFailure {
     match error {
-        RequestTokenError::Request(failure) => failure,
+        RequestTokenError::Request(failure) => *failure,
         RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             SourceFailure::CredentialRefused
         }
