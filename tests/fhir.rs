@@ -12,6 +12,7 @@ mod record;
 mod routes;
 mod search;
 mod shared_data;
+mod subjects;
 mod upstream;
 
 use tokio::sync::OnceCell;

@@ -1,11 +1,13 @@
 //! The merged Patient: what both practices say of one person, and who says what.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use chartgate::config::Limits;
 
 use super::fixtures;
 use super::record::leaks;
 use crate::naive::at;
-use crate::support::world::{World, pairs, run};
+use crate::support::world::{PersonSpec, PracticeSpec, World, pairs, run};
 
 fn records<'w>(world: &'w World, person: &str) -> Vec<&'w Value> {
     let links = world.person(person).links.iter();
@@ -153,5 +155,50 @@ fn f33_patient_searches_find_the_person_in_context_or_nobody() {
         }
         let search = world.search("Patient", &[], &token).await;
         assert_eq!(search.matches()[0], world.get(&format!("/fhir/Patient/{me}"), &token).await.json());
+    });
+}
+
+#[test]
+fn two_charts_at_one_practice_are_one_person_too() {
+    run(async {
+        let observation = |id: &str, patient: &str, focus: &str| {
+            json!({"resourceType": "Observation", "id": id, "status": "final", "code": {"text": id},
+                "subject": {"reference": format!("Patient/{patient}")}, "focus": [{"reference": format!("Patient/{focus}")}]})
+        };
+        let resources = vec![
+            json!({"resourceType": "Patient", "id": "old", "name": [{"family": "Before"}], "gender": "female"}),
+            json!({"resourceType": "Patient", "id": "new", "name": [{"family": "After"}], "birthDate": "1970"}),
+            json!({"resourceType": "Patient", "id": "else", "name": [{"family": "Stranger"}]}),
+            observation("a", "old", "new"),
+            observation("b", "new", "else"),
+            observation("c", "else", "old"),
+        ];
+        let practice = PracticeSpec {
+            key: "one".to_owned(),
+            name: "Practice One".to_owned(),
+            vendor: "generic".to_owned(),
+            resources,
+        };
+        let links = ["new", "old"].map(|patient| ("one".to_owned(), patient.to_owned())).to_vec();
+        let persons = vec![PersonSpec { key: "twice".to_owned(), links }];
+        let world = World::start(vec![practice], persons, Limits::default()).await;
+        let token = world.token("twice").await;
+        let me = world.person("twice").id.to_string();
+        let found = world.search("Observation", &[], &token).await;
+        let source = &world.practices[0].source;
+        assert_eq!(found.ids(), [format!("{source}.a"), format!("{source}.b")]);
+        assert_eq!(found.json()["total"], 2);
+        let mine = Value::from(format!("Patient/{me}"));
+        let shown = found.matches();
+        assert!(shown.iter().all(|observation| observation["subject"]["reference"] == mine));
+        assert_eq!(shown[0]["focus"][0]["reference"], mine);
+        assert!(shown[1]["focus"][0].get("reference").is_none(), "a stranger is no reference");
+        let by_patient = world.search("Observation", &pairs(&[("patient", &me)]), &token).await;
+        assert_eq!(by_patient.ids(), found.ids());
+        let patient = world.get(&format!("/fhir/Patient/{me}"), &token).await.json();
+        let families: Vec<&Value> = at(&patient, "name>family");
+        assert_eq!(families, ["After", "Before"]);
+        assert_eq!((&patient["gender"], &patient["birthDate"]), (&json!("female"), &json!("1970")));
+        assert_eq!(patient["link"].as_array().unwrap().len(), 2);
     });
 }

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use chartgate::config::Limits;
 use chartgate::fhir::ResourceType;
 
 use super::fixtures;
 use super::oracle::{Comparison, Decoder, Visible};
 use crate::naive::{self, Kind, kind_of, local};
-use crate::support::world::{Reply, World, fixtures_folder, pairs, run};
+use crate::support::world::{self, Reply, World, fixtures_folder, pairs, run};
 
 /// The types that can be searched.
 pub(super) fn searchable() -> Vec<&'static str> {
@@ -179,6 +180,21 @@ fn bare(world: &World, person: &str, answer: &Value) -> Vec<String> {
     wrong
 }
 
+/// Extensions without a value: not FHIR (ext-1).
+fn hollow(answer: &Value, path: &str, found: &mut Vec<String>) {
+    match answer {
+        Value::Array(items) => items.iter().for_each(|item| hollow(item, path, found)),
+        Value::Object(members) => {
+            let has = |start: &str| members.keys().any(|key| key.starts_with(start));
+            if path.ends_with("xtension") && !has("value") && !has("_value") && !has("extension") {
+                found.push(format!("{path}: {answer}"));
+            }
+            members.iter().for_each(|(name, member)| hollow(member, &format!("{path}.{name}"), found));
+        }
+        _ => {}
+    }
+}
+
 fn is_source(world: &World, source: &str) -> bool {
     world.practices.iter().any(|practice| practice.source == source)
 }
@@ -193,11 +209,18 @@ fn f16_no_answer_holds_a_bare_reference_a_host_a_placeholder_or_anything_of_some
             for resource_type in searchable() {
                 let answer = world.get(&format!("/fhir/{resource_type}?_count=500"), &token).await;
                 assert_eq!(answer.status, 200, "{resource_type}");
+                // U23: headers are the gateway's own, from a short list.
+                for name in answer.headers.keys() {
+                    let known = ["content-type", "content-length", "cache-control", "date", "x-request-id", "vary"];
+                    let known = known.contains(&name.as_str()) || name.as_str().starts_with("access-control-");
+                    wrong.extend((!known).then(|| format!("{person} {resource_type}: header {name}")));
+                }
                 let headers: String = answer.headers.iter().map(|(n, v)| format!("{n}: {v:?}\n")).collect();
                 let found = leaks(world, person, &answer.text).into_iter().chain(leaks(world, person, &headers));
                 wrong.extend(found.map(|leak| format!("{person} {resource_type}: {leak}")));
                 let found = bare(world, person, &answer.json());
                 wrong.extend(found.into_iter().map(|bare| format!("{person} {resource_type}: {bare}")));
+                hollow(&answer.json(), resource_type, &mut wrong);
             }
         }
         assert!(wrong.is_empty(), "{} leaks\n{}", wrong.len(), wrong.join("\n"));
@@ -309,6 +332,55 @@ fn decimals_keep_their_text() {
         let invoices = world.search("Invoice", &pairs(&[("_count", "500")]), &token).await.text;
         for number in ["25.00", "-1.0000"] {
             assert!(invoices.contains(&format!(":{number}")), "{number}");
+        }
+    });
+}
+
+/// What a world looks like to one person: everything but what names the request and the ports.
+async fn view(world: &World, person: &str) -> Vec<String> {
+    let token = world.token(person).await;
+    let mut views = Vec::new();
+    for resource_type in searchable() {
+        for query in ["_count=500", "_lastUpdated=gt2026-01-01&_count=2"] {
+            let answer = world.get(&format!("/fhir/{resource_type}?{query}"), &token).await;
+            let mut body = answer.json();
+            body["id"] = Value::Null;
+            for link in body["link"].as_array_mut().into_iter().flatten() {
+                // A sealed link is another one each time.
+                let url = link["url"].as_str().unwrap();
+                link["url"] = url.split("_page=").next().unwrap().into();
+            }
+            if let Some(patient) = body.pointer_mut("/entry/0/resource").filter(|_| resource_type == "Patient") {
+                // A hash over bytes that hold the port.
+                patient["meta"]["versionId"] = Value::Null;
+            }
+            views.push(format!("{resource_type}?{query} {} {body}", answer.status).replace(&world.issuer, "ISSUER"));
+        }
+    }
+    views
+}
+
+#[test]
+fn i2_f11_f15_what_others_have_changes_nothing_for_a_person() {
+    run(async {
+        let (practices, persons) = world::fixtures();
+        let full = World::start(practices.clone(), persons.clone(), Limits::default()).await;
+        // The same practices without a trace of anybody but Maria.
+        let mut alone = practices;
+        for (index, practice) in alone.iter_mut().enumerate() {
+            let visible = Visible::of(&full, "maria");
+            let keep = |resource: &Value| {
+                let (kind, id) = (resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
+                visible.shows(index, kind, id) || kind == "Binary"
+            };
+            practice.resources.retain(keep);
+        }
+        let alone = World::start(alone, persons, Limits::default()).await;
+        assert_eq!(full.person("maria").id, alone.person("maria").id, "the worlds are made alike");
+        let sizes = |world: &World| world.practices.iter().map(|practice| practice.resources.len()).collect::<Vec<_>>();
+        assert!(sizes(&alone).iter().zip(sizes(&full)).all(|(left, right)| *left * 2 < right), "others were there");
+        for (with, without) in view(&full, "maria").await.into_iter().zip(view(&alone, "maria").await) {
+            assert_eq!(with, without);
         }
     });
 }

@@ -15,6 +15,7 @@ const ROUTES: &[(&str, &[&str], &[u16])] = &[
     ("/", &["GET"], &[200, 303]),
     ("/sign-in", &["GET", "POST"], &[200, 303, 400, 403, 415]),
     ("/sign-out", &["POST"], &[303, 400, 403, 415]),
+    ("/favicon.ico", &["GET"], &[200, 204, 404]),
     ("/static/{file}", &["GET"], &[200, 404]),
     ("/oauth/authorize", &["GET", "POST"], &[400, 403, 415]),
     ("/oauth/consent", &["GET", "POST"], &[303, 400, 403, 415]),
