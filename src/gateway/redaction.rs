@@ -99,7 +99,11 @@ impl Judge<'_> {
             ReferenceForm::Local(local) if local.type_name == "Patient" => !self.chart.is_patient(local.id),
             ReferenceForm::Local(local) => {
                 let referent = Referent { resource_type: local.resource_type(), id: local.id.to_owned() };
-                self.points_at_owner(reference) && self.owners.is_some_and(|owners| !owners.may_name(&referent))
+                // Shared reference data is about nobody: it makes nothing visible, and naming it reveals nothing.
+                let kind = referent.resource_type.map(|kind| &self.knowledge.of(kind).authorization);
+                !matches!(kind, Some(AuthorizationKind::Directory { .. }))
+                    && self.points_at_owner(reference)
+                    && self.owners.is_some_and(|owners| !owners.may_name(&referent))
             }
             ReferenceForm::Urn => false,
             ReferenceForm::Foreign | ReferenceForm::Conditional | ReferenceForm::Malformed => {
