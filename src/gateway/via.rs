@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::Gateway;
 use super::chart::{Chart, Charts};
 use super::fetch;
@@ -97,31 +99,50 @@ impl Gateway {
                 }
             }
         }
-        let mut visible = VisibleOwners::default();
-        let mut missing = Vec::new();
+        let mut lookups = Vec::new();
         for (resource_type, ids) in by_type {
             let ids: Vec<String> = ids.into_iter().collect();
-            match self.knowledge.of(resource_type).authorization {
-                AuthorizationKind::Subject { itself: true, .. } => {
-                    let own = ids.into_iter().filter(|id| chart.is_patient(id));
-                    visible.targets.extend(own.map(|id| Referent { resource_type: Some(resource_type), id }));
-                }
-                AuthorizationKind::Subject { .. } => {
-                    let Some(owner_permit) = permit.for_owner(self.knowledge, resource_type) else { continue };
-                    for chunk in ids.chunks(IDS_AT_ONCE) {
-                        let (found, failures) = self.by_ids(&owner_permit, chart, chunk).await;
-                        missing.extend(failures);
-                        visible.targets.extend(found.iter().map(|owner| Referent {
-                            resource_type: Some(resource_type),
-                            id: owner.upstream_id().to_owned(),
-                        }));
-                    }
-                }
-                // Visible through something else again, or not about anybody: does not make its Provenance visible.
-                _ => {}
+            for chunk in ids.chunks(IDS_AT_ONCE) {
+                lookups.push(self.visible_of(permit, chart, resource_type, chunk.to_vec()));
             }
         }
+        let mut visible = VisibleOwners::default();
+        let mut missing = Vec::new();
+        for (targets, failures) in join_all(lookups).await {
+            visible.targets.extend(targets);
+            missing.extend(failures);
+        }
         (Arc::new(visible), missing)
+    }
+
+    /// Which resources of one type, given by their upstream ids, the person sees.
+    async fn visible_of(
+        &self,
+        permit: &Permit,
+        chart: &Arc<Chart>,
+        resource_type: ResourceType,
+        ids: Vec<String>,
+    ) -> (Vec<Referent>, Vec<Missing>) {
+        let named = |id: String| Referent { resource_type: Some(resource_type), id };
+        let Some(permit) = permit.for_owner(self.knowledge, resource_type) else { return Default::default() };
+        match &self.knowledge.of(resource_type).authorization {
+            AuthorizationKind::Subject { itself: true, .. } => {
+                (ids.into_iter().filter(|id| chart.is_patient(id)).map(named).collect(), Vec::new())
+            }
+            AuthorizationKind::Subject { .. } => {
+                let (found, missing) = self.by_ids(&permit, chart, &ids).await;
+                (found.iter().map(|owner| named(owner.upstream_id().to_owned())).collect(), missing)
+            }
+            AuthorizationKind::Via { owners, .. } if !owners.is_empty() => {
+                let here = Charts { connected: vec![chart.clone()], missing: Vec::new() };
+                let visibility = self.owned(&permit, &here, None).await;
+                let owned = visibility.at.get(&chart.key());
+                let is_owned = |id: &String| owned.is_some_and(|owners| owners.owned.contains(id));
+                (ids.into_iter().filter(is_owned).map(named).collect(), visibility.missing)
+            }
+            // Not about anybody, or visible through its own targets: makes nothing else visible.
+            _ => Default::default(),
+        }
     }
 
     async fn by_ids(&self, permit: &Permit, chart: &Arc<Chart>, ids: &[String]) -> (Vec<Released>, Vec<Missing>) {
