@@ -44,10 +44,6 @@ pub(super) struct Record {
 }
 
 impl Record {
-    fn view(&self) -> Fragment<'_> {
-        Fragment::new(&self.bytes)
-    }
-
     /// `"valueReference":{…}` to this record.
     fn source_value(&self) -> String {
         format!(
@@ -55,6 +51,29 @@ impl Record {
             self.id,
             json_string(&self.organization)
         )
+    }
+}
+
+/// A record with its members found once: the merge asks for each of them by name.
+struct View<'r> {
+    record: &'r Record,
+    members: Vec<(&'r [u8], Fragment<'r>)>,
+}
+
+impl<'r> View<'r> {
+    fn of(record: &'r Record) -> Self {
+        Self { record, members: Fragment::new(&record.bytes).members().collect() }
+    }
+
+    fn get(&self, name: &str) -> Option<Fragment<'r>> {
+        self.members.iter().find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| *value)
+    }
+
+    /// The member that explains or extends the primitive element `name` (FHIR R4 json.html §2.1.6.1: `_name`).
+    fn companion(&self, name: &str) -> Option<(&'r str, Fragment<'r>)> {
+        let is_it = |key: &[u8]| key.strip_prefix(b"_").is_some_and(|rest| rest == name.as_bytes());
+        let (key, value) = self.members.iter().find(|(key, _)| is_it(key))?;
+        Some((std::str::from_utf8(key).ok()?, *value))
     }
 }
 
@@ -91,23 +110,24 @@ impl Writer {
 /// Joins the records, the primary one first, into `Patient/{person}`. `missing` names the organizations that could not
 /// be asked. Without any record there is nothing to join.
 pub(super) fn merge(person: PersonId, records: &[Record], missing: &[String]) -> Option<Vec<u8>> {
-    let primary = records.first()?;
+    let views: Vec<View<'_>> = records.iter().map(View::of).collect();
+    let primary = views.first()?;
     let mut writer = Writer(Vec::with_capacity(records.iter().map(|record| record.bytes.len()).sum::<usize>() + 512));
     writer.text(&format!(r#"{{"resourceType":"Patient","id":"{person}""#));
-    write_meta(&mut writer, records, missing);
+    write_meta(&mut writer, &views, missing);
     for name in ["implicitRules", "language"] {
         copy(&mut writer, primary, name);
     }
-    if let [only] = records {
+    if let [only] = views.as_slice() {
         copy(&mut writer, only, "text");
     }
     copy(&mut writer, primary, "contained");
-    let (singles, differing) = single_elements(records);
-    writer.list("extension", extensions(records, differing, missing).iter());
+    let (singles, differing) = single_elements(&views);
+    writer.list("extension", extensions(&views, differing, missing).iter());
     copy(&mut writer, primary, "modifierExtension");
     writer.0.extend_from_slice(&singles);
     for name in REPEATING {
-        writer.list(name, united(records, name).iter());
+        writer.list(name, united(&views, name).iter());
     }
     let links: Vec<Vec<u8>> = records
         .iter()
@@ -118,10 +138,10 @@ pub(super) fn merge(person: PersonId, records: &[Record], missing: &[String]) ->
     Some(writer.0)
 }
 
-fn write_meta(writer: &mut Writer, records: &[Record], missing: &[String]) {
+fn write_meta(writer: &mut Writer, views: &[View<'_>], missing: &[String]) {
     let mut seen = Vec::new();
-    for record in records {
-        seen.extend_from_slice(&sha256(&record.bytes));
+    for view in views {
+        seen.extend_from_slice(&sha256(&view.record.bytes));
     }
     for name in missing {
         seen.extend_from_slice(&sha256(name.as_bytes()));
@@ -129,13 +149,13 @@ fn write_meta(writer: &mut Writer, records: &[Record], missing: &[String]) {
     let digest = sha256(&seen);
     let (version, _) = digest.split_at(10);
     writer.text(&format!(r#","meta":{{"versionId":"{}""#, base32(version)));
-    let instants = records.iter().filter_map(|record| record.last_updated.as_deref());
+    let instants = views.iter().filter_map(|view| view.record.last_updated.as_deref());
     let latest = instants.max_by_key(|text| text.parse::<jiff::Timestamp>().ok());
     if let Some(latest) = latest {
         writer.member("lastUpdated");
         writer.text(&json_string(latest));
     }
-    let profile = records.first().and_then(|record| record.view().get("meta")?.get("profile"));
+    let profile = views.first().and_then(|view| view.get("meta")?.get("profile"));
     if let Some(profile) = profile {
         writer.member("profile");
         writer.0.extend_from_slice(profile.bytes());
@@ -143,26 +163,22 @@ fn write_meta(writer: &mut Writer, records: &[Record], missing: &[String]) {
     writer.0.push(b'}');
 }
 
-fn copy(writer: &mut Writer, record: &Record, name: &str) {
-    if let Some(value) = record.view().get(name) {
+fn copy(writer: &mut Writer, view: &View<'_>, name: &str) {
+    if let Some(value) = view.get(name) {
         writer.member(name);
         writer.0.extend_from_slice(value.bytes());
     }
 }
 
 /// The elements that occur once, as members with leading commas, and the extensions of what differs.
-fn single_elements(records: &[Record]) -> (Vec<u8>, Vec<Vec<u8>>) {
+fn single_elements(views: &[View<'_>]) -> (Vec<u8>, Vec<Vec<u8>>) {
     let mut members = Writer(Vec::new());
     let mut differing = Vec::new();
     for (element, spellings) in SINGLE {
         let mut kept: Option<(&str, &[u8])> = None;
-        for record in records {
-            let view = record.view();
+        for view in views {
             let found = spellings.iter().find_map(|(name, kind)| Some((*name, *kind, view.get(name)?.bytes())));
-            let companion = spellings.iter().find_map(|(name, _)| {
-                let companion = format!("_{name}");
-                view.get(&companion).map(|value| (companion, value.bytes()))
-            });
+            let companion = spellings.iter().find_map(|(name, _)| view.companion(name));
             match (kept, found) {
                 (None, None) if companion.is_none() => {}
                 (None, _) => {
@@ -174,12 +190,12 @@ fn single_elements(records: &[Record]) -> (Vec<u8>, Vec<Vec<u8>>) {
                         kept = Some(("", b""));
                     }
                     if let Some((name, value)) = companion {
-                        members.member(&name);
-                        members.0.extend_from_slice(value);
+                        members.member(name);
+                        members.0.extend_from_slice(value.bytes());
                     }
                 }
                 (Some(same), Some((name, kind, value))) if same != (name, value) => {
-                    differing.push(differing_value(element, kind, value, record));
+                    differing.push(differing_value(element, kind, value, view.record));
                 }
                 (Some(_), _) => {}
             }
@@ -200,12 +216,12 @@ fn differing_value(element: &str, kind: &str, value: &[u8], record: &Record) -> 
 }
 
 /// The records' own extensions, one for each URL (most occur once: the primary record's counts), and ours.
-fn extensions(records: &[Record], differing: Vec<Vec<u8>>, missing: &[String]) -> Vec<Vec<u8>> {
+fn extensions(views: &[View<'_>], differing: Vec<Vec<u8>>, missing: &[String]) -> Vec<Vec<u8>> {
     let mut urls = Vec::new();
     let mut all = Vec::new();
-    for record in records {
+    for view in views {
         let before = urls.len();
-        for item in record.view().get("extension").into_iter().flat_map(Fragment::each) {
+        for item in view.get("extension").into_iter().flat_map(Fragment::each) {
             let Some(url) = item.get("url").and_then(Fragment::text) else { continue };
             // A URL that an earlier record has used is settled; within one record it may repeat.
             if !urls.iter().take(before).any(|known| *known == url) {
@@ -222,21 +238,21 @@ fn extensions(records: &[Record], differing: Vec<Vec<u8>>, missing: &[String]) -
 }
 
 /// The items of all records, equal ones once, each with the records that state it.
-fn united(records: &[Record], name: &str) -> Vec<Vec<u8>> {
+fn united(views: &[View<'_>], name: &str) -> Vec<Vec<u8>> {
     let mut items: Vec<(&[u8], Vec<&Record>)> = Vec::new();
-    for (index, record) in records.iter().enumerate() {
-        for item in record.view().get(name).into_iter().flat_map(Fragment::each) {
+    for (index, view) in views.iter().enumerate() {
+        for item in view.get(name).into_iter().flat_map(Fragment::each) {
             // `#id` is looked up in `contained`, which only the primary record brings along.
             if index > 0 && memchr::memmem::find(item.bytes(), br##""#"##).is_some() {
                 continue;
             }
             match items.iter_mut().find(|(known, _)| *known == item.bytes()) {
-                Some((_, stated_by)) => stated_by.push(record),
-                None => items.push((item.bytes(), vec![record])),
+                Some((_, stated_by)) => stated_by.push(view.record),
+                None => items.push((item.bytes(), vec![view.record])),
             }
         }
     }
-    if records.len() == 1 {
+    if views.len() == 1 {
         return items.into_iter().map(|(item, _)| item.to_vec()).collect();
     }
     items.into_iter().map(|(item, stated_by)| with_sources(Fragment::new(item), &stated_by)).collect()
