@@ -125,9 +125,12 @@ impl Gateway {
         let place = self.audit.reserve().map_err(|_| Refusal::NoAudit)?;
         let mut entry = AuditEntry::asked(&subject, &interaction, self.clock.now(), &*self.random);
         let outcome = match access::decide(self.knowledge, subject, &interaction) {
+            // On the heap: a large future is copied once for every layer of the HTTP stack that it passes.
             Ok(permit) => match interaction {
-                Interaction::Read { id, .. } => self.read(&permit, &id).await,
-                Interaction::Search { parameters, handling, .. } => self.search(&permit, &parameters, handling).await,
+                Interaction::Read { id, .. } => Box::pin(self.read(&permit, &id)).await,
+                Interaction::Search { parameters, handling, .. } => {
+                    Box::pin(self.search(&permit, &parameters, handling)).await
+                }
             },
             Err(denial) => Err(Refusal::Denied(denial)),
         };

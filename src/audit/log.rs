@@ -13,8 +13,8 @@ use crate::storage::{Db, StorageError};
 
 /// Entries that may wait to be inserted.
 const QUEUE: usize = 4_096;
-/// Entries inserted at once.
-const BATCH: usize = 512;
+/// Entries inserted at once. Many, so that a slow sync of the disk does not fill the queue under load.
+const BATCH: usize = 2_048;
 /// How long an entry may wait for others.
 const WAIT: Duration = Duration::from_millis(50);
 

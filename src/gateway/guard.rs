@@ -14,7 +14,7 @@ const ADDRESSES: [&[u8]; 6] = [b"reference", b"url", b"uri", b"canonical", b"sou
 ///
 /// # Errors
 /// [`Unwritable::Leak`].
-pub(super) fn check(bytes: &[u8], chart: &Chart, authorities: &[&str]) -> Result<(), Unwritable> {
+pub(super) fn check(bytes: &[u8], chart: &Chart, authorities: &[String]) -> Result<(), Unwritable> {
     let leak = if names_other_patient(bytes, chart) {
         "another patient"
     } else if authorities.iter().any(|authority| scan::mentions(bytes, authority)) {

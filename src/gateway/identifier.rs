@@ -64,7 +64,7 @@ impl Identifiers {
         upstream: &str,
         hashed: &mut Vec<HashedId>,
     ) -> String {
-        let plain = format!("{source}.{upstream}");
+        let plain = [source.as_str(), ".", upstream].concat();
         if is_id(&plain) && reference::is_id(upstream.as_bytes()) && !upstream.starts_with("h-") {
             return plain;
         }

@@ -1,8 +1,7 @@
 //! From a source's ids, references and URLs to the gateway's: structurally, by splicing, never by text replacement.
 
 use std::borrow::Cow;
-
-use url::Url;
+use std::sync::Arc;
 
 use super::guard;
 use super::identifier::Identifiers;
@@ -50,7 +49,9 @@ pub(super) struct Rewriter<'a> {
     /// The gateway's FHIR base URL.
     pub(super) gateway_base: &'a str,
     /// Hosts of the person's sources: none may stand in an answer.
-    pub(super) authorities: Vec<String>,
+    pub(super) authorities: Arc<[String]>,
+    /// The hosts that no answer may name: those of the sources, unless the gateway itself stands there too.
+    pub(super) foreign: Vec<String>,
     /// Rows to store before the answer leaves.
     pub(super) hashed: Vec<HashedId>,
 }
@@ -113,14 +114,7 @@ impl Rewriter<'_> {
             out.truncate(start);
             out.extend_from_slice(&pruned);
         }
-        guard::check(out.get(start..).unwrap_or_default(), released.chart(), &self.foreign_authorities())
-    }
-
-    /// The hosts that no answer may name: those of the sources, unless the gateway itself stands there too.
-    fn foreign_authorities(&self) -> Vec<&str> {
-        let own = Url::parse(self.gateway_base).ok();
-        let own = own.as_ref().map_or("", Url::authority);
-        self.authorities.iter().map(String::as_str).filter(|authority| !authority.eq_ignore_ascii_case(own)).collect()
+        guard::check(out.get(start..).unwrap_or_default(), released.chart(), &self.foreign)
     }
 
     fn cut_narrative(&self, raw: &RawResource, edits: &mut Edits, gone: &mut Vec<Span>) {
@@ -155,7 +149,7 @@ impl Rewriter<'_> {
             ResourceType::Binary => self.binary(released, &text),
             _ => self.id(chart.key(), resource_type, local.id),
         };
-        Fate::Rewrite(format!("{resource_type}/{id}"))
+        Fate::Rewrite([resource_type.as_str(), "/", &id].concat())
     }
 
     /// Attachment URLs, and any other string that names a source's host.
@@ -176,11 +170,11 @@ impl Rewriter<'_> {
                 gone.push(url.value);
             }
         }
-        for authority in self.authorities.clone() {
-            if !scan::mentions(&raw.bytes, &authority) {
+        for authority in self.authorities.clone().iter() {
+            if !scan::mentions(&raw.bytes, authority) {
                 continue;
             }
-            let mentions = scan::strings_that_mention(&raw.bytes, &authority)?;
+            let mentions = scan::strings_that_mention(&raw.bytes, authority)?;
             if mentions.len() > MAX_MENTIONS {
                 return Err(Unwritable::TooManyMentions);
             }

@@ -157,11 +157,16 @@ impl Gateway {
 
     pub(super) fn rewriter(&self, charts: &Charts) -> Rewriter<'_> {
         let authority = |chart: &Arc<Chart>| chart.source.client.connection().authority().to_owned();
+        let authorities: Arc<[String]> = charts.connected.iter().map(authority).collect();
+        let own = url::Url::parse(&self.base_url).ok();
+        let own = own.as_ref().map_or("", url::Url::authority);
+        let foreign = authorities.iter().filter(|authority| !authority.eq_ignore_ascii_case(own)).cloned().collect();
         Rewriter {
             knowledge: self.knowledge,
             identifiers: &self.identifiers,
             gateway_base: &self.base_url,
-            authorities: charts.connected.iter().map(authority).collect(),
+            authorities,
+            foreign,
             hashed: Vec::new(),
         }
     }

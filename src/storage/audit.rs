@@ -24,14 +24,16 @@ statements! {
     TAKE = "UPDATE audit_chains SET seq = seq + $2 WHERE id = $1 RETURNING seq, mac";
     SET_HEAD = "UPDATE audit_chains SET mac = $2 WHERE id = $1";
     CHAINS = "SELECT id FROM audit_chains ORDER BY id";
+    // SQLite reads the entries once, in its binary form: taken from text, each of the columns would read them again.
     APPEND = {
-        sqlite: "INSERT INTO audit (chain_id, seq, mac, id, recorded, kind, outcome, account_id, client_id, \
+        sqlite: "WITH entries AS MATERIALIZED (SELECT value AS entry FROM jsonb_each($1)) \
+                 INSERT INTO audit (chain_id, seq, mac, id, recorded, kind, outcome, account_id, client_id, \
                  person_id, resource_type, interaction, parameters, released, withheld, rule) \
-                 SELECT value ->> 'chain_id', value ->> 'seq', unhex(value ->> 'mac'), value ->> 'id', \
-                 value ->> 'recorded', value ->> 'kind', value ->> 'outcome', value ->> 'account_id', \
-                 value ->> 'client_id', value ->> 'person_id', value ->> 'resource_type', value ->> 'interaction', \
-                 value ->> 'parameters', value ->> 'released', value ->> 'withheld', value ->> 'rule' \
-                 FROM json_each($1)",
+                 SELECT entry ->> 'chain_id', entry ->> 'seq', unhex(entry ->> 'mac'), entry ->> 'id', \
+                 entry ->> 'recorded', entry ->> 'kind', entry ->> 'outcome', entry ->> 'account_id', \
+                 entry ->> 'client_id', entry ->> 'person_id', entry ->> 'resource_type', entry ->> 'interaction', \
+                 entry ->> 'parameters', entry ->> 'released', entry ->> 'withheld', entry ->> 'rule' \
+                 FROM entries",
         postgres: "INSERT INTO audit (chain_id, seq, mac, id, recorded, kind, outcome, account_id, client_id, \
                    person_id, resource_type, interaction, parameters, released, withheld, rule) \
                    SELECT chain_id, seq, decode(mac, 'hex'), id, recorded, kind, outcome, account_id, client_id, \
