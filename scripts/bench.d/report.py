@@ -60,6 +60,8 @@ def markdown(figures):
     lines += ["", f"Cold start to the first answer {first} ms, listening after {listening} ms."]
     counted = [f"{name} {found['upstream calls']} of {found['requests']}" for name, found in calls_of(figures)]
     lines += ["Upstream calls, one request after the other: " + ", ".join(counted) + "."]
+    again = ", ".join(figures["visits made again"]) or "none"
+    lines += [f"Visits made again for answers other than 200: {again}."]
     return "\n".join(lines)
 
 

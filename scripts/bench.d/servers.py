@@ -104,6 +104,7 @@ class Stack:
         self.ports = {name: free_port() for name in ("upstream", "nginx", "gateway")}
         self.processes = {}
         self.log_filter = options.log_filter
+        self.refused = []
         self.configuration = self.folder / "chartgate.toml"
 
     def __enter__(self):
