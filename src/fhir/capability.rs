@@ -1,7 +1,7 @@
 //! What the gateway says of itself: the CapabilityStatement, made from the same tables that it works with.
 
 use super::ResourceType;
-use super::knowledge::{AuthorizationKind, Knowledge, SearchKind};
+use super::knowledge::{AuthorizationKind, Knowledge};
 use super::model::{
     CapabilityInput, InteractionCapability, ModelError, OauthUris, ResourceCapability, SearchParamCapability,
     capability_statement,
@@ -41,7 +41,7 @@ fn resource(knowledge: &Knowledge, resource_type: ResourceType) -> ResourceCapab
     let is_searched = resource_type != ResourceType::Binary;
     let parameters = facts.parameters.iter().filter(|_| is_searched).map(|parameter| SearchParamCapability {
         name: parameter.name.clone(),
-        kind: kind(parameter.kind).to_owned(),
+        kind: parameter.kind.as_str().to_owned(),
         definition: (!parameter.definition.is_empty()).then(|| parameter.definition.clone()),
         documentation: None,
     });
@@ -57,18 +57,5 @@ fn resource(knowledge: &Knowledge, resource_type: ResourceType) -> ResourceCapab
         conditional_read: Some("not-match"),
         search_params: parameters.collect(),
         ..ResourceCapability::default()
-    }
-}
-
-const fn kind(kind: SearchKind) -> &'static str {
-    match kind {
-        SearchKind::Number => "number",
-        SearchKind::Date => "date",
-        SearchKind::String => "string",
-        SearchKind::Token => "token",
-        SearchKind::Reference => "reference",
-        SearchKind::Quantity => "quantity",
-        SearchKind::Uri => "uri",
-        SearchKind::Composite => "composite",
     }
 }

@@ -64,20 +64,7 @@ fn resource(ehr: &Ehr, type_name: &str) -> Value {
 }
 
 fn search_parameter(parameter: &SearchParameter) -> Value {
-    json!({"name": parameter.name, "type": kind(parameter.kind), "definition": parameter.definition})
-}
-
-const fn kind(kind: SearchKind) -> &'static str {
-    match kind {
-        SearchKind::Number => "number",
-        SearchKind::Date => "date",
-        SearchKind::String => "string",
-        SearchKind::Token => "token",
-        SearchKind::Reference => "reference",
-        SearchKind::Quantity => "quantity",
-        SearchKind::Uri => "uri",
-        SearchKind::Composite => "composite",
-    }
+    json!({"name": parameter.name, "type": parameter.kind.as_str(), "definition": parameter.definition})
 }
 
 fn includes(facts: &TypeFacts) -> Vec<String> {

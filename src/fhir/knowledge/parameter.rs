@@ -44,6 +44,23 @@ pub enum SearchKind {
     Composite,
 }
 
+impl SearchKind {
+    /// The kind as FHIR spells it (value set search-param-type).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Date => "date",
+            Self::String => "string",
+            Self::Token => "token",
+            Self::Reference => "reference",
+            Self::Quantity => "quantity",
+            Self::Uri => "uri",
+            Self::Composite => "composite",
+        }
+    }
+}
+
 /// One element that a parameter reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchPath {
