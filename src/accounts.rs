@@ -8,6 +8,7 @@ mod throttle;
 use std::fmt;
 use std::time::Duration;
 
+use crate::audit::{Act, ActKind, Acts};
 use crate::base::clock::SharedClock;
 use crate::base::keys::MasterKey;
 use crate::base::random::SharedRandom;
@@ -23,6 +24,7 @@ pub use throttle::{Throttle, Throttled};
 /// Accounts and their sessions.
 pub struct Accounts {
     db: Db,
+    acts: Acts,
     clock: SharedClock,
     random: SharedRandom,
     passwords: Passwords,
@@ -41,14 +43,15 @@ impl Accounts {
     /// Accounts of this database.
     #[must_use]
     pub fn new(
-        db: Db,
+        acts: Acts,
         clock: SharedClock,
         random: SharedRandom,
         master_key: &MasterKey,
         oauth: &config::Oauth,
     ) -> Self {
         Self {
-            db,
+            db: acts.db().clone(),
+            acts,
             clock,
             random,
             passwords: Passwords::new(master_key, oauth.password_checks),
@@ -64,5 +67,10 @@ impl Accounts {
     /// [`PasswordError`].
     pub async fn hash_password(&self, password: &Secret<String>) -> Result<Secret<String>, PasswordError> {
         self.passwords.hash(password, &*self.random).await
+    }
+
+    /// An act of now.
+    fn new_act(&self, kind: ActKind) -> Act {
+        Act::new(kind, self.clock.now(), &*self.random)
     }
 }

@@ -19,6 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::{Act, ActKind, Acts};
 use crate::base::clock::SharedClock;
 use crate::base::keys::{KeyUse, MasterKey, Sealer};
 use crate::base::random::SharedRandom;
@@ -41,6 +42,7 @@ pub use userinfo::UserInfo;
 /// The authorization server of one gateway.
 pub struct AuthorizationServer {
     db: Db,
+    acts: Acts,
     clock: SharedClock,
     random: SharedRandom,
     endpoints: Endpoints,
@@ -72,8 +74,15 @@ impl fmt::Debug for AuthorizationServer {
 impl AuthorizationServer {
     /// The authorization server of this configuration. [`AuthorizationServer::watch`] must run beside it.
     #[must_use]
-    pub fn new(db: Db, clock: SharedClock, random: SharedRandom, master_key: &MasterKey, config: &Config) -> Arc<Self> {
+    pub fn new(
+        acts: Acts,
+        clock: SharedClock,
+        random: SharedRandom,
+        master_key: &MasterKey,
+        config: &Config,
+    ) -> Arc<Self> {
         let seconds = Duration::from_secs;
+        let db = acts.db().clone();
         Arc::new(Self {
             generation: generation::Generation::new(&db),
             snapshots: authenticate::Snapshots::default(),
@@ -90,6 +99,7 @@ impl AuthorizationServer {
                 refresh_token: seconds(config.oauth.refresh_token_seconds),
             },
             db,
+            acts,
             clock,
             random,
         })
@@ -101,16 +111,21 @@ impl AuthorizationServer {
         &self.endpoints
     }
 
-    /// Does `work` in one write, with errors of storage alone.
-    async fn write<T: Send + 'static>(
+    /// Does `work` in one write with the entry of the act that it was, with errors of storage alone.
+    async fn act<T: Send + 'static>(
         &self,
         work: impl for<'t> FnOnce(
             &'t mut crate::storage::Tx,
-        ) -> futures_util::future::BoxFuture<'t, Result<T, StorageError>>
+        ) -> futures_util::future::BoxFuture<'t, Result<(T, Option<Act>), StorageError>>
         + Send
         + 'static,
     ) -> Result<T, StorageError> {
-        self.db.write(work).await
+        self.acts.write(work).await
+    }
+
+    /// An act of now.
+    fn new_act(&self, kind: ActKind) -> Act {
+        Act::new(kind, self.clock.now(), &*self.random)
     }
 }
 

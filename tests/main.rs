@@ -13,6 +13,7 @@ mod naive;
 
 #[cfg(test)]
 mod oauth {
+    mod acts;
     mod authorize;
     mod clients;
     mod codes;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::{Accounts, PasswordError, Throttled};
+use crate::audit::ActKind;
 use crate::authorization::SignedIn;
 use crate::base::id::AccountId;
 use crate::base::secret::Secret;
-use crate::identity::Username;
+use crate::identity::{Account, Username};
 use crate::oauth::token::TokenKind;
 use crate::storage::sessions::{self, StoredSession};
 use crate::storage::{StorageError, accounts};
@@ -64,16 +65,43 @@ impl Accounts {
     pub async fn sign_in(&self, request: SignIn) -> Result<NewSession, SignInError> {
         let username = Username::new(&request.username).ok();
         let name = username.as_ref().map_or("", Username::folded).to_owned();
-        self.throttle.attempt(&name, request.address, self.clock.now())?;
-        let account = match &username {
-            Some(username) => accounts::by_username(&self.db, username).await?.filter(|a| a.is_active()),
-            None => None,
-        };
-        let stored = account.as_ref().and_then(|account| account.password_hash.clone());
+        let attempt = self.throttle.attempt(&name, request.address, self.clock.now());
+        if let Err(throttled) = attempt {
+            // One entry for each wait: knocking on during it costs nothing, and would fill the audit trail.
+            if throttled.first {
+                let account = self.account_named(username.as_ref()).await?;
+                self.refused(account.as_ref(), "throttled").await?;
+            }
+            return Err(throttled.into());
+        }
+        let known = self.account_named(username.as_ref()).await?;
+        let account = known.as_ref().filter(|account| account.is_active());
+        let stored = account.and_then(|account| account.password_hash.clone());
         let good = self.passwords.verify(&request.password, stored).await?;
-        let Some(account) = account.filter(|_| good) else { return Err(SignInError::Wrong) };
+        let Some(account) = account.filter(|_| good) else {
+            let rule = match &known {
+                None => "unknown",
+                Some(account) if account.is_active() => "password",
+                Some(_) => "closed",
+            };
+            self.refused(known.as_ref(), rule).await?;
+            return Err(SignInError::Wrong);
+        };
         self.throttle.proven(&name, request.address);
         self.begin_session(account.id, request.previous.as_deref()).await
+    }
+
+    async fn account_named(&self, username: Option<&Username>) -> Result<Option<Account>, StorageError> {
+        match username {
+            Some(username) => accounts::by_username(&self.db, username).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Records that somebody was not let in. Of a name that nobody has nothing is kept: people type passwords there.
+    async fn refused(&self, account: Option<&Account>, rule: &str) -> Result<(), StorageError> {
+        let act = self.new_act(ActKind::SignIn).by_way_of("password");
+        self.acts.record(act.by(account.map(|account| account.id)).refused(rule)).await
     }
 
     async fn begin_session(&self, account: AccountId, previous: Option<&str>) -> Result<NewSession, SignInError> {
@@ -83,13 +111,15 @@ impl Accounts {
         let now = self.clock.now();
         let session =
             StoredSession { account, signed_in: now, last_used: now, expires: now.plus(self.session_longest) };
-        self.db
+        let act = self.new_act(ActKind::SignIn).by(account).by_way_of("password");
+        self.acts
             .write(move |tx| {
                 async move {
                     if let Some(previous) = previous {
                         sessions::delete(tx, &previous).await?;
                     }
-                    sessions::insert(tx, &hash, &session).await
+                    sessions::insert(tx, &hash, &session).await?;
+                    Ok(((), Some(act)))
                 }
                 .boxed()
             })
@@ -120,9 +150,16 @@ impl Accounts {
     /// # Errors
     /// [`StorageError`].
     pub async fn sign_out(&self, cookie: &str) -> Result<(), StorageError> {
-        match TokenKind::Session.hash(cookie) {
-            Some(hash) => self.db.write(move |tx| async move { sessions::delete(tx, &hash).await }.boxed()).await,
-            None => Ok(()),
-        }
+        let Some(hash) = TokenKind::Session.hash(cookie) else { return Ok(()) };
+        let act = self.new_act(ActKind::SignOut);
+        self.acts
+            .write(move |tx| {
+                async move {
+                    let ended = sessions::delete(tx, &hash).await?;
+                    Ok(((), ended.map(|account| act.by(account))))
+                }
+                .boxed()
+            })
+            .await
     }
 }

@@ -27,6 +27,8 @@ const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 pub struct Throttled {
     /// How long to wait.
     pub wait: Duration,
+    /// Whether this is the first to be told during this wait.
+    pub first: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +41,7 @@ enum Key {
 struct Count {
     tries: u32,
     not_before: Option<Instant>,
+    told: bool,
 }
 
 /// Counts tries to sign in.
@@ -70,9 +73,13 @@ impl Throttle {
             let count = self.counts.get(&key).unwrap_or_default();
             (key, free, count)
         });
-        for (_, _, count) in &counts {
+        for (key, _, count) in &counts {
             if let Some(until) = count.not_before.filter(|until| now < *until) {
-                return Err(Throttled { wait: until.since(now) });
+                let first = !count.told;
+                if first {
+                    self.counts.insert(key.clone(), Count { told: true, ..*count });
+                }
+                return Err(Throttled { wait: until.since(now), first });
             }
         }
         for (key, free, count) in counts {
@@ -81,7 +88,7 @@ impl Throttle {
                 let wait = FIRST_WAIT.saturating_mul(1_u32.checked_shl(over.min(20)).unwrap_or(u32::MAX));
                 now.plus(wait.min(LONGEST_WAIT))
             });
-            self.counts.insert(key, Count { tries, not_before });
+            self.counts.insert(key, Count { tries, not_before, told: false });
         }
         Ok(())
     }
@@ -95,7 +102,7 @@ impl Throttle {
         if let Some(count) = self.counts.get(&key) {
             let tries = count.tries.saturating_sub(1);
             let not_before = count.not_before.filter(|_| tries >= FREE_FOR_ADDRESS);
-            self.counts.insert(key, Count { tries, not_before });
+            self.counts.insert(key, Count { tries, not_before, told: count.told });
         }
     }
 }
@@ -118,7 +125,10 @@ mod tests {
         }
         let mut now = 0;
         for wait in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900] {
-            assert_eq!(throttle.attempt("ann", HOME, at(now)), Err(Throttled { wait: Duration::from_secs(wait) }));
+            for first in [true, false, false] {
+                let throttled = Throttled { wait: Duration::from_secs(wait), first };
+                assert_eq!(throttle.attempt("ann", HOME, at(now)), Err(throttled));
+            }
             now += wait;
             assert_eq!(throttle.attempt("ann", None, at(now)), Ok(()), "after {wait} s");
         }

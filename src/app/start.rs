@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{AppState, router};
 use crate::accounts::Accounts;
-use crate::audit::AuditLog;
+use crate::audit::{Acts, AuditLog};
 use crate::authorization::AuthorizationServer;
 use crate::base::clock::SharedClock;
 use crate::base::keys::MasterKey;
@@ -64,6 +64,8 @@ pub struct App {
     pub gateway: Arc<Gateway>,
     /// The database.
     pub db: Db,
+    /// The database as acts are written to it.
+    pub acts: Acts,
 }
 
 /// What a gateway is started with.
@@ -91,17 +93,18 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let knowledge = Knowledge::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?;
     let vendors = VendorProfiles::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?;
     let db = Db::open(&config.storage).await?;
-    practice::connect(&db, &config, &clock, &random).await?;
+    let acts = Acts::begin(db.clone(), &master_key, &*random).await?;
+    practice::connect(&acts, &config, &clock, &random).await?;
     let sources = Arc::new(Sources::default());
     let clients = ClientParts { limits: config.limits.clone(), clock: clock.clone(), random: random.clone() };
     let refresh = Refresh { db: db.clone(), sources: sources.clone(), vendors, clients };
     refresh.run_once().await?;
-    let authorization = AuthorizationServer::new(db.clone(), clock.clone(), random.clone(), &master_key, &config);
+    let authorization = AuthorizationServer::new(acts.clone(), clock.clone(), random.clone(), &master_key, &config);
     let base_url = format!("{}/fhir", config.server.public_url);
     let gateway = Arc::new(Gateway::new(GatewayParts {
         knowledge,
         sources,
-        audit: AuditLog::start(db.clone(), &master_key, &*random).await?,
+        audit: AuditLog::start(&acts),
         db: db.clone(),
         master_key: master_key.clone(),
         limits: config.limits.clone(),
@@ -109,7 +112,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         random: random.clone(),
         base_url: base_url.clone(),
     }));
-    let accounts = Arc::new(Accounts::new(db.clone(), clock, random.clone(), &master_key, &config.oauth));
+    let accounts = Arc::new(Accounts::new(acts.clone(), clock, random.clone(), &master_key, &config.oauth));
     let metadata = capability::statement(knowledge, &base_url, oauth_uris(&authorization))
         .map_err(|error| StartError::Knowledge(error.to_string()))?;
     let state = AppState {
@@ -138,6 +141,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         accounts,
         gateway,
         db,
+        acts,
     })
 }
 

@@ -31,6 +31,7 @@ impl Entry {
             released: None,
             withheld: None,
             rule: None,
+            object: None,
         })
     }
 

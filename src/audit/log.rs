@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, OwnedPermit, Receiver, Sender};
 
+use super::acts::Acts;
 use super::entry::Entry;
-use crate::base::id::ChainId;
-use crate::base::keys::MasterKey;
-use crate::base::random::Random;
 use crate::storage::audit::{self, Chain};
 use crate::storage::{Db, StorageError};
 
@@ -42,19 +40,15 @@ impl Place {
 }
 
 impl AuditLog {
-    /// Begins this process's own chain, and starts the task that inserts.
-    ///
-    /// # Errors
-    /// [`StorageError`] when the chain cannot be begun.
-    pub async fn start(db: Db, master: &MasterKey, random: &dyn Random) -> Result<Self, StorageError> {
-        let chain = Chain::new(ChainId::mint(random), master);
-        let begun = chain.clone();
-        db.write(move |tx| Box::pin(async move { audit::start_chain(tx, &begun).await })).await?;
+    /// Starts the task that inserts, into this process's chain.
+    #[must_use]
+    pub fn start(acts: &Acts) -> Self {
+        let (db, chain) = (acts.db().clone(), acts.chain().clone());
         let (queue, entries) = mpsc::channel(QUEUE);
         let healthy = Arc::new(AtomicBool::new(true));
         let writer = Writer { db, chain, healthy: healthy.clone() };
         tokio::spawn(writer.run(entries));
-        Ok(Self { queue, healthy })
+        Self { queue, healthy }
     }
 
     /// Takes a place before anything is fetched.

@@ -88,7 +88,7 @@ impl AuthorizationServer {
         };
         if let Some(refresh) = bearer.refresh_to_activate {
             // From here on the refresh token before this pair is worthless: to be durable before the first answer.
-            self.write(move |tx| async move { tokens::activate_refresh(tx, &refresh, now).await }.boxed()).await?;
+            self.db.write(move |tx| async move { tokens::activate_refresh(tx, &refresh, now).await }.boxed()).await?;
         }
         let subject = Subject {
             account: bearer.account,

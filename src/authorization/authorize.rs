@@ -5,6 +5,7 @@ use futures_util::FutureExt;
 use super::AuthorizationServer;
 use super::consent::{self, ConsentPage};
 use super::seal::Binding;
+use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, AuthorizationId, PersonId};
 use crate::oauth::client::{Client, ClientId};
@@ -163,6 +164,8 @@ impl AuthorizationServer {
             return self.proceed(request, client, browser, Some(session)).await;
         }
         if !decision.allow {
+            let act = self.new_act(ActKind::Consent).by(session.account).through(&client.id).refused("user");
+            self.acts.record(act).await?;
             let error = OauthError::new(ErrorCode::AccessDenied, "the user did not allow it");
             return Ok(AuthorizeAnswer::Redirect(self.error(&request, error)));
         }
@@ -264,10 +267,13 @@ impl AuthorizationServer {
             expires: now.plus(self.lifetimes.code),
             redeemed: None,
         };
-        self.write(move |tx| {
+        let act = self.new_act(ActKind::Consent).on("Authorization", authorization.id).under("user");
+        self.act(move |tx| {
             async move {
                 authorizations::insert(tx, &authorization, now).await?;
-                authorizations::insert_code(tx, &hash, &stored).await
+                authorizations::insert_code(tx, &hash, &stored).await?;
+                let act = act.by(authorization.account).through(&authorization.client).about(authorization.person);
+                Ok(((), Some(act)))
             }
             .boxed()
         })

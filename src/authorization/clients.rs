@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 
 use super::AuthorizationServer;
+use crate::audit::ActKind;
 use crate::base::secret::Secret;
 use crate::oauth::client::{Client, ClientAuthentication, ClientId, RedirectUriError, check_redirect_uri};
 use crate::oauth::scope::ScopeSet;
@@ -95,7 +96,15 @@ impl AuthorizationServer {
         let (redirect_uris, scopes, native) = (new.redirect_uris, new.scopes, new.native);
         let client = Client { id, name, redirect_uris, scopes, authentication, native, enabled: true };
         let (stored, created) = (client.clone(), self.clock.now());
-        self.write(move |tx| async move { clients::insert(tx, &stored, created).await }.boxed()).await?;
+        let act = self.new_act(ActKind::Client).through(&client.id).by_way_of("register").under("operator");
+        self.act(move |tx| {
+            async move {
+                clients::insert(tx, &stored, created).await?;
+                Ok(((), Some(act)))
+            }
+            .boxed()
+        })
+        .await?;
         Ok(RegisteredClient { client, secret })
     }
 }

@@ -3,7 +3,9 @@
 use futures_util::FutureExt;
 
 use super::AuthorizationServer;
+use super::revoke::of_authorization;
 use super::token::{INVALID_GRANT, TokenError, TokenResponse};
+use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::oauth::client::Client;
 use crate::oauth::error::{ErrorCode, OauthError};
@@ -29,6 +31,8 @@ struct Exchange {
 enum Exchanged {
     Granted(Authorization, ScopeSet),
     Refused(OauthError),
+    /// The token had been exchanged and its successor used: the authorization is dead.
+    Replayed(Authorization),
 }
 
 impl AuthorizationServer {
@@ -48,21 +52,30 @@ impl AuthorizationServer {
         let (minted, now, rotating) = (self.mint_access(), self.clock.now(), !client.is_confidential());
         let expires = now.plus(self.lifetimes.refresh_token);
         let exchange = Exchange { token_hash, successor_hash, asked, client, now, expires };
+        let act = self.new_act(ActKind::Token).by_way_of("refresh_token");
         let (minted, exchanged) = self
-            .write(move |tx| {
+            .act(move |tx| {
                 async move {
                     let exchanged = exchange.run(tx).await?;
-                    if let Exchanged::Granted(authorization, scopes) = &exchanged {
-                        let refresh_hash = rotating.then_some(exchange.successor_hash);
-                        minted.store(tx, authorization, scopes, refresh_hash).await?;
-                    }
-                    Ok((minted, exchanged))
+                    let act = match &exchanged {
+                        Exchanged::Granted(authorization, scopes) => {
+                            let refresh_hash = rotating.then_some(exchange.successor_hash);
+                            minted.store(tx, authorization, scopes, refresh_hash).await?;
+                            Some(of_authorization(act, authorization))
+                        }
+                        Exchanged::Replayed(authorization) => {
+                            Some(of_authorization(act, authorization).refused("refresh-token-replayed"))
+                        }
+                        Exchanged::Refused(_) => None,
+                    };
+                    Ok(((minted, exchanged), act))
                 }
                 .boxed()
             })
             .await?;
         match exchanged {
             Exchanged::Refused(error) => Err(error.into()),
+            Exchanged::Replayed(_) => Err(INVALID_GRANT.into()),
             Exchanged::Granted(authorization, scopes) => Ok(TokenResponse {
                 access_token: minted.access,
                 expires_in: self.lifetimes.access_token.as_secs(),
@@ -109,7 +122,10 @@ impl Exchange {
             tokens::extend_refresh(tx, &self.token_hash, self.expires).await?;
             return Ok(Exchanged::Granted(authorization, scopes));
         }
-        if self.rotate(tx, &authorization).await? { Ok(Exchanged::Granted(authorization, scopes)) } else { refused }
+        Ok(match self.rotate(tx, &authorization).await? {
+            true => Exchanged::Granted(authorization, scopes),
+            false => Exchanged::Replayed(authorization),
+        })
     }
 
     /// Exchanges the token for its successor, or repeats the exchange while nothing of the successor was used. False,

@@ -3,7 +3,9 @@
 use futures_util::FutureExt;
 
 use super::{AuthorizationServer, ClientCredentials, TokenError};
+use crate::audit::{Act, ActKind};
 use crate::oauth::error::{ErrorCode, OauthError};
+use crate::oauth::grant::Authorization;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::token::TokenKind;
 use crate::storage::{authorizations, tokens};
@@ -25,16 +27,42 @@ impl AuthorizationServer {
             && let Some(bearer) = tokens::bearer(&self.db, &hash).await?
             && bearer.client == client.id
         {
-            self.write(move |tx| async move { tokens::revoke_access(tx, &hash, now).await }.boxed()).await?;
+            let act = self.new_act(ActKind::Revocation).by_way_of("access_token").under("client");
+            let act = act.by(bearer.account).through(&client.id).about(bearer.person);
+            let act = act.on("Authorization", bearer.authorization);
+            self.act(move |tx| {
+                async move {
+                    let ended = tokens::revoke_access(tx, &hash, now).await?;
+                    Ok(((), ended.then_some(act)))
+                }
+                .boxed()
+            })
+            .await?;
         }
         if let Some(hash) = TokenKind::Refresh.hash(token)
             && let Some(stored) = tokens::refresh(&self.db, &hash).await?
             && let Some(authorization) = authorizations::get(&self.db, stored.authorization).await?
             && authorization.client == client.id
         {
-            let id = authorization.id;
-            self.write(move |tx| async move { authorizations::revoke(tx, id, now).await }.boxed()).await?;
+            let act = of_authorization(self.new_act(ActKind::Revocation), &authorization);
+            let act = act.by_way_of("refresh_token").under("client");
+            self.act(move |tx| {
+                async move {
+                    let ended = authorizations::revoke(tx, authorization.id, now).await?;
+                    Ok(((), ended.then_some(act)))
+                }
+                .boxed()
+            })
+            .await?;
         }
         Ok(())
     }
+}
+
+/// The act as one upon this authorization.
+pub(super) fn of_authorization(act: Act, authorization: &Authorization) -> Act {
+    act.by(authorization.account)
+        .through(&authorization.client)
+        .about(authorization.person)
+        .on("Authorization", authorization.id)
 }

@@ -4,8 +4,10 @@ use data_encoding::BASE64URL_NOPAD;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
+use super::revoke::of_authorization;
 use super::signing::SigningError;
 use super::{AuthorizationServer, ClientCredentials, CredentialsError, put};
+use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::base::hash::hmac_sha256;
 use crate::base::id::{AccountId, PersonId};
@@ -145,16 +147,22 @@ impl AuthorizationServer {
         let refresh = TokenKind::Refresh.mint(&*self.random);
         let refresh_hash = crate::base::hash::sha256(refresh.expose().as_bytes());
         let (now, refresh_lifetime) = (minted.issued, self.lifetimes.refresh_token);
+        let act = self.new_act(ActKind::Token).by_way_of("authorization_code");
         let (minted, redeemed) = self
-            .write(move |tx| {
+            .act(move |tx| {
                 async move {
                     let shown = Redemption {
                         client: &client.id,
                         redirect_uri: redirect_uri.as_deref(),
                         verifier: verifier.as_deref(),
                     };
-                    let Some((authorization, nonce)) = redeem(tx, &hash, &shown, now).await? else {
-                        return Ok((minted, None));
+                    let (authorization, nonce) = match redeem(tx, &hash, &shown, now).await? {
+                        Exchange::Good(authorization, nonce) => (authorization, nonce),
+                        Exchange::Refused => return Ok(((minted, None), None)),
+                        Exchange::Burned(authorization) => {
+                            let act = of_authorization(act, &authorization).refused("code-misused");
+                            return Ok(((minted, None), Some(act)));
+                        }
                     };
                     let scopes = authorization.scopes.intersection(&client.scopes);
                     let refreshes = refreshes(&scopes);
@@ -172,7 +180,8 @@ impl AuthorizationServer {
                     }
                     let rotating = (refreshes && !client.is_confidential()).then_some(refresh_hash);
                     minted.store(tx, &authorization, &scopes, rotating).await?;
-                    Ok((minted, Some((authorization, nonce, scopes, refreshes))))
+                    let act = of_authorization(act, &authorization);
+                    Ok(((minted, Some((authorization, nonce, scopes, refreshes))), Some(act)))
                 }
                 .boxed()
             })
@@ -239,21 +248,30 @@ fn refreshes(scopes: &ScopeSet) -> bool {
     scopes.contains(&Scope::OfflineAccess) || scopes.contains(&Scope::OnlineAccess)
 }
 
+/// What came of showing a code.
+enum Exchange {
+    /// What it stands for, and the nonce of the request.
+    Good(Authorization, Option<String>),
+    Refused,
+    /// It was shown twice or by somebody else: what it stood for has ended.
+    Burned(Authorization),
+}
+
 /// Uses a code up and returns what it stands for. A refusal that must kill tokens is stored, so it is no error here.
-async fn redeem(
-    tx: &mut Tx,
-    hash: &[u8; 32],
-    shown: &Redemption<'_>,
-    now: Instant,
-) -> Result<Option<(Authorization, Option<String>)>, StorageError> {
-    let Some(code) = authorizations::code(&mut *tx, hash).await? else { return Ok(None) };
-    let Some(authorization) = authorizations::get(&mut *tx, code.authorization).await? else { return Ok(None) };
+async fn redeem(tx: &mut Tx, hash: &[u8; 32], shown: &Redemption<'_>, now: Instant) -> Result<Exchange, StorageError> {
+    let Some(code) = authorizations::code(&mut *tx, hash).await? else { return Ok(Exchange::Refused) };
+    let Some(authorization) = authorizations::get(&mut *tx, code.authorization).await? else {
+        return Ok(Exchange::Refused);
+    };
     match code.judge(&authorization.client, shown, now) {
         Redeemed::Good => {
             let won = authorizations::redeem(tx, hash, now).await?;
-            Ok((won && authorization.revoked.is_none()).then_some((authorization, code.nonce)))
+            Ok(match won && authorization.revoked.is_none() {
+                true => Exchange::Good(authorization, code.nonce),
+                false => Exchange::Refused,
+            })
         }
-        Redeemed::Refused => Ok(None),
+        Redeemed::Refused => Ok(Exchange::Refused),
         Redeemed::Burn => {
             authorizations::redeem(tx, hash, now).await?;
             if authorizations::revoke(tx, authorization.id, now).await? {
@@ -262,8 +280,9 @@ async fn redeem(
                     authorization.id = %authorization.id,
                     "an authorization code was replayed or shown by another client: its authorization is revoked"
                 );
+                return Ok(Exchange::Burned(authorization));
             }
-            Ok(None)
+            Ok(Exchange::Refused)
         }
     }
 }

@@ -36,7 +36,8 @@ pub(super) enum Command {
 
 pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), CliError> {
     let opened = settings.open().await?;
-    let (db, random, now) = (&opened.db, &*opened.random, opened.clock.now());
+    let acts = opened.acts().await?;
+    let (random, now) = (&*opened.random, opened.clock.now());
     match command {
         Command::Add { username, password_file, person } => {
             let text = std::fs::read_to_string(&password_file)
@@ -44,17 +45,17 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
             let password = Secret::new(text.lines().next().unwrap_or_default().to_owned());
             let person = match person {
                 Some(person) => person,
-                None => practice::person(db, random, now).await?,
+                None => practice::person(&acts, random, now).await?,
             };
             let new = NewAccount { username: &username, password: &password, person: Some(person) };
-            let account = practice::account(db, &opened.accounts()?, random, now, new).await?;
+            let account = practice::account(&acts, &opened.accounts(&acts)?, random, now, new).await?;
             say(&format!("account {account}"))?;
             say(&format!("person {person}"))?;
         }
-        Command::AddPerson => say(&format!("person {}", practice::person(db, random, now).await?))?,
+        Command::AddPerson => say(&format!("person {}", practice::person(&acts, random, now).await?))?,
         Command::Grant { account, person, basis } => {
             let basis = GrantBasis::parse(&basis).ok_or_else(|| format!("--basis: {basis} is not a basis"))?;
-            let grant = practice::grant(db, random, now, NewGrant { account, person, basis }).await?;
+            let grant = practice::grant(&acts, random, now, NewGrant { account, person, basis }).await?;
             say(&format!("grant {grant}"))?;
         }
     }

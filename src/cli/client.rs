@@ -51,7 +51,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
                 None => None,
             };
             let registered = opened
-                .authorization()?
+                .authorization(&opened.acts().await?)?
                 .register_client(NewClient {
                     id,
                     name: add.name,

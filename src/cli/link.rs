@@ -35,7 +35,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
     let Command::Add { person, source, patient, rank, family, given, birth_date } = command;
     let demographics = family.zip(birth_date).map(|(family, birth_date)| Demographics { family, given, birth_date });
     let new = NewLink { person, source, patient, rank, demographics };
-    let link = practice::link(&opened.db, &*opened.random, opened.clock.now(), new).await?;
+    let link = practice::link(&opened.acts().await?, &*opened.random, opened.clock.now(), new).await?;
     say(&format!("link {link}"))?;
     opened.db.close().await;
     Ok(())

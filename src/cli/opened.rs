@@ -4,8 +4,10 @@ use std::sync::Arc;
 use super::CliError;
 use crate::accounts::Accounts;
 use crate::app;
+use crate::audit::Acts;
 use crate::authorization::AuthorizationServer;
 use crate::base::clock::{SharedClock, SystemClock};
+use crate::base::keys::MasterKey;
 use crate::base::random::{SharedRandom, SystemRandom};
 use crate::config::Config;
 use crate::storage::Db;
@@ -47,15 +49,22 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    pub(super) fn accounts(&self) -> Result<Accounts, CliError> {
-        let key = app::master_key(&self.config.storage.master_key_file)?;
-        let (db, clock, random) = (self.db.clone(), self.clock.clone(), self.random.clone());
-        Ok(Accounts::new(db, clock, random, &key, &self.config.oauth))
+    /// The database as acts are written to it: once for each command, which has its own chain in the audit trail.
+    pub(super) async fn acts(&self) -> Result<Acts, CliError> {
+        Ok(Acts::begin(self.db.clone(), &self.master_key()?, &*self.random).await?)
     }
 
-    pub(super) fn authorization(&self) -> Result<Arc<AuthorizationServer>, CliError> {
-        let key = app::master_key(&self.config.storage.master_key_file)?;
-        let (db, clock, random) = (self.db.clone(), self.clock.clone(), self.random.clone());
-        Ok(AuthorizationServer::new(db, clock, random, &key, &self.config))
+    pub(super) fn accounts(&self, acts: &Acts) -> Result<Accounts, CliError> {
+        let (clock, random) = (self.clock.clone(), self.random.clone());
+        Ok(Accounts::new(acts.clone(), clock, random, &self.master_key()?, &self.config.oauth))
+    }
+
+    pub(super) fn authorization(&self, acts: &Acts) -> Result<Arc<AuthorizationServer>, CliError> {
+        let (clock, random) = (self.clock.clone(), self.random.clone());
+        Ok(AuthorizationServer::new(acts.clone(), clock, random, &self.master_key()?, &self.config))
+    }
+
+    fn master_key(&self) -> Result<MasterKey, CliError> {
+        Ok(app::master_key(&self.config.storage.master_key_file)?)
     }
 }

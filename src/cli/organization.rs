@@ -21,7 +21,8 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
     let opened = settings.open().await?;
     match command {
         Command::Add { name, alias } => {
-            let id = practice::connect_organization(&opened.db, &name, &alias, &opened.clock, &opened.random).await?;
+            let acts = opened.acts().await?;
+            let id = practice::connect_organization(&acts, &name, &alias, &opened.clock, &opened.random).await?;
             say(&id.to_string())?;
         }
         Command::List => {

@@ -62,9 +62,9 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
             let entry = add.entry();
             // The same rules as for the configuration file.
             entry.validate(opened.config.demo)?;
-            let organization =
-                practice::connect_organization(&opened.db, &name, &[], &opened.clock, &opened.random).await?;
-            let key = practice::connect_source(&opened.db, organization, &entry, &opened.clock, &opened.random).await?;
+            let acts = opened.acts().await?;
+            let organization = practice::connect_organization(&acts, &name, &[], &opened.clock, &opened.random).await?;
+            let key = practice::connect_source(&acts, organization, &entry, &opened.clock, &opened.random).await?;
             say(key.as_str())?;
         }
         Command::List => {

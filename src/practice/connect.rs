@@ -1,9 +1,10 @@
+use crate::audit::{Act, ActKind, Acts};
 use crate::base::clock::SharedClock;
 use crate::base::id::{OrganizationId, SourceId};
 use crate::base::random::SharedRandom;
 use crate::config::{Config, SourceEntry};
 use crate::organization::{Organization, OrganizationState, Source, SourceKey, SourceState};
-use crate::storage::{Db, StorageError, Taken, organizations, sources};
+use crate::storage::{StorageError, Taken, organizations, sources};
 
 /// A practice or source that cannot be connected.
 #[derive(Debug, thiserror::Error)]
@@ -25,15 +26,20 @@ pub enum ConnectError {
 ///
 /// # Errors
 /// [`ConnectError`].
-pub async fn connect(db: &Db, config: &Config, clock: &SharedClock, random: &SharedRandom) -> Result<(), ConnectError> {
+pub async fn connect(
+    acts: &Acts,
+    config: &Config,
+    clock: &SharedClock,
+    random: &SharedRandom,
+) -> Result<(), ConnectError> {
     for entry in &config.organizations {
-        connect_organization(db, &entry.name, &[], clock, random).await?;
+        connect_organization(acts, &entry.name, &[], clock, random).await?;
     }
     for entry in &config.sources {
         let named = config.organizations.iter().find(|organization| organization.key == entry.organization);
         let named = named.ok_or_else(|| ConnectError::NoOrganization(entry.organization.clone()))?;
-        let organization = connect_organization(db, &named.name, &[], clock, random).await?;
-        connect_source(db, organization, entry, clock, random).await?;
+        let organization = connect_organization(acts, &named.name, &[], clock, random).await?;
+        connect_source(acts, organization, entry, clock, random).await?;
     }
     Ok(())
 }
@@ -43,13 +49,13 @@ pub async fn connect(db: &Db, config: &Config, clock: &SharedClock, random: &Sha
 /// # Errors
 /// [`ConnectError::Storage`].
 pub async fn connect_organization(
-    db: &Db,
+    acts: &Acts,
     name: &str,
     alias: &[String],
     clock: &SharedClock,
     random: &SharedRandom,
 ) -> Result<OrganizationId, ConnectError> {
-    let known = organizations::all(db).await?;
+    let known = organizations::all(acts.db()).await?;
     let active = known.iter().find(|o| o.name == name && o.state == OrganizationState::Active);
     if let Some(organization) = active {
         return Ok(organization.id);
@@ -63,7 +69,15 @@ pub async fn connect_organization(
         state: OrganizationState::Active,
     };
     let id = organization.id;
-    db.write(move |tx| Box::pin(async move { organizations::insert(tx, &organization).await })).await?;
+    let act = Act::new(ActKind::Organization, clock.now(), &**random).by_way_of("add").under("operator");
+    let act = act.on("Organization", id);
+    acts.write(move |tx| {
+        Box::pin(async move {
+            organizations::insert(tx, &organization).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await?;
     Ok(id)
 }
 
@@ -72,13 +86,13 @@ pub async fn connect_organization(
 /// # Errors
 /// [`ConnectError`].
 pub async fn connect_source(
-    db: &Db,
+    acts: &Acts,
     organization: OrganizationId,
     entry: &SourceEntry,
     clock: &SharedClock,
     random: &SharedRandom,
 ) -> Result<SourceKey, ConnectError> {
-    let known = sources::all(db).await?;
+    let known = sources::all(acts.db()).await?;
     let active = known.into_iter().find(|s| s.base_url == entry.base_url && s.state == SourceState::Active);
     if let Some(known) = active {
         if known.organization != organization {
@@ -86,7 +100,14 @@ pub async fn connect_source(
         }
         let changed = described(entry, known.clone());
         if changed != known {
-            db.write(move |tx| Box::pin(async move { sources::update(tx, &changed).await })).await?;
+            let act = connected("update", known.key, clock, random);
+            acts.write(move |tx| {
+                Box::pin(async move {
+                    sources::update(tx, &changed).await?;
+                    Ok::<_, StorageError>(((), Some(act)))
+                })
+            })
+            .await?;
         }
         return Ok(known.key);
     }
@@ -108,7 +129,15 @@ pub async fn connect_source(
             },
         );
         let key = source.key;
-        let stored = db.write(move |tx| Box::pin(async move { sources::insert(tx, &source).await })).await;
+        let act = connected("add", key, clock, random);
+        let stored = acts
+            .write(move |tx| {
+                Box::pin(async move {
+                    sources::insert(tx, &source).await?;
+                    Ok(((), Some(act)))
+                })
+            })
+            .await;
         match stored {
             Ok(()) => return Ok(key),
             // 20 random bits: another key is minted when this one is taken.
@@ -116,6 +145,10 @@ pub async fn connect_source(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+fn connected(step: &str, key: SourceKey, clock: &SharedClock, random: &SharedRandom) -> Act {
+    Act::new(ActKind::Source, clock.now(), &**random).by_way_of(step).under("operator").on("Source", key)
 }
 
 fn described(entry: &SourceEntry, source: Source) -> Source {

@@ -1,4 +1,5 @@
 use crate::accounts::{Accounts, PasswordError};
+use crate::audit::{Act, ActKind, Acts};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, GrantId, LinkId, PersonId};
 use crate::base::random::Random;
@@ -8,7 +9,7 @@ use crate::identity::{
     Username, UsernameError,
 };
 use crate::organization::SourceKey;
-use crate::storage::{Db, StorageError, accounts, grants, links, persons};
+use crate::storage::{StorageError, accounts, grants, links, persons};
 
 /// Why somebody was not enrolled.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +66,16 @@ pub struct NewGrant {
 ///
 /// # Errors
 /// [`EnrolError::Storage`].
-pub async fn person(db: &Db, random: &dyn Random, now: Instant) -> Result<PersonId, EnrolError> {
+pub async fn person(acts: &Acts, random: &dyn Random, now: Instant) -> Result<PersonId, EnrolError> {
     let id = PersonId::mint(random);
-    db.write(move |tx| Box::pin(async move { persons::insert(tx, id, now).await })).await?;
+    let act = entered(ActKind::Person, now, random).about(id);
+    acts.write(move |tx| {
+        Box::pin(async move {
+            persons::insert(tx, id, now).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await?;
     Ok(id)
 }
 
@@ -75,7 +83,7 @@ pub async fn person(db: &Db, random: &dyn Random, now: Instant) -> Result<Person
 ///
 /// # Errors
 /// [`EnrolError::Storage`], also when the chart is linked already.
-pub async fn link(db: &Db, random: &dyn Random, now: Instant, new: NewLink) -> Result<LinkId, EnrolError> {
+pub async fn link(acts: &Acts, random: &dyn Random, now: Instant, new: NewLink) -> Result<LinkId, EnrolError> {
     let link = Link {
         id: LinkId::mint(random),
         person: new.person,
@@ -89,7 +97,14 @@ pub async fn link(db: &Db, random: &dyn Random, now: Instant, new: NewLink) -> R
         state: LinkState::Active,
     };
     let id = link.id;
-    db.write(move |tx| Box::pin(async move { links::insert(tx, &link).await })).await?;
+    let act = entered(ActKind::Link, now, random).about(link.person).on("Link", id);
+    acts.write(move |tx| {
+        Box::pin(async move {
+            links::insert(tx, &link).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await?;
     Ok(id)
 }
 
@@ -98,7 +113,7 @@ pub async fn link(db: &Db, random: &dyn Random, now: Instant, new: NewLink) -> R
 /// # Errors
 /// [`EnrolError`].
 pub async fn account(
-    db: &Db,
+    acts: &Acts,
     registry: &Accounts,
     random: &dyn Random,
     now: Instant,
@@ -113,7 +128,14 @@ pub async fn account(
         state: AccountState::Active,
     };
     let id = account.id;
-    db.write(move |tx| Box::pin(async move { accounts::insert(tx, &account).await })).await?;
+    let act = entered(ActKind::Account, now, random).about(account.person).on("Account", id);
+    acts.write(move |tx| {
+        Box::pin(async move {
+            accounts::insert(tx, &account).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await?;
     Ok(id)
 }
 
@@ -121,7 +143,7 @@ pub async fn account(
 ///
 /// # Errors
 /// [`EnrolError::Storage`].
-pub async fn grant(db: &Db, random: &dyn Random, now: Instant, new: NewGrant) -> Result<GrantId, EnrolError> {
+pub async fn grant(acts: &Acts, random: &dyn Random, now: Instant, new: NewGrant) -> Result<GrantId, EnrolError> {
     let grant = Grant {
         id: GrantId::mint(random),
         account: new.account,
@@ -133,6 +155,18 @@ pub async fn grant(db: &Db, random: &dyn Random, now: Instant, new: NewGrant) ->
         state: GrantState::Active,
     };
     let id = grant.id;
-    db.write(move |tx| Box::pin(async move { grants::insert(tx, &grant).await })).await?;
+    let act = entered(ActKind::Grant, now, random).about(grant.person).on("Grant", id);
+    acts.write(move |tx| {
+        Box::pin(async move {
+            grants::insert(tx, &grant).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await?;
     Ok(id)
+}
+
+/// What the operator of the machine enters.
+fn entered(kind: ActKind, now: Instant, random: &dyn Random) -> Act {
+    Act::new(kind, now, random).by_way_of("add").under("operator")
 }

@@ -43,14 +43,17 @@ statements! {
                    person_id text, resource_type text, interaction text, parameters text, released bigint, \
                    withheld bigint, rule text)",
     };
+    APPEND_ACT = "INSERT INTO audit (chain_id, seq, mac, id, recorded, kind, outcome, account_id, client_id, person_id, \
+                  interaction, parameters, rule, object) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     OF_CHAIN = "SELECT seq, mac, id, recorded, kind, outcome, account_id, client_id, person_id, resource_type, \
-                interaction, parameters, released, withheld, rule FROM audit \
+                interaction, parameters, released, withheld, rule, object FROM audit \
                 WHERE chain_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT 1000";
     RECENT = "SELECT seq, mac, id, recorded, kind, outcome, account_id, client_id, person_id, resource_type, \
-              interaction, parameters, released, withheld, rule FROM audit \
+              interaction, parameters, released, withheld, rule, object FROM audit \
               ORDER BY recorded DESC, chain_id, seq DESC LIMIT $1";
     OF_PERSON = "SELECT seq, mac, id, recorded, kind, outcome, account_id, client_id, person_id, resource_type, \
-                 interaction, parameters, released, withheld, rule FROM audit \
+                 interaction, parameters, released, withheld, rule, object FROM audit \
                  WHERE person_id = $1 ORDER BY recorded DESC, chain_id, seq DESC LIMIT $2";
 }
 
@@ -99,6 +102,10 @@ impl Chain {
                 None => parts.push(b"0"),
             }
         }
+        // Only acts have one. Nothing follows it, so that an entry without it is sealed as it was before there was one.
+        if let Some(object) = &row.object {
+            parts.extend([b"object".as_slice(), object.as_bytes()]);
+        }
         hmac_sha256(self.key.expose(), &parts)
     }
 }
@@ -144,6 +151,8 @@ pub struct AuditRow {
     pub withheld: Option<i64>,
     /// The rule that decided.
     pub rule: Option<String>,
+    /// What an act was done to, as `Type/id`. Reads have none.
+    pub object: Option<String>,
 }
 
 /// What became of a chain.
@@ -180,6 +189,7 @@ struct Row {
     released: Option<i64>,
     withheld: Option<i64>,
     rule: Option<String>,
+    object: Option<String>,
 }
 
 /// A row on its way in, with its key, and the seal in hexadecimal.
@@ -221,6 +231,7 @@ impl Row {
             released: row.released,
             withheld: row.withheld,
             rule: row.rule.clone(),
+            object: row.object.clone(),
         })
     }
 
@@ -270,6 +281,7 @@ impl TryFrom<Row> for AuditRow {
             released: row.released,
             withheld: row.withheld,
             rule: row.rule,
+            object: row.object,
         })
     }
 }
@@ -306,6 +318,40 @@ pub async fn append(tx: &mut Tx, chain: &Chain, rows: &[AuditRow]) -> Result<(),
     let entries = to_json(&sealed.iter().map(|row| row.entry(&chain_id)).collect::<Vec<_>>())?;
     execute!(&mut *tx, APPEND, &entries)?;
     execute!(tx, SET_HEAD, &chain_id, &mac)?;
+    Ok(())
+}
+
+/// Adds the entry of an act to the chain, within the write that does the act. The last thing that write does: on
+/// PostgreSQL the chain stays locked until it commits. Numbers of resources and a resource type are for reads: an act
+/// has none.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when the chain was not begun.
+pub async fn append_act(tx: &mut Tx, chain: &Chain, act: &AuditRow) -> Result<(), StorageError> {
+    let chain_id = chain.id.to_string();
+    let head: Option<(i64, Vec<u8>)> = fetch_optional!(&mut *tx, TAKE, &chain_id, 1_i64)?;
+    let Some((seq, before)) = head else { return Err(StorageError::NotFound { table: "audit_chains" }) };
+    let row = Row { resource_type: None, released: None, withheld: None, ..Row::new(seq, act)? };
+    let mac = chain.seal(&before, &row);
+    execute!(
+        &mut *tx,
+        APPEND_ACT,
+        &chain_id,
+        seq,
+        mac.as_slice(),
+        &row.id,
+        row.recorded,
+        &row.kind,
+        &row.outcome,
+        &row.account_id,
+        &row.client_id,
+        &row.person_id,
+        &row.interaction,
+        &row.parameters,
+        &row.rule,
+        &row.object
+    )?;
+    execute!(tx, SET_HEAD, &chain_id, mac.as_slice())?;
     Ok(())
 }
 

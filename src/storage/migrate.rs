@@ -36,6 +36,7 @@ macro_rules! migrations {
 const MIGRATIONS: &[Migration] = migrations![
     1 "0001_records",
     2 "0002_oauth",
+    3 "0003_acts_and_expiry",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

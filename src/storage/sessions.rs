@@ -10,7 +10,7 @@ statements! {
     GET = "SELECT s.account_id, s.signed_in, s.last_used, s.expires FROM sessions s \
            JOIN accounts a ON a.id = s.account_id WHERE s.hash = $1 AND a.state = 'active'";
     TOUCH = "UPDATE sessions SET last_used = $2 WHERE hash = $1 AND last_used < $2";
-    DELETE = "DELETE FROM sessions WHERE hash = $1";
+    DELETE = "DELETE FROM sessions WHERE hash = $1 RETURNING account_id";
     DELETE_EXPIRED = "DELETE FROM sessions WHERE expires < $1";
 }
 
@@ -70,10 +70,13 @@ pub async fn touch(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<(), Sto
     execute!(tx, TOUCH, hash.to_vec(), now.micros()).map(drop)
 }
 
-/// Ends a session.
+/// Ends a session, and says whose it was if there was one.
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn delete(tx: &mut Tx, hash: &[u8; 32]) -> Result<(), StorageError> {
-    execute!(tx, DELETE, hash.to_vec()).map(drop)
+pub async fn delete(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<AccountId>, StorageError> {
+    let row: Option<(String,)> = fetch_optional!(tx, DELETE, hash.to_vec())?;
+    let Some((account,)) = row else { return Ok(None) };
+    let broken = |_| DatabaseInconsistency { table: "sessions", column: "account_id", row: account.clone() };
+    Ok(Some(account.parse().map_err(broken)?))
 }

@@ -75,9 +75,8 @@ async fn keys_outlive_a_restart_and_no_private_part_is_shown() {
         let (clock, random, config) = (world.clock.clone(), world.random.clone(), world.config.clone());
         async move {
             let master_key = chartgate::base::keys::MasterKey::new([key; 32]);
-            chartgate::authorization::AuthorizationServer::new(db.await, clock, random, &master_key, &config)
-                .jwks()
-                .await
+            let acts = chartgate::audit::Acts::begin(db.await, &master_key, &*random).await.unwrap();
+            chartgate::authorization::AuthorizationServer::new(acts, clock, random, &master_key, &config).jwks().await
         }
     };
     assert_eq!(again(7).await.unwrap(), jwks);
@@ -96,7 +95,8 @@ pub(crate) async fn processes_make_one_key(world: World) {
         let random = std::sync::Arc::new(chartgate::base::random::SeededRandom::new(seed));
         async move {
             let master_key = chartgate::base::keys::MasterKey::new([7; 32]);
-            chartgate::authorization::AuthorizationServer::new(db.await, clock, random, &master_key, &config)
+            let acts = chartgate::audit::Acts::begin(db.await, &master_key, &*random).await.unwrap();
+            chartgate::authorization::AuthorizationServer::new(acts, clock, random, &master_key, &config)
         }
     }))
     .await;

@@ -2,7 +2,7 @@
 //! must decide here.
 
 use super::world::World;
-use super::{codes, discovery, refresh, sessions, tokens};
+use super::{acts, codes, discovery, refresh, sessions, tokens};
 use crate::support::database::with_postgres;
 
 macro_rules! on_postgres {
@@ -12,6 +12,9 @@ macro_rules! on_postgres {
 }
 
 on_postgres! {
+    s07_every_act_leaves_one_entry = acts::every_act_leaves_one_entry;
+    s07_without_its_entry_no_act_is_done = acts::without_its_entry_no_act_is_done;
+    s07_what_the_operator_does = acts::what_the_operator_does;
     o07_a_code_replayed_later_kills = codes::a_code_replayed_later_kills;
     o08_of_64_at_once_exactly_one_gets_tokens = codes::of_64_at_once_exactly_one_gets_tokens;
     o21_a_replay_kills_the_family = refresh::a_replay_kills_the_family;

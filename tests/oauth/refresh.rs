@@ -97,13 +97,10 @@ pub(crate) async fn a_second_process_knows(world: World) {
     let second = world.token(&world.refresh("app", &old)).await.json();
     assert!(world.works(&second["access_token"]).await);
     // What a restart leaves is the database and the master key.
-    let other = chartgate::authorization::AuthorizationServer::new(
-        world.database.second().await,
-        world.clock.clone(),
-        world.random.clone(),
-        &chartgate::base::keys::MasterKey::new([7; 32]),
-        &world.config,
-    );
+    let master_key = chartgate::base::keys::MasterKey::new([7; 32]);
+    let (clock, random) = (world.clock.clone(), world.random.clone());
+    let acts = chartgate::audit::Acts::begin(world.database.second().await, &master_key, &*random).await.unwrap();
+    let other = chartgate::authorization::AuthorizationServer::new(acts, clock, random, &master_key, &world.config);
     let replay = other.token(None, world.refresh("app", &old)).await;
     assert!(replay.is_err());
     assert!(other.authenticate(text(&second["access_token"])).await.is_err());

@@ -10,6 +10,7 @@ use data_encoding::BASE64URL_NOPAD;
 use futures_util::FutureExt;
 
 use chartgate::accounts::Accounts;
+use chartgate::audit::Acts;
 use chartgate::authorization::{AuthorizationServer, NewClient, RegisteredClient};
 use chartgate::base::clock::{Clock, Instant, TestClock};
 use chartgate::base::hash::sha256;
@@ -105,9 +106,9 @@ impl World {
         let mut config = Config { demo: true, ..Config::default() };
         config.server.public_url = format!("http://127.0.0.1:{}", address.port());
         let (issuer, fhir) = (config.server.public_url.clone(), format!("{}/fhir", config.server.public_url));
-        let server = AuthorizationServer::new(database.db.clone(), clock.clone(), random.clone(), &master_key, &config);
-        let accounts =
-            Arc::new(Accounts::new(database.db.clone(), clock.clone(), random.clone(), &master_key, &config.oauth));
+        let acts = Acts::begin(database.db.clone(), &master_key, &*random).await.unwrap();
+        let server = AuthorizationServer::new(acts.clone(), clock.clone(), random.clone(), &master_key, &config);
+        let accounts = Arc::new(Accounts::new(acts, clock.clone(), random.clone(), &master_key, &config.oauth));
         let pages = Pages::new(&config, &master_key, random.clone());
         let router = Router::new()
             .merge(chartgate::http::oauth::router())

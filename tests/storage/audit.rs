@@ -35,6 +35,7 @@ fn row(n: i64) -> AuditRow {
         released: None,
         withheld: None,
         rule: None,
+        object: None,
     }
 }
 

@@ -256,14 +256,14 @@ impl World {
     }
 
     async fn enrol(&mut self, spec: PersonSpec) {
-        let db = &self.app.db;
-        let id = practice::person(db, &*self.random, self.clock.now()).await.unwrap();
+        let acts = &self.app.acts;
+        let id = practice::person(acts, &*self.random, self.clock.now()).await.unwrap();
         let mut links = Vec::new();
         for ((key, patient), rank) in spec.links.into_iter().zip(0..) {
             let index = self.practices.iter().position(|practice| practice.key == key).unwrap();
             let source = self.practices[index].source.parse().unwrap();
             let new = NewLink { person: id, source, patient: patient.clone(), rank, demographics: None };
-            practice::link(db, &*self.random, self.clock.now(), new).await.unwrap();
+            practice::link(acts, &*self.random, self.clock.now(), new).await.unwrap();
             links.push((index, patient));
         }
         self.persons.insert(spec.key, Person { id, links });
@@ -281,7 +281,7 @@ impl World {
     pub(crate) async fn grant(&self, holder: &str, person: &str, basis: GrantBasis) {
         let account = self.account(holder).await;
         let new = NewGrant { account, person: self.person(person).id, basis };
-        practice::grant(&self.app.db, &*self.random, self.clock.now(), new).await.unwrap();
+        practice::grant(&self.app.acts, &*self.random, self.clock.now(), new).await.unwrap();
     }
 
     /// A person's own account, made when it is first needed.
@@ -292,8 +292,8 @@ impl World {
         }
         let password = Secret::new(PASSWORD.to_owned());
         let new = NewAccount { username: key, password: &password, person: Some(self.person(key).id) };
-        let (db, now) = (&self.app.db, self.clock.now());
-        let id = practice::account(db, &self.app.accounts, &*self.random, now, new).await.unwrap();
+        let (acts, now) = (&self.app.acts, self.clock.now());
+        let id = practice::account(acts, &self.app.accounts, &*self.random, now, new).await.unwrap();
         accounts.insert(key.to_owned(), id);
         id
     }

@@ -60,14 +60,14 @@ async fn enter_persons(
         .collect();
     let mut persons = BTreeMap::new();
     for person in &fixtures.persons {
-        let id = practice::person(&app.db, &*parts.random, parts.clock.now()).await?;
+        let id = practice::person(&app.acts, &*parts.random, parts.clock.now()).await?;
         for (link, rank) in person.links.iter().zip(0..) {
             let source = *keys
                 .get(link.organization.as_str())
                 .ok_or_else(|| format!("demo.toml: no organization has the key {}", link.organization))?;
             let demographics = Some(demographics(person));
             let new = NewLink { person: id, source, patient: link.patient.clone(), rank, demographics };
-            practice::link(&app.db, &*parts.random, parts.clock.now(), new).await?;
+            practice::link(&app.acts, &*parts.random, parts.clock.now(), new).await?;
         }
         persons.insert(person.key.clone(), id);
     }
@@ -91,13 +91,13 @@ async fn make_accounts(
     persons: &BTreeMap<String, PersonId>,
 ) -> Result<Vec<state::Account>, CliError> {
     let id_of = |key: &str| persons.get(key).copied().ok_or_else(|| format!("demo.toml: nobody has the key {key}"));
-    let (db, random, now) = (&app.db, &*parts.random, parts.clock.now());
+    let (acts, random, now) = (&app.acts, &*parts.random, parts.clock.now());
     let mut accounts = Vec::new();
     for entry in &fixtures.accounts {
         let own = entry.person.as_deref().map(id_of).transpose()?;
         let password = Secret::new(base32(&random.bytes::<10>()));
         let new = NewAccount { username: &entry.username, password: &password, person: own };
-        let account = practice::account(db, &app.accounts, random, now, new).await?;
+        let account = practice::account(acts, &app.accounts, random, now, new).await?;
         let mut acts_for = Vec::new();
         for grant in &entry.grants {
             let person = id_of(&grant.person)?;
@@ -105,7 +105,7 @@ async fn make_accounts(
                 "guardian" => GrantBasis::GuardianAdult,
                 other => GrantBasis::parse(other).ok_or_else(|| format!("demo.toml: {other} is not a basis"))?,
             };
-            practice::grant(db, random, now, NewGrant { account, person, basis }).await?;
+            practice::grant(acts, random, now, NewGrant { account, person, basis }).await?;
             acts_for.push(person.to_string());
         }
         let name = entry

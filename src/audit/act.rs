@@ -1,0 +1,111 @@
+use std::fmt;
+
+use crate::base::clock::Instant;
+use crate::base::id::{AccountId, AuditEventId, PersonId};
+use crate::base::random::Random;
+use crate::identity::named;
+use crate::oauth::client::ClientId;
+use crate::storage::audit::{AuditOutcome, AuditRow};
+
+named! {
+    /// What somebody did.
+    ActKind {
+        /// Signed in, or tried to.
+        SignIn = "sign-in",
+        /// Signed out.
+        SignOut = "sign-out",
+        /// Decided what an app may have.
+        Consent = "consent",
+        /// Exchanged a code or a refresh token for tokens.
+        Token = "token",
+        /// Ended a token.
+        Revocation = "revocation",
+        /// Registered an app.
+        Client = "client",
+        /// Entered or changed an organization.
+        Organization = "organization",
+        /// Connected or changed a source.
+        Source = "source",
+        /// Entered a person.
+        Person = "person",
+        /// Opened or changed an account.
+        Account = "account",
+        /// Linked a person to a chart.
+        Link = "link",
+        /// Let an account act for a person.
+        Grant = "grant",
+    }
+}
+
+/// What will be said of one act. Ids alone: no names, no secrets.
+#[derive(Clone, Debug)]
+#[must_use = "an act that is not written leaves no trace"]
+pub struct Act(AuditRow);
+
+impl Act {
+    /// An act that was allowed and done.
+    pub fn new(kind: ActKind, now: Instant, random: &dyn Random) -> Self {
+        Self(AuditRow {
+            id: AuditEventId::mint(random),
+            recorded: now,
+            kind: kind.as_str().to_owned(),
+            outcome: AuditOutcome::Permitted,
+            account: None,
+            client: None,
+            person: None,
+            resource_type: None,
+            interaction: None,
+            parameters: Vec::new(),
+            released: None,
+            withheld: None,
+            rule: None,
+            object: None,
+        })
+    }
+
+    /// Who did it. Nobody is the operator of the machine.
+    pub fn by(mut self, account: impl Into<Option<AccountId>>) -> Self {
+        self.0.account = account.into();
+        self
+    }
+
+    /// Through which app.
+    pub fn through(mut self, client: &ClientId) -> Self {
+        self.0.client = Some(client.to_string());
+        self
+    }
+
+    /// Whose record it is about.
+    pub fn about(mut self, person: impl Into<Option<PersonId>>) -> Self {
+        self.0.person = person.into();
+        self
+    }
+
+    /// By which grant type, endpoint or step.
+    pub fn by_way_of(mut self, interaction: &str) -> Self {
+        self.0.interaction = Some(interaction.to_owned());
+        self
+    }
+
+    /// What it was done to: `on("Source", key)`.
+    pub fn on(mut self, kind: &str, id: impl fmt::Display) -> Self {
+        self.0.object = Some(format!("{kind}/{id}"));
+        self
+    }
+
+    /// By what right.
+    pub fn under(mut self, rule: &str) -> Self {
+        self.0.rule = Some(rule.to_owned());
+        self
+    }
+
+    /// It was refused by this rule.
+    pub fn refused(mut self, rule: &str) -> Self {
+        self.0.outcome = AuditOutcome::Denied;
+        self.under(rule)
+    }
+
+    pub(super) const fn row(&self) -> &AuditRow {
+        &self.0
+    }
+}
