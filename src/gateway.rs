@@ -6,6 +6,9 @@ mod answer;
 mod bundle;
 mod chart;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+#[path = "../fuzz/targets.rs"]
+pub mod fuzzing;
 mod guard;
 mod hashed;
 mod identifier;

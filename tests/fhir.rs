@@ -14,6 +14,7 @@ mod search;
 mod shared_data;
 mod subjects;
 mod upstream;
+mod us_core_searches;
 
 use tokio::sync::OnceCell;
 

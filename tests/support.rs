@@ -4,3 +4,4 @@ pub(crate) mod database;
 pub(crate) mod http;
 pub(crate) mod postgres;
 pub(crate) mod world;
+pub(crate) mod yaml;

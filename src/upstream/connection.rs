@@ -101,7 +101,7 @@ impl Connection {
     }
 
     /// A `next` link, if it stays on the source's own origin and under its own path.
-    pub(super) fn page_url(&self, next: &str) -> Option<Url> {
+    pub(crate) fn page_url(&self, next: &str) -> Option<Url> {
         // Absolute, or relative to the base as RFC 3986 says with the base taken as a folder.
         let folder = Url::parse(&format!("{}/", self.base_text)).ok()?;
         let url = folder.join(next).ok()?;

@@ -11,7 +11,7 @@ use super::record::{check_record, leaks, searchable};
 use crate::support::world::{PersonSpec, PracticeSpec, World, pairs, run};
 
 /// `../shared/data`, or `CHARTGATE_SHARED/data`; `None`, said aloud, when neither is there.
-fn shared() -> Option<PathBuf> {
+pub(super) fn shared() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("CHARTGATE_SHARED").map_or(beside, PathBuf::from).join("data");
     if folder.is_dir() {
@@ -22,7 +22,7 @@ fn shared() -> Option<PathBuf> {
 }
 
 /// The resources of a transaction Bundle, its `urn:uuid:` references resolved.
-fn bundle(path: &Path) -> Vec<Value> {
+pub(super) fn bundle(path: &Path) -> Vec<Value> {
     let bundle: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let entries = bundle["entry"].as_array().unwrap();
     let mut places = BTreeMap::new();
@@ -50,7 +50,7 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines().filter(|line| !line.trim().is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn practice(key: &str, resources: Vec<Value>) -> PracticeSpec {
+pub(super) fn practice(key: &str, resources: Vec<Value>) -> PracticeSpec {
     PracticeSpec { key: key.to_owned(), name: format!("Practice {key}"), vendor: "generic".to_owned(), resources }
 }
 

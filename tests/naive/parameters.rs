@@ -138,6 +138,13 @@ Observation value-quantity quantity valueQuantity
 Observation value-string string valueString
 Organization address string address
 Organization name string name alias
+Patient birthdate date birthDate
+Patient death-date date deceasedDateTime
+Patient family string name>family
+Patient gender token gender
+Patient given string name>given
+Patient identifier token identifier
+Patient name string name
 PaymentNotice request reference request
 Practitioner identifier token identifier
 Practitioner name string name
@@ -147,6 +154,7 @@ Procedure code token code
 Procedure date date performedDateTime performedPeriod
 Procedure patient reference subject
 Procedure status token status
+Provenance patient reference target
 Provenance recorded instant recorded
 Provenance target reference target
 QuestionnaireResponse authored date authored

@@ -1,0 +1,127 @@
+//! One person with a chart at one source, as the gateway sees it inside a request.
+
+use std::sync::{Arc, LazyLock};
+
+use super::super::chart::{Chart, Charts};
+use super::super::identifier::Identifiers;
+use super::super::rewrite::Rewriter;
+use super::super::source::ConnectedSource;
+use crate::access::{self, Permit, Subject};
+use crate::base::clock::{Instant, SharedClock, TestClock};
+use crate::base::id::{AccountId, AuthorizationId, LinkId, OrganizationId, PersonId, SourceId};
+use crate::base::keys::MasterKey;
+use crate::base::random::{SeededRandom, SharedRandom};
+use crate::config::{Limits, SourceAuthentication, SourceView};
+use crate::fhir::ResourceType;
+use crate::fhir::interaction::Interaction;
+use crate::fhir::knowledge::Knowledge;
+use crate::fhir::search::Handling;
+use crate::identity::{Assurance, Link, LinkMethod, LinkState};
+use crate::mapping::VendorProfiles;
+use crate::oauth::client::ClientId;
+use crate::oauth::scope::ScopeSet;
+use crate::organization::{Source, SourceState};
+use crate::upstream::{Client, Connection, Credential};
+
+/// The source, its host, the person's Patient there, and the gateway.
+pub(super) const SOURCE: &str = "http://ehr.test/fhir";
+pub(super) const AUTHORITY: &str = "ehr.test";
+pub(super) const OWN: &str = "own";
+pub(super) const GATEWAY: &str = "https://gateway.test/fhir";
+
+pub(super) struct Setting {
+    pub(super) knowledge: &'static Knowledge,
+    pub(super) chart: Arc<Chart>,
+    pub(super) charts: Charts,
+    pub(super) identifiers: Identifiers,
+    pub(super) master: MasterKey,
+    pub(super) clock: SharedClock,
+    pub(super) random: SharedRandom,
+    subject: Arc<Subject>,
+}
+
+/// The one setting of the process: building it costs more than a case.
+pub(super) static SETTING: LazyLock<Setting> = LazyLock::new(Setting::new);
+
+impl Setting {
+    fn new() -> Self {
+        let random: SharedRandom = Arc::new(SeededRandom::new(3));
+        let clock: SharedClock = Arc::new(TestClock::at(Instant::from_micros(1_789_477_200_000_000)));
+        let now = clock.now();
+        let person = PersonId::mint(&*random);
+        let key = "ab12".parse().expect("a source key");
+        let source = Source {
+            id: SourceId::mint(&*random),
+            key,
+            organization: OrganizationId::mint(&*random),
+            name: "EHR".to_owned(),
+            base_url: SOURCE.to_owned(),
+            vendor: "generic".to_owned(),
+            authentication: SourceAuthentication::None,
+            view: SourceView::Patient,
+            private_addresses: Vec::new(),
+            created: now,
+            state: SourceState::Active,
+        };
+        let connection = Connection::new(SOURCE, &[], Credential::None).expect("a base URL");
+        let source = ConnectedSource {
+            vendor: VendorProfiles::embedded().expect("profiles").by_name("generic").expect("generic").clone(),
+            client: Client::new(connection, Limits::default(), clock.clone(), random.clone()),
+            organization: "Practice".to_owned(),
+            source,
+        };
+        let chart = Arc::new(Chart { source: Arc::new(source), person, patients: vec![OWN.to_owned()], rank: 0 });
+        let link = Link {
+            id: LinkId::mint(&*random),
+            person,
+            source: key,
+            patient: OWN.to_owned(),
+            rank: 0,
+            method: LinkMethod::Operator,
+            assurance: Assurance::Ial2,
+            demographics: None,
+            linked: now,
+            state: LinkState::Active,
+        };
+        let subject = Subject {
+            account: AccountId::mint(&*random),
+            client: ClientId::parse("app").expect("a client id"),
+            authorization: AuthorizationId::mint(&*random),
+            person: Some(person),
+            scopes: ScopeSet::parse("patient/*.rs").0,
+            links: vec![link],
+            token_hash: [0; 32],
+            expires_at: Instant::from_micros(i64::MAX),
+        };
+        let master = MasterKey::new([5; 32]);
+        Self {
+            knowledge: Knowledge::embedded().expect("knowledge"),
+            charts: Charts { connected: vec![chart.clone()], missing: Vec::new() },
+            chart,
+            identifiers: Identifiers::new(&master),
+            master,
+            clock,
+            random,
+            subject: Arc::new(subject),
+        }
+    }
+
+    /// Leave to read the type, where there is any.
+    pub(super) fn permit(&self, resource_type: ResourceType) -> Option<Permit> {
+        let parameters = Vec::new();
+        let interaction = Interaction::Search { resource_type, parameters, handling: Handling::Strict };
+        access::decide(self.knowledge, self.subject.clone(), &interaction).ok()
+    }
+
+    pub(super) fn rewriter(&self) -> Rewriter<'_> {
+        let authorities: Arc<[String]> = vec![AUTHORITY.to_owned()].into();
+        Rewriter {
+            knowledge: self.knowledge,
+            identifiers: &self.identifiers,
+            gateway_base: GATEWAY,
+            foreign: authorities.to_vec(),
+            authorities,
+            hashed: Vec::new(),
+        }
+    }
+}
