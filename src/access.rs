@@ -5,8 +5,10 @@ mod about;
 mod decide;
 mod permit;
 mod subject;
+mod withheld;
 
 pub use about::{About, Referent, about, referent};
 pub use decide::{Denial, decide, is_served};
 pub use permit::Permit;
 pub use subject::Subject;
+pub use withheld::Withheld;

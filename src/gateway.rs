@@ -27,8 +27,9 @@ mod subset;
 mod via;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::access::{self, Subject};
+use crate::access::{self, Permit, Subject};
 use crate::audit::{AuditLog, Entry as AuditEntry};
 use crate::base::clock::SharedClock;
 use crate::base::keys::MasterKey;
@@ -129,12 +130,16 @@ impl Gateway {
         let mut entry = AuditEntry::asked(&subject, &interaction, self.clock.now(), &*self.random);
         let outcome = match access::decide(self.knowledge, subject, &interaction) {
             // On the heap: a large future is copied once for every layer of the HTTP stack that it passes.
-            Ok(permit) => match interaction {
-                Interaction::Read { id, .. } => Box::pin(self.read(&permit, &id)).await,
-                Interaction::Search { parameters, handling, .. } => {
-                    Box::pin(self.search(&permit, &parameters, handling)).await
-                }
-            },
+            Ok(permit) => {
+                let outcome = match interaction {
+                    Interaction::Read { id, .. } => Box::pin(self.read(&permit, &id)).await,
+                    Interaction::Search { parameters, handling, .. } => {
+                        Box::pin(self.search(&permit, &parameters, handling)).await
+                    }
+                };
+                self.report_withheld(&permit, &mut entry);
+                outcome
+            }
             Err(denial) => Err(Refusal::Denied(denial)),
         };
         match &outcome {
@@ -146,5 +151,30 @@ impl Gateway {
         }
         place.record(entry);
         outcome
+    }
+
+    /// Raises the alarm, once for each answer, about sources that sent what is not about the person in context: what
+    /// they send to others may be about this person (security design, U12). Neither ids nor values: whose they are is
+    /// not ours to say.
+    fn report_withheld(&self, permit: &Permit, entry: &mut AuditEntry) {
+        let by_source = permit.withheld().by_source();
+        if by_source.is_empty() {
+            return;
+        }
+        let sources = self.sources.all();
+        for (key, count) in &by_source {
+            if let Some(source) = sources.get(key) {
+                source.foreign.fetch_add(*count, Ordering::Relaxed);
+            }
+        }
+        let count = by_source.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
+        entry.withheld(count);
+        let keys: Vec<String> = by_source.keys().map(ToString::to_string).collect();
+        tracing::error!(
+            source.keys = keys.join(","),
+            fhir.resource_type = %permit.resource_type(),
+            count,
+            "sources sent resources that are not about the person in context: none of them was released"
+        );
     }
 }

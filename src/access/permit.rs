@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::subject::Subject;
+use super::withheld::Withheld;
 use crate::base::clock::Instant;
 use crate::base::id::PersonId;
 use crate::fhir::ResourceType;
@@ -19,6 +20,8 @@ pub struct Permit {
     resource_type: ResourceType,
     /// Granular scopes: a resource must match one of them. None means that the scope has no constraint.
     constraints: Option<Arc<[Query]>>,
+    /// Of the whole answer: permits for owners share it.
+    withheld: Arc<Withheld>,
 }
 
 impl Permit {
@@ -28,7 +31,13 @@ impl Permit {
         resource_type: ResourceType,
         constraints: Option<Arc<[Query]>>,
     ) -> Self {
-        Self { subject, person, resource_type, constraints }
+        Self { subject, person, resource_type, constraints, withheld: Arc::default() }
+    }
+
+    /// What was kept from the answer that this permit is for.
+    #[must_use]
+    pub const fn withheld(&self) -> &Arc<Withheld> {
+        &self.withheld
     }
 
     /// Whose record it is.
@@ -67,7 +76,8 @@ impl Permit {
             (Some(None), _) | (_, Some(None)) => None,
             (Some(some), None) | (None, Some(some)) => some,
         };
-        Some(Self { subject: self.subject.clone(), person: self.person, resource_type: owner, constraints })
+        let (subject, withheld) = (self.subject.clone(), self.withheld.clone());
+        Some(Self { subject, person: self.person, resource_type: owner, constraints, withheld })
     }
 
     /// Whether the granular scopes let this resource through (SMART App Launch 2.2, Scopes: finer-grained constraints).

@@ -41,6 +41,11 @@ impl Entry {
         self.0.released = i64::try_from(released).ok();
     }
 
+    /// So many resources that sources sent were about somebody else, and were kept back.
+    pub fn withheld(&mut self, count: u64) {
+        self.0.withheld = i64::try_from(count).ok();
+    }
+
     /// It was refused by this rule.
     pub fn denied(&mut self, rule: &str) {
         self.0.outcome = AuditOutcome::Denied;

@@ -55,12 +55,7 @@ impl Released {
             About::Person | About::Nobody => true,
             About::Owners(several, targets) => owners.is_some_and(|owners| owners.show(&raw, several, &targets, chart)),
             About::Other => {
-                // No id and no value: whose it is is not ours to say.
-                tracing::warn!(
-                    source.key = %chart.key(),
-                    fhir.resource_type = %raw.facts.resource_type,
-                    "dropped a resource that is not about the person in context"
-                );
+                permit.withheld().add(chart.key());
                 false
             }
         };

@@ -1,6 +1,7 @@
 //! The sources that are connected, as of one generation.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::Algorithm;
@@ -20,6 +21,8 @@ pub(crate) struct ConnectedSource {
     pub(crate) organization: String,
     pub(crate) vendor: VendorProfile,
     pub(crate) client: Client,
+    /// Resources it sent that were not about whom it was asked for.
+    pub(crate) foreign: AtomicU64,
 }
 
 impl ConnectedSource {
@@ -98,7 +101,7 @@ fn connect(
     let connection = Connection::new(&source.base_url, &source.private_addresses, credential(&source.authentication))
         .map_err(|error| SourceError::Connection(source.key, error))?;
     let client = Client::new(connection, parts.limits.clone(), parts.clock.clone(), parts.random.clone());
-    Ok(ConnectedSource { source: source.clone(), organization, vendor, client })
+    Ok(ConnectedSource { source: source.clone(), organization, vendor, client, foreign: AtomicU64::new(0) })
 }
 
 fn credential(authentication: &SourceAuthentication) -> Credential {
