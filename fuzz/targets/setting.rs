@@ -68,6 +68,7 @@ impl Setting {
             vendor: VendorProfiles::embedded().expect("profiles").by_name("generic").expect("generic").clone(),
             client: Client::new(connection, Limits::default(), clock.clone(), random.clone()),
             organization: "Practice".to_owned(),
+            foreign: std::sync::atomic::AtomicU64::new(0),
             source,
         };
         let chart = Arc::new(Chart { source: Arc::new(source), person, patients: vec![OWN.to_owned()], rank: 0 });
