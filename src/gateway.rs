@@ -9,9 +9,11 @@ mod fetch;
 #[cfg(any(test, fuzzing))]
 #[path = "../fuzz/targets.rs"]
 pub mod fuzzing;
+mod gathered;
 mod guard;
 mod hashed;
 mod identifier;
+mod lazy;
 mod outcome;
 mod page_link;
 mod patient;
@@ -23,6 +25,7 @@ mod released;
 mod rewrite;
 mod search;
 mod source;
+mod stream;
 mod subset;
 mod via;
 

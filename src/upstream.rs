@@ -15,4 +15,4 @@ mod search;
 pub use client::Client;
 pub use connection::{Connection, ConnectionError, Credential};
 pub use failure::SourceFailure;
-pub use search::{Gathered, Page};
+pub use search::{Gathered, Page, PageMark, Start, Walk, Walked, WalkedPage};

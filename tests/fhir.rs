@@ -5,6 +5,7 @@ mod access;
 mod access_rules;
 mod audit;
 mod faults;
+mod lazy;
 mod merged;
 mod oracle;
 mod paging;

@@ -4,5 +4,6 @@ mod alarm;
 mod hostile;
 mod identity;
 mod owners;
+mod paging;
 mod redaction;
 mod upstream;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::super::page_link::{PageLinks, Position};
+use super::super::page_link::{PageLinks, Place, Position};
 use super::scan::assert_agrees;
 use super::setting::{SETTING, SOURCE};
 use super::tree::{self, Tree};
@@ -55,10 +55,12 @@ fn open(text: &str) {
     let permit = SETTING.permit(ResourceType::Observation).expect("a served type");
     assert!(links.open(&permit, text).is_none(), "opened what was not sealed");
     let parameters = vec![("code".to_owned(), text.to_owned())];
-    let position = Position { parameters, keys: Vec::new(), id: text.to_owned(), expires: links.expiry() };
-    let sealed = links.seal(&permit, &position).expect("sealed");
+    let place = Place::After { keys: Vec::new(), id: text.to_owned() };
+    let position = Position { parameters, place, gaps: Vec::new(), expires: links.expiry() };
+    let sealed = links.seal(&permit, position.clone()).expect("sealed");
     let opened = links.open(&permit, &sealed).expect("opens");
-    assert!(opened.parameters == position.parameters && opened.id == position.id, "not what was sealed");
+    assert!(opened.parameters == position.parameters, "not what was sealed");
+    assert!(matches!(opened.place, Place::After { id, .. } if id == text), "not what was sealed");
     let other = SETTING.permit(ResourceType::Condition).expect("a served type");
     assert!(links.open(&other, &sealed).is_none(), "opened for another search");
 }

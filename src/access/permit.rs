@@ -80,6 +80,12 @@ impl Permit {
         Some(Self { subject, person: self.person, resource_type: owner, constraints, withheld })
     }
 
+    /// Whether granular scopes sift resources one by one.
+    #[must_use]
+    pub const fn is_constrained(&self) -> bool {
+        self.constraints.is_some()
+    }
+
     /// Whether the granular scopes let this resource through (SMART App Launch 2.2, Scopes: finer-grained constraints).
     #[must_use]
     pub fn satisfies_constraints(

@@ -28,7 +28,7 @@ impl SourceReply<'_> {
 }
 
 pub(super) fn missing(chart: &Chart, failure: SourceFailure) -> Missing {
-    Missing { organization: chart.source.organization.clone(), failure }
+    Missing { source: Some(chart.key()), organization: chart.source.organization.clone(), failure }
 }
 
 /// Searches all sources of a plan.
@@ -40,7 +40,7 @@ async fn search_one<'c>(knowledge: &Knowledge, call: &'c Call, page_size: usize)
     let client = &call.chart.source.client;
     let read = |body: Bytes| {
         let bundle = scan::scan_bundle(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
-        Ok(Page { resources: bundle.entries.len(), next: bundle.next.clone(), content: bundle })
+        Ok(Page { resources: bundle.entries.len(), next: bundle.next.clone(), content: bundle, wants_next: true })
     };
     let gathered = client.search(call.resource_type().as_str(), &call.pairs(page_size), read).await;
     let mut failure = gathered.failure.or_else(|| shortfall(&gathered.pages));

@@ -1,38 +1,86 @@
 //! What went wrong, in the words of OperationOutcome.
 
+use serde::{Deserialize, Serialize};
+
 use crate::fhir::model::Issue;
+use crate::organization::SourceKey;
 use crate::upstream::SourceFailure;
 
 /// A source that did not answer whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Missing {
+    /// Which; `None` for one that is linked but not connected.
+    pub(super) source: Option<SourceKey>,
     /// The organization's name, for people.
     pub(super) organization: String,
     pub(super) failure: SourceFailure,
 }
 
-impl Missing {
-    /// The issue that stands for it on every page: equal text for equal cause.
-    pub(super) fn issue(&self) -> Issue {
-        let (code, says) = match self.failure {
-            SourceFailure::Timeout => ("timeout", "did not answer in time"),
-            SourceFailure::Throttled { .. } | SourceFailure::Busy => {
-                ("throttled", "has too many requests at the moment")
-            }
-            SourceFailure::CredentialRefused | SourceFailure::Forbidden => {
-                ("security", "does not accept this gateway's credential")
-            }
-            SourceFailure::NotFound | SourceFailure::Refused { .. } => {
-                ("not-supported", "does not support this request")
-            }
-            SourceFailure::OverBudget | SourceFailure::Incomplete => {
-                ("incomplete", "has more than could be fetched for one request")
-            }
+/// A kind of failure, as far as an answer tells them apart: what a page link remembers of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Gap {
+    #[serde(rename = "t")]
+    Timeout,
+    #[serde(rename = "b")]
+    Throttled,
+    #[serde(rename = "c")]
+    Credential,
+    #[serde(rename = "r")]
+    Refused,
+    #[serde(rename = "o")]
+    OverBudget,
+    #[serde(rename = "m")]
+    Changed,
+    #[serde(rename = "l")]
+    PageLink,
+    #[serde(rename = "u")]
+    Unreachable,
+}
+
+impl From<SourceFailure> for Gap {
+    fn from(failure: SourceFailure) -> Self {
+        match failure {
+            SourceFailure::Timeout => Self::Timeout,
+            SourceFailure::Throttled { .. } | SourceFailure::Busy => Self::Throttled,
+            SourceFailure::CredentialRefused | SourceFailure::Forbidden => Self::Credential,
+            SourceFailure::NotFound | SourceFailure::Refused { .. } => Self::Refused,
+            SourceFailure::OverBudget | SourceFailure::Incomplete => Self::OverBudget,
+            SourceFailure::Changed => Self::Changed,
+            SourceFailure::UnsafePageLink => Self::PageLink,
             SourceFailure::Unreachable
             | SourceFailure::BreakerOpen
             | SourceFailure::Failed { .. }
-            | SourceFailure::Malformed
-            | SourceFailure::UnsafePageLink => ("incomplete", "could not be reached or did not answer properly"),
+            | SourceFailure::Malformed => Self::Unreachable,
+        }
+    }
+}
+
+impl From<Gap> for SourceFailure {
+    fn from(gap: Gap) -> Self {
+        match gap {
+            Gap::Timeout => Self::Timeout,
+            Gap::Throttled => Self::Busy,
+            Gap::Credential => Self::CredentialRefused,
+            Gap::Refused => Self::NotFound,
+            Gap::OverBudget => Self::OverBudget,
+            Gap::Changed => Self::Changed,
+            Gap::PageLink => Self::UnsafePageLink,
+            Gap::Unreachable => Self::Unreachable,
+        }
+    }
+}
+
+impl Missing {
+    /// The issue that stands for it on every page: equal text for equal cause.
+    pub(super) fn issue(&self) -> Issue {
+        let (code, says) = match Gap::from(self.failure) {
+            Gap::Timeout => ("timeout", "did not answer in time"),
+            Gap::Throttled => ("throttled", "has too many requests at the moment"),
+            Gap::Credential => ("security", "does not accept this gateway's credential"),
+            Gap::Refused => ("not-supported", "does not support this request"),
+            Gap::OverBudget => ("incomplete", "has more than could be fetched for one request"),
+            Gap::Changed => ("incomplete", "changed while its pages were given out"),
+            Gap::PageLink | Gap::Unreachable => ("incomplete", "could not be reached or did not answer properly"),
         };
         issue("warning", code, format!("{} {says}. What it knows may be missing here.", self.organization))
     }
@@ -43,15 +91,8 @@ impl Missing {
     }
 
     /// Whether the source could not be asked, as against having answered that it does not do this.
-    pub(super) const fn is_outage(&self) -> bool {
-        !matches!(
-            self.failure,
-            SourceFailure::NotFound
-                | SourceFailure::Refused { .. }
-                | SourceFailure::OverBudget
-                | SourceFailure::Incomplete
-                | SourceFailure::UnsafePageLink
-        )
+    pub(super) fn is_outage(&self) -> bool {
+        !matches!(Gap::from(self.failure), Gap::Refused | Gap::OverBudget | Gap::Changed | Gap::PageLink)
     }
 }
 
@@ -66,4 +107,35 @@ pub(super) fn ignored(names: &[String]) -> Option<Issue> {
 /// An issue with a text for people.
 pub(super) fn issue(severity: &'static str, code: &'static str, details_text: String) -> Issue {
     Issue { severity, code, details_text, diagnostics: None, expression: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_link_remembers_a_failure_well_enough_to_say_the_same_again() {
+        for failure in [
+            SourceFailure::Timeout,
+            SourceFailure::Unreachable,
+            SourceFailure::BreakerOpen,
+            SourceFailure::Busy,
+            SourceFailure::Throttled { retry_after: None },
+            SourceFailure::CredentialRefused,
+            SourceFailure::Forbidden,
+            SourceFailure::NotFound,
+            SourceFailure::Refused { status: 422 },
+            SourceFailure::Failed { status: 500 },
+            SourceFailure::Malformed,
+            SourceFailure::OverBudget,
+            SourceFailure::Incomplete,
+            SourceFailure::Changed,
+            SourceFailure::UnsafePageLink,
+        ] {
+            let missing = |failure| Missing { source: None, organization: "Practice".to_owned(), failure };
+            let again = missing(Gap::from(failure).into());
+            assert_eq!(again.issue(), missing(failure).issue(), "{failure:?}");
+            assert_eq!(again.is_outage(), missing(failure).is_outage(), "{failure:?}");
+        }
+    }
 }

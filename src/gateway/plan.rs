@@ -28,22 +28,10 @@ impl Call {
     pub(super) fn pairs(&self, page_size: usize) -> Vec<(String, String)> {
         let vendor = &self.chart.source.vendor;
         let mut pairs: Vec<(String, String)> = self.confinement.iter().cloned().collect();
-        let confined = self.confinement.as_ref().map(|(name, _)| name.as_str());
         let narrowing = Query {
-            criteria: self
-                .query
-                .criteria
-                .iter()
-                .filter(|criterion| {
-                    criterion.modifier.is_none()
-                        && confined != Some(criterion.parameter.as_str())
-                        && !names_patient(criterion, &self.chart)
-                        && vendor.supports(self.resource_type, &criterion.parameter)
-                })
-                .cloned()
-                .collect(),
+            criteria: self.query.criteria.iter().filter(|criterion| self.sends(criterion)).cloned().collect(),
             sort: Vec::new(),
-            count: Some(vendor.page_size.unwrap_or(page_size)),
+            count: Some(vendor.page_size.map_or(page_size, |largest| largest.min(page_size))),
             total: None,
             summary: None,
             elements: Vec::new(),
@@ -54,6 +42,22 @@ impl Call {
         };
         pairs.extend(narrowing.to_pairs());
         pairs
+    }
+
+    fn sends(&self, criterion: &Criterion) -> bool {
+        criterion.modifier.is_none()
+            && !self.is_confined_by(criterion)
+            && !names_patient(criterion, &self.chart)
+            && self.chart.source.vendor.supports(self.resource_type, &criterion.parameter)
+    }
+
+    fn is_confined_by(&self, criterion: &Criterion) -> bool {
+        self.confinement.as_ref().is_some_and(|(name, _)| *name == criterion.parameter)
+    }
+
+    /// Whether the source is asked for no more than the client wants: nothing is left to sift here.
+    pub(super) fn is_sent_whole(&self) -> bool {
+        self.query.criteria.iter().all(|criterion| self.sends(criterion) || names_patient(criterion, &self.chart))
     }
 
     pub(super) const fn resource_type(&self) -> ResourceType {

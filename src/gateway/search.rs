@@ -1,32 +1,43 @@
-//! The search interaction (FHIR R4 search.html), gathered: fetched whole within the budgets, then evaluated, ordered
-//! and paged here.
+//! The search interaction (FHIR R4 search.html): parsed, read lazily or gathered, cut into a page and written.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Gateway;
 use super::answer::{Answer, Refusal};
-use super::bundle::{self, Content, Entry, Frame};
+use super::bundle::{self, Entry, Frame};
 use super::chart::{Chart, Charts};
-use super::fetch;
 use super::hashed::ResolvedIds;
 use super::outcome::{self, Missing};
-use super::page_link::Position;
-use super::plan::{self, Call, Translation};
-use super::released::{Filter, Released, VisibleOwners};
+use super::page_link::{self, Place, Position};
+use super::plan::Translation;
 use super::rewrite::Rewriter;
 use super::subset::Subset;
 use crate::access::Permit;
 use crate::fhir::ResourceType;
-use crate::fhir::knowledge::AuthorizationKind;
 use crate::fhir::scan::RawResource;
-use crate::fhir::search::{self, Evaluation, Handling, Query, SearchError, Summary, TotalMode};
+use crate::fhir::search::{self, Evaluation, Handling, Query, SearchError};
 use crate::upstream::SourceFailure;
 
-/// Everything that matches, before it is ordered and paged.
-pub(super) struct Found {
+/// One search by one caller.
+#[derive(Clone, Copy)]
+pub(super) struct Search<'a> {
+    pub(super) permit: &'a Permit,
+    pub(super) charts: &'a Charts,
+    pub(super) query: &'a Query,
+    /// The hashed ids that the query names.
+    pub(super) resolved: &'a ResolvedIds,
+}
+
+/// One page of the result.
+pub(super) struct Cut {
     pub(super) entries: Vec<Entry>,
     pub(super) missing: Vec<Missing>,
+    /// Matches in all, where they were counted.
+    pub(super) total: Option<usize>,
+    /// Where the next page begins, if there is one.
+    pub(super) next: Option<Place>,
 }
 
 /// Rows of hashed ids that are looked up for one search.
@@ -52,69 +63,45 @@ impl Gateway {
         }
         let charts = Charts::of(permit, &self.sources);
         let resolved = self.resolve(permit.resource_type(), asked).await?;
+        let search = Search { permit, charts: &charts, query: &query, resolved: &resolved };
         let mut rewriter = self.rewriter(&charts);
-        let mut found = self.find(permit, &charts, &query, &resolved, &mut rewriter).await?;
-        found.missing.extend(
-            charts
-                .missing
-                .iter()
-                .map(|_| Missing { organization: "A practice".to_owned(), failure: SourceFailure::Unreachable }),
-        );
-        if found.entries.is_empty() && nobody_answered(&charts, &found.missing) {
-            return Err(self.all_down(&found.missing));
+        let mut cut = self.cut(&search, position.as_ref(), &mut rewriter).await?;
+        cut.missing.extend(charts.missing.iter().map(|_| Missing {
+            source: None,
+            organization: "A practice".to_owned(),
+            failure: SourceFailure::Unreachable,
+        }));
+        if cut.entries.is_empty() && nobody_answered(&charts, &cut.missing) {
+            return Err(self.all_down(&cut.missing));
         }
-        bundle::order(&mut found.entries);
-        self.page(permit, &query, asked, position.as_ref(), found, rewriter).await
+        self.write_page(&search, asked, cut, rewriter).await
     }
 
-    async fn find(
+    /// The page that begins at `position`, or the first one.
+    async fn cut(
         &self,
-        permit: &Permit,
-        charts: &Charts,
-        query: &Query,
-        resolved: &ResolvedIds,
+        search: &Search<'_>,
+        position: Option<&Position>,
         rewriter: &mut Rewriter<'_>,
-    ) -> Result<Found, Refusal> {
-        let (released, missing) = match &self.knowledge.of(permit.resource_type()).authorization {
-            AuthorizationKind::Subject { itself: true, .. } => {
-                return Ok(self.find_person(permit, charts, query, rewriter).await);
-            }
-            AuthorizationKind::Via { .. } if permit.resource_type() == ResourceType::Binary => {
-                let details = "Binary is read by its id, not searched".to_owned();
-                return Err(Refusal::Invalid { code: "not-supported", details });
-            }
-            AuthorizationKind::Via { .. } => self.gather_via(permit, charts, query, resolved).await,
-            _ => self.gather(permit, &plan::search(self.translation(resolved), permit, charts, query), None).await,
+    ) -> Result<Cut, Refusal> {
+        let size = search.query.count.unwrap_or(self.limits.default_count).min(self.limits.max_count);
+        let place = position.map(|position| &position.place);
+        let cut = if self.is_lazy(search.permit, search.charts, search.query) {
+            self.lazy_page(search, place, size, rewriter).await
+        } else {
+            self.gathered_page(search, place, size, rewriter).await?
         };
-        let entries = released
-            .into_iter()
-            .map(|released| Entry {
-                keys: self.keys(query, released.raw(), Some(released.chart())),
-                id: rewriter.gateway_id(&released),
-                content: Content::Released(Box::new(released)),
-            })
-            .collect();
-        Ok(Found { entries, missing })
-    }
-
-    /// Fetches, filters and evaluates.
-    pub(super) async fn gather(
-        &self,
-        permit: &Permit,
-        calls: &[Call],
-        owners: Option<&Arc<VisibleOwners>>,
-    ) -> (Vec<Released>, Vec<Missing>) {
-        let replies = fetch::search(self.knowledge, calls, self.limits.source_page_size).await;
-        let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
-        let mut released = Vec::new();
-        let mut missing = Vec::new();
-        for reply in replies {
-            missing.extend(reply.missing());
-            let chart = &reply.call.chart;
-            let visible = reply.resources.into_iter().filter_map(|raw| Released::release(filter, chart, raw, owners));
-            released.extend(visible.filter(|released| self.matches(&reply.call.query, released.raw(), chart)));
+        // A link that was made when the sources were others.
+        let mut cut = cut.ok_or_else(stale)?;
+        for earlier in position.map(|position| position.missing(search.charts)).unwrap_or_default() {
+            if cut.missing.iter().all(|missing| missing.source != earlier.source) {
+                cut.missing.push(earlier);
+            }
         }
-        (released, missing)
+        if !cut.missing.is_empty() {
+            cut.total = None;
+        }
+        Ok(cut)
     }
 
     /// The hashed ids in a query: a bare one may be of the type itself or of any type that its parameters point to.
@@ -173,32 +160,18 @@ impl Gateway {
 
     fn position(&self, permit: &Permit, parameters: &[(String, String)]) -> Result<Option<Position>, Refusal> {
         let Some((_, link)) = parameters.iter().find(|(name, _)| name == PAGE) else { return Ok(None) };
-        let stale = || Refusal::Invalid {
-            code: "invalid",
-            details: "This page link has ended or was made for somebody else: search again".to_owned(),
-        };
         self.page_links.open(permit, link).map(Some).ok_or_else(stale)
     }
 
-    async fn page(
+    async fn write_page(
         &self,
-        permit: &Permit,
-        query: &Query,
+        search: &Search<'_>,
         asked: &[(String, String)],
-        position: Option<&Position>,
-        found: Found,
+        cut: Cut,
         mut rewriter: Rewriter<'_>,
     ) -> Result<Answer, Refusal> {
-        let Found { entries, missing } = found;
-        let count_only = query.summary == Some(Summary::Count) || query.count == Some(0);
-        let size = query.count.unwrap_or(self.limits.default_count).min(self.limits.max_count);
-        let start = position.map_or(0, |position| bundle::after(&entries, &position.keys, &position.id));
-        let rest = entries.get(start..).unwrap_or_default();
-        let shown = if count_only { &[] } else { rest.get(..size.min(rest.len())).unwrap_or_default() };
-        let next_link = match shown.last() {
-            Some(last) if rest.len() > shown.len() => self.next_link(permit, asked, last),
-            _ => None,
-        };
+        let Search { permit, query, .. } = *search;
+        let Cut { entries, missing, total, next } = cut;
         let mut issues: Vec<_> = missing.iter().map(Missing::issue).collect();
         issues.dedup();
         issues.extend(outcome::ignored(&query.ignored));
@@ -207,31 +180,37 @@ impl Gateway {
             gateway_base: &self.base_url,
             bundle_id: self.random.uuid().to_string(),
             last_updated: self.clock.now().to_fhir(),
-            total: (missing.is_empty() && query.total != Some(TotalMode::None)).then_some(entries.len()),
+            total,
             self_link: self.self_link(permit.resource_type(), query),
-            next_link,
+            next_link: next.and_then(|place| self.next_link(permit, asked, place, &missing)),
             issues,
             subset: Subset::of(query, self.knowledge, permit.resource_type()),
         };
-        let body = bundle::write(&frame, shown, &mut rewriter);
+        let body = bundle::write(&frame, &entries, &mut rewriter);
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
         Ok(Answer {
             body: body.into(),
             etag: None,
             last_modified: None,
-            resources: shown.len(),
+            resources: entries.len(),
             missing: missing.len(),
         })
     }
 
-    fn next_link(&self, permit: &Permit, asked: &[(String, String)], last: &Entry) -> Option<String> {
+    fn next_link(
+        &self,
+        permit: &Permit,
+        asked: &[(String, String)],
+        place: Place,
+        missing: &[Missing],
+    ) -> Option<String> {
         let position = Position {
             parameters: asked.to_vec(),
-            keys: last.keys.clone(),
-            id: last.id.clone(),
+            place,
+            gaps: page_link::gaps(missing),
             expires: self.page_links.expiry(),
         };
-        let sealed = self.page_links.seal(permit, &position)?;
+        let sealed = self.page_links.seal(permit, position)?;
         Some(format!("{}/{}?{PAGE}={sealed}", self.base_url, permit.resource_type()))
     }
 
@@ -251,8 +230,10 @@ impl Gateway {
 
 /// Whether no source of the person could be asked. A source that refused the request has answered.
 fn nobody_answered(charts: &Charts, missing: &[Missing]) -> bool {
-    let down = missing.iter().filter(|missing| missing.is_outage()).count();
-    down > 0 && down >= charts.connected.len().saturating_add(charts.missing.len())
+    let down = missing.iter().filter(|missing| missing.is_outage());
+    let connected: BTreeSet<_> = down.filter_map(|missing| missing.source).collect();
+    let all = charts.connected.len().saturating_add(charts.missing.len());
+    all > 0 && connected.len().saturating_add(charts.missing.len()) >= all
 }
 
 fn retry_after(missing: &[Missing]) -> Duration {
@@ -265,6 +246,13 @@ fn retry_after(missing: &[Missing]) -> Duration {
 
 pub(super) fn unavailable() -> Refusal {
     Refusal::Unavailable { retry_after: Duration::from_secs(5), issues: Vec::new() }
+}
+
+fn stale() -> Refusal {
+    Refusal::Invalid {
+        code: "invalid",
+        details: "This page link has ended or was made for somebody else: search again".to_owned(),
+    }
 }
 
 fn invalid(error: &SearchError) -> Refusal {

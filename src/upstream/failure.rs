@@ -51,6 +51,9 @@ pub enum SourceFailure {
     /// Fewer resources than the source's own `total`, and no link to the rest.
     #[error("fewer resources than announced")]
     Incomplete,
+    /// Pages that were given out partly are not what they were: something between may be lost.
+    #[error("pages changed while they were given out")]
+    Changed,
     /// A `next` link that leaves the source or goes in circles.
     #[error("unsafe page link")]
     UnsafePageLink,

@@ -1,9 +1,9 @@
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
+use url::Url;
 
 use super::client::Client;
 use super::failure::SourceFailure;
+use crate::base::hash::sha256;
 
 /// What one search at one source gave: its pages so far, and why there are no more of them if some are missing.
 #[derive(Debug)]
@@ -23,6 +23,59 @@ pub struct Page<T> {
     pub resources: usize,
     /// Its `next` link as the source wrote it.
     pub next: Option<String>,
+    /// Whether the page after it is wanted now.
+    pub wants_next: bool,
+}
+
+/// Where a walk through the pages of a search begins. No `Debug`: both may name a patient.
+pub enum Start<'a> {
+    /// `{base}/{type}?{pairs}`.
+    First {
+        /// The type that is searched.
+        resource_type: &'a str,
+        /// The parameters.
+        pairs: &'a [(String, String)],
+    },
+    /// The page at a link that an earlier walk gave: checked again, as if the source had just written it.
+    At(&'a str),
+}
+
+/// Tells a page from others of the same search, without saying what its address is.
+pub type PageMark = [u8; 8];
+
+/// A walk through some pages of a search.
+pub struct Walk<'a> {
+    /// Its first page.
+    pub start: Start<'a>,
+    /// Pages of the same search that were seen before.
+    pub seen: &'a [PageMark],
+    /// Resources on the pages before: they count towards what one search may cost.
+    pub spent: usize,
+}
+
+/// What a walk gave.
+#[derive(Debug)]
+pub struct Walked<T> {
+    /// Its pages in order.
+    pub pages: Vec<WalkedPage<T>>,
+    /// Why it ended before it was told to.
+    pub failure: Option<SourceFailure>,
+}
+
+/// One page of a walk.
+pub struct WalkedPage<T> {
+    /// The page, read.
+    pub content: T,
+    /// The page's mark.
+    pub mark: PageMark,
+    /// Path and query of the page after it, which lies at the source. Not for logs.
+    pub next: Option<String>,
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for WalkedPage<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WalkedPage").field("content", &self.content).field("has_next", &self.next.is_some()).finish()
+    }
 }
 
 impl Client {
@@ -32,39 +85,74 @@ impl Client {
         &self,
         resource_type: &str,
         pairs: &[(String, String)],
-        read: impl Fn(Bytes) -> Result<Page<T>, SourceFailure>,
+        read: impl FnMut(Bytes) -> Result<Page<T>, SourceFailure>,
     ) -> Gathered<T> {
-        let mut gathered = Gathered { pages: Vec::new(), failure: None };
-        let pages = &mut gathered.pages;
-        let outcome = self.within_limits(self.all_pages(resource_type, pairs, read, pages)).await;
-        gathered.failure = outcome.err();
-        gathered
+        let walk = Walk { start: Start::First { resource_type, pairs }, seen: &[], spent: 0 };
+        let walked = self.walk(walk, read).await;
+        Gathered { pages: walked.pages.into_iter().map(|page| page.content).collect(), failure: walked.failure }
     }
 
-    async fn all_pages<T>(
+    /// A page and those after it, as long as `read` wants them, within the budgets and in the time of one request.
+    pub async fn walk<T>(
         &self,
-        resource_type: &str,
-        pairs: &[(String, String)],
-        read: impl Fn(Bytes) -> Result<Page<T>, SourceFailure>,
-        pages: &mut Vec<T>,
+        walk: Walk<'_>,
+        read: impl FnMut(Bytes) -> Result<Page<T>, SourceFailure>,
+    ) -> Walked<T> {
+        let mut walked = Walked { pages: Vec::new(), failure: None };
+        let outcome = self.within_limits(self.pages(walk, read, &mut walked.pages)).await;
+        walked.failure = outcome.err();
+        walked
+    }
+
+    async fn pages<T>(
+        &self,
+        walk: Walk<'_>,
+        mut read: impl FnMut(Bytes) -> Result<Page<T>, SourceFailure>,
+        pages: &mut Vec<WalkedPage<T>>,
     ) -> Result<(), SourceFailure> {
-        let mut url = self.connection.url(&[resource_type], pairs);
-        let mut seen = BTreeSet::new();
-        let mut resources = 0_usize;
+        let mut url = match walk.start {
+            Start::First { resource_type, pairs } => self.connection.url(&[resource_type], pairs),
+            Start::At(link) => self.connection.page_url(link).ok_or(SourceFailure::UnsafePageLink)?,
+        };
+        let mut spent = walk.spent;
         loop {
             let page = read(self.get(url.clone()).await?)?;
-            resources = resources.saturating_add(page.resources);
-            pages.push(page.content);
-            let Some(next) = page.next else { return Ok(()) };
-            if resources >= self.limits.resources || pages.len() >= self.limits.pages {
-                return Err(SourceFailure::OverBudget);
-            }
+            // A page without anything costs as well: else they could follow each other for ever.
+            spent = spent.saturating_add(page.resources.max(1));
+            let next = page.next.as_deref().map(|next| self.connection.page_url(next));
+            let link = next.as_ref().and_then(|next| next.as_ref().map(path_and_query));
+            pages.push(WalkedPage { content: page.content, mark: mark(&url), next: link });
+            let next = match next {
+                None => return Ok(()),
+                Some(next) => next.ok_or(SourceFailure::UnsafePageLink)?,
+            };
             // A page that was seen before would come round for ever.
-            seen.insert(url);
-            url = self.connection.page_url(&next).ok_or(SourceFailure::UnsafePageLink)?;
-            if seen.contains(&url) {
+            let before = mark(&next);
+            if walk.seen.contains(&before) || pages.iter().any(|page| page.mark == before) {
                 return Err(SourceFailure::UnsafePageLink);
             }
+            if spent >= self.limits.resources || pages.len() >= self.limits.pages {
+                return Err(SourceFailure::OverBudget);
+            }
+            if !page.wants_next {
+                return Ok(());
+            }
+            url = next;
         }
+    }
+}
+
+fn mark(url: &Url) -> PageMark {
+    let mut mark = PageMark::default();
+    for (to, from) in mark.iter_mut().zip(sha256(url.as_str().as_bytes())) {
+        *to = from;
+    }
+    mark
+}
+
+fn path_and_query(url: &Url) -> String {
+    match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
     }
 }

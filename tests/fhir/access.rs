@@ -233,8 +233,9 @@ fn check(
         // One Patient, whatever the number of source records.
         Expected::TheirOwn if interaction != Interaction::PageLink && resource_type != "Patient" => {
             let page = if interaction == Interaction::Search { has } else { has.min(2) };
-            if body["total"] != has || shown() != page {
-                return Err(format!("{} matches of {}, they have {has}", shown(), body["total"]));
+            let total = body.get("total").unwrap_or(&Value::Null);
+            if (*total != Value::Null && *total != has) || shown() != page {
+                return Err(format!("{} matches of {total}, they have {has}", shown()));
             }
         }
         _ => {}
@@ -283,10 +284,11 @@ fn granular_scopes_hold_for_reads_and_searches() {
             naive::at(resource, "category>coding>code").iter().any(|code| **code == wanted)
         };
         for resource_type in ["Observation", "Condition"] {
-            let whole = world.search(resource_type, &pairs(&[("_count", "500")]), &all).await.matches();
+            let whole =
+                world.search(resource_type, &pairs(&[("_count", "500"), ("_sort", "_id")]), &all).await.matches();
             let (granted, hidden): (Vec<Value>, Vec<Value>) = whole.into_iter().partition(is_granted);
             assert!(!granted.is_empty() && !hidden.is_empty(), "{resource_type}");
-            let shown = world.search(resource_type, &pairs(&[("_count", "500")]), &token).await;
+            let shown = world.search(resource_type, &pairs(&[("_count", "500"), ("_sort", "_id")]), &token).await;
             assert_eq!(shown.matches(), granted, "{resource_type}");
             assert_eq!(shown.json()["total"], granted.len(), "{resource_type}: what is hidden is not counted");
             let id = |resource: &Value| resource["id"].as_str().unwrap().to_owned();

@@ -20,7 +20,7 @@ pub(super) fn searchable() -> Vec<&'static str> {
 }
 
 async fn whole(world: &World, resource_type: &str, token: &str) -> Vec<Value> {
-    let pages = world.pages(&format!("/fhir/{resource_type}?_count=500"), token).await;
+    let pages = world.pages(&format!("/fhir/{resource_type}?_count=500&_total=accurate"), token).await;
     for page in &pages {
         assert_eq!(page.outcomes(), Vec::<String>::new(), "{resource_type}: nothing failed");
     }

@@ -442,7 +442,6 @@ fn f02_f03_naming_somebody_else_finds_nothing_and_asks_nobody() {
                     assert_eq!(answer.status, 200, "{query:?}: {}", answer.text);
                     assert_eq!(answer.entries("match").len(), 0, "{resource_type} {query:?}");
                     assert_eq!(answer.outcomes(), Vec::<String>::new());
-                    assert_eq!(answer.json()["total"], 0);
                     answers.entry(resource_type).or_insert_with(BTreeSet::new).insert(shape(&answer, value));
                 }
             }

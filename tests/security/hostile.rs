@@ -193,10 +193,19 @@ impl World {
     }
 
     pub(crate) async fn search_with(&self, scopes: &str, kind: &str, pairs: &[(&str, &str)]) -> Result<Value, Refusal> {
+        self.search_as(&self.subject(scopes), kind, pairs).await
+    }
+
+    pub(crate) async fn search_as(
+        &self,
+        subject: &Arc<Subject>,
+        kind: &str,
+        pairs: &[(&str, &str)],
+    ) -> Result<Value, Refusal> {
         let resource_type = ResourceType::parse(kind).unwrap();
         let parameters = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let interaction = Interaction::Search { resource_type, parameters, handling: Handling::Strict };
-        let answer = self.app.gateway.handle(self.subject(scopes), interaction).await?;
+        let answer = self.app.gateway.handle(subject.clone(), interaction).await?;
         Ok(serde_json::from_slice(answer.body()).unwrap())
     }
 

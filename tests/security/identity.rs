@@ -36,7 +36,7 @@ async fn f13_ids_by_the_thousand_are_refused_before_they_are_looked_up() {
     let hashed = |n: usize| format!("{}.h-{n:026}", world.key);
     let list = |from: usize, many: usize| (from..from + many).map(hashed).collect::<Vec<_>>().join(",");
     let found = world.search("Observation", &[("_id", &list(0, 200))]).await;
-    assert_eq!(found["total"], 0);
+    assert!(found.get("entry").is_none());
     let lists: Vec<String> = (0..9).map(|n| list(n * 200, 200)).collect();
     let pairs: Vec<(&str, &str)> = lists.iter().map(|list| ("performer", list.as_str())).collect();
     let refused = world.search_with("patient/*.rs", "Observation", &pairs).await.unwrap_err();

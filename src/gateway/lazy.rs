@@ -1,0 +1,119 @@
+//! A page of a search, read lazily: no more of each source's answer than the page needs. For searches of which nothing
+//! is sifted, sorted or counted here (DESIGN section 6, "Paging strategies").
+//!
+//! Without an order the sources follow each other, so that a source's page is fetched once and given whole; with one
+//! that all sources keep, their pages are merged. Either way the first page asks every source, and names those that do
+//! not answer.
+
+use futures_util::future::join_all;
+
+use super::Gateway;
+use super::bundle::{Content, Entry};
+use super::chart::Charts;
+use super::outcome::Missing;
+use super::page_link::Place;
+use super::plan;
+use super::released::Filter;
+use super::rewrite::Rewriter;
+use super::search::{Cut, Search};
+use super::stream::{Progress, Reading, Stream};
+use crate::access::Permit;
+use crate::fhir::knowledge::AuthorizationKind;
+use crate::fhir::search::{Query, Summary, TotalMode};
+
+/// Rounds of fetching for one page.
+const ROUNDS: usize = 4;
+
+impl Gateway {
+    /// Whether a search is read lazily: told from the request, the grant and the connected sources, never from data, so
+    /// that neither the form of an answer nor its `total` tells of what is hidden.
+    pub(super) fn is_lazy(&self, permit: &Permit, charts: &Charts, query: &Query) -> bool {
+        let is_one_stream = match &self.knowledge.of(permit.resource_type()).authorization {
+            // What several calls at one source can find is joined first.
+            AuthorizationKind::Subject { itself: false, alternative: None, .. } => {
+                charts.connected.iter().all(|chart| chart.patients.len() == 1)
+            }
+            AuthorizationKind::Directory { .. } => true,
+            _ => false,
+        };
+        let wants_count = matches!(query.total, Some(TotalMode::Accurate | TotalMode::Estimate))
+            || query.summary == Some(Summary::Count)
+            || query.count == Some(0);
+        is_one_stream && !permit.is_constrained() && query.sort.is_empty() && !wants_count
+    }
+
+    /// One page, and where the next one begins.
+    pub(super) async fn lazy_page(
+        &self,
+        search: &Search<'_>,
+        place: Option<&Place>,
+        size: usize,
+        rewriter: &mut Rewriter<'_>,
+    ) -> Option<Cut> {
+        let calls = plan::search(self.translation(search.resolved), search.permit, search.charts, search.query);
+        let mut streams: Vec<Stream> = match place {
+            None => calls.into_iter().map(Stream::new).collect(),
+            Some(Place::Streams(live)) => {
+                let resume = |call: plan::Call| {
+                    let source = call.chart.key().to_string();
+                    let progress = live.iter().find(|progress| progress.source == source)?;
+                    Some(Stream::resumed(call, progress.clone()))
+                };
+                calls.into_iter().filter_map(resume).collect()
+            }
+            Some(Place::After { .. }) => return None,
+        };
+        let reading = Reading {
+            filter: Filter { knowledge: self.knowledge, permit: search.permit, now: self.clock.now() },
+            page_size: size,
+            largest_page: self.limits.source_page_size,
+        };
+        if place.is_none() {
+            // One page of each source: enough for a short record, and to know who does not answer.
+            join_all(streams.iter_mut().zip(0..).map(|(stream, at)| {
+                let wanted = if at == 0 { size } else { 0 };
+                stream.refill(reading, wanted)
+            }))
+            .await;
+        }
+        let mut entries = Vec::with_capacity(size.min(1_000));
+        for round in 0..=ROUNDS {
+            drain(&mut streams, size, &mut entries, rewriter);
+            let lacking = size.saturating_sub(entries.len());
+            let is_over = round == ROUNDS || streams.iter().any(Stream::is_stalled);
+            if lacking == 0 || is_over || !streams.iter().any(Stream::is_hungry) {
+                break;
+            }
+            let at_hand: usize = streams.iter().map(Stream::at_hand).sum();
+            let can_help = |stream: &&mut Stream| stream.is_hungry() || (at_hand < lacking && stream.has_beyond());
+            // Mostly the first has enough; if it had not, all others are asked at once.
+            let asked = if round == 0 && place.is_some() { 1 } else { usize::MAX };
+            let refills = streams.iter_mut().filter(can_help).take(asked).zip(0..).map(|(stream, at)| {
+                let wanted = if at == 0 { lacking } else { stream.at_hand().saturating_add(1) };
+                stream.refill(reading, wanted)
+            });
+            join_all(refills).await;
+        }
+        let missing: Vec<Missing> = streams.iter().filter_map(Stream::missing).collect();
+        let live: Vec<Progress> =
+            streams.iter().filter(|stream| stream.is_live()).filter_map(Stream::progress).collect();
+        let next = (!live.is_empty()).then_some(Place::Streams(live));
+        Some(Cut { entries, missing, total: None, next })
+    }
+}
+
+/// Takes what comes next while that is known.
+fn drain(streams: &mut [Stream], size: usize, entries: &mut Vec<Entry>, rewriter: &mut Rewriter<'_>) {
+    for stream in streams {
+        // The order of the sources is the same on every page.
+        while entries.len() < size
+            && let Some(released) = stream.pop()
+        {
+            let id = rewriter.gateway_id(&released);
+            entries.push(Entry { keys: Vec::new(), id, content: Content::Released(Box::new(released)) });
+        }
+        if entries.len() >= size || stream.is_hungry() || stream.is_stalled() {
+            return;
+        }
+    }
+}
