@@ -2,4 +2,6 @@
 
 mod vendor;
 
-pub use vendor::{VendorError, VendorProfile, VendorProfiles};
+pub use vendor::{
+    Features, Recognition, RequiredSearch, Support, VendorError, VendorProfile, VendorProfiles, WriteBack,
+};

@@ -16,6 +16,7 @@ mod shared_data;
 mod subjects;
 mod upstream;
 mod us_core_searches;
+mod vendors;
 
 use tokio::sync::OnceCell;
 

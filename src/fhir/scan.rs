@@ -52,7 +52,7 @@ impl Span {
 pub struct Facts {
     /// `resourceType`.
     pub resource_type: ResourceType,
-    /// `id`, without its quotes; of FHIR's id grammar.
+    /// `id`, without its quotes; of FHIR's alphabet for ids, though it may be longer than FHIR allows.
     pub id: Option<Span>,
     /// `meta.versionId`, without its quotes.
     pub version_id: Option<Span>,
@@ -186,7 +186,7 @@ pub struct ScannedBundle {
     pub entries: Vec<ScannedEntry>,
     /// The issues of the OperationOutcomes among the entries.
     pub outcomes: Vec<OutcomeIssue>,
-    /// How many entries were left out: no resource, an unknown type, an id outside FHIR's grammar, or broken rules.
+    /// How many entries were left out: no resource, an unknown type, an id outside the grammar, or broken rules.
     pub refused: u32,
 }
 

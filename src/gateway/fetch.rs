@@ -51,6 +51,7 @@ async fn search_one<'c>(knowledge: &Knowledge, call: &'c Call, page_size: usize)
         // Without an id they cannot be told apart or read again.
         failure = failure.or(Some(SourceFailure::Malformed));
     }
+    failure = failure.or(call.is_partial.then_some(SourceFailure::ByKindOnly));
     SourceReply { call, resources, failure }
 }
 

@@ -36,10 +36,15 @@ impl Gateway {
             AuthorizationKind::Directory { .. } => true,
             _ => false,
         };
+        // So is what has to be asked for kind by kind.
+        let is_whole = charts.connected.iter().all(|chart| {
+            let vendor = &chart.source.vendor;
+            vendor.required(query.resource_type, &vendor.sendable(query.resource_type, &query.criteria)).is_none()
+        });
         let wants_count = matches!(query.total, Some(TotalMode::Accurate | TotalMode::Estimate))
             || query.summary == Some(Summary::Count)
             || query.count == Some(0);
-        is_one_stream && !permit.is_constrained() && query.sort.is_empty() && !wants_count
+        is_one_stream && is_whole && !permit.is_constrained() && query.sort.is_empty() && !wants_count
     }
 
     /// One page, and where the next one begins.

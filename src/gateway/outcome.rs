@@ -33,6 +33,8 @@ pub(super) enum Gap {
     Changed,
     #[serde(rename = "l")]
     PageLink,
+    #[serde(rename = "k")]
+    ByKind,
     #[serde(rename = "u")]
     Unreachable,
 }
@@ -47,6 +49,7 @@ impl From<SourceFailure> for Gap {
             SourceFailure::OverBudget | SourceFailure::Incomplete => Self::OverBudget,
             SourceFailure::Changed => Self::Changed,
             SourceFailure::UnsafePageLink => Self::PageLink,
+            SourceFailure::ByKindOnly => Self::ByKind,
             SourceFailure::Unreachable
             | SourceFailure::BreakerOpen
             | SourceFailure::Failed { .. }
@@ -65,6 +68,7 @@ impl From<Gap> for SourceFailure {
             Gap::OverBudget => Self::OverBudget,
             Gap::Changed => Self::Changed,
             Gap::PageLink => Self::UnsafePageLink,
+            Gap::ByKind => Self::ByKindOnly,
             Gap::Unreachable => Self::Unreachable,
         }
     }
@@ -80,6 +84,7 @@ impl Missing {
             Gap::Refused => ("not-supported", "does not support this request"),
             Gap::OverBudget => ("incomplete", "has more than could be fetched for one request"),
             Gap::Changed => ("incomplete", "changed while its pages were given out"),
+            Gap::ByKind => ("incomplete", "can only be searched kind by kind, and may have others"),
             Gap::PageLink | Gap::Unreachable => ("incomplete", "could not be reached or did not answer properly"),
         };
         issue("warning", code, format!("{} {says}. What it knows may be missing here.", self.organization))
@@ -92,7 +97,7 @@ impl Missing {
 
     /// Whether the source could not be asked, as against having answered that it does not do this.
     pub(super) fn is_outage(&self) -> bool {
-        !matches!(Gap::from(self.failure), Gap::Refused | Gap::OverBudget | Gap::Changed | Gap::PageLink)
+        !matches!(Gap::from(self.failure), Gap::Refused | Gap::OverBudget | Gap::Changed | Gap::PageLink | Gap::ByKind)
     }
 }
 

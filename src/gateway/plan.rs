@@ -18,6 +18,10 @@ pub(super) struct Call {
     /// The clause that confines it to the patient; none for shared reference data. Private: a call on a patient type
     /// cannot be made without it.
     confinement: Option<(String, String)>,
+    /// One of the kinds that the vendor has to be asked for one by one.
+    kind: Option<(String, String)>,
+    /// The vendor cannot be asked for every kind: what this and its siblings bring may not be all.
+    pub(super) is_partial: bool,
     /// The client's query in the source's own ids; what the source ignores is evaluated with it here.
     pub(super) query: Query,
     resource_type: ResourceType,
@@ -27,11 +31,11 @@ impl Call {
     /// The parameters to send: the confinement first, then what the source is known to understand.
     pub(super) fn pairs(&self, page_size: usize) -> Vec<(String, String)> {
         let vendor = &self.chart.source.vendor;
-        let mut pairs: Vec<(String, String)> = self.confinement.iter().cloned().collect();
+        let mut pairs: Vec<(String, String)> = self.confinement.iter().chain(&self.kind).cloned().collect();
         let narrowing = Query {
-            criteria: self.query.criteria.iter().filter(|criterion| self.sends(criterion)).cloned().collect(),
+            criteria: self.sendable().into_iter().cloned().collect(),
             sort: Vec::new(),
-            count: Some(vendor.page_size.map_or(page_size, |largest| largest.min(page_size))),
+            count: Some(vendor.page_size.unwrap_or(page_size).min(page_size)),
             total: None,
             summary: None,
             elements: Vec::new(),
@@ -44,20 +48,36 @@ impl Call {
         pairs
     }
 
-    fn sends(&self, criterion: &Criterion) -> bool {
-        criterion.modifier.is_none()
-            && !self.is_confined_by(criterion)
-            && !names_patient(criterion, &self.chart)
-            && self.chart.source.vendor.supports(self.resource_type, &criterion.parameter)
+    /// The client's criteria that the source is sent.
+    fn sendable(&self) -> Vec<&Criterion> {
+        let confined = self.confinement.as_ref().map(|(name, _)| name.as_str());
+        let mut sendable = self.chart.source.vendor.sendable(self.resource_type, &self.query.criteria);
+        sendable.retain(|criterion| {
+            confined != Some(criterion.parameter.as_str()) && !names_patient(criterion, &self.chart)
+        });
+        sendable
     }
 
-    fn is_confined_by(&self, criterion: &Criterion) -> bool {
-        self.confinement.as_ref().is_some_and(|(name, _)| *name == criterion.parameter)
-    }
-
-    /// Whether the source is asked for no more than the client wants: nothing is left to sift here.
+    /// Whether the source is asked for no more than the client wants and sees: nothing is left to sift here.
     pub(super) fn is_sent_whole(&self) -> bool {
-        self.query.criteria.iter().all(|criterion| self.sends(criterion) || names_patient(criterion, &self.chart))
+        let sent = self.sendable().len();
+        let said = self.query.criteria.iter().filter(|criterion| names_patient(criterion, &self.chart)).count();
+        sent.saturating_add(said) == self.query.criteria.len()
+    }
+
+    /// This call, or in its place one for each kind that the vendor has to be asked for.
+    fn split(self) -> Vec<Self> {
+        let vendor = &self.chart.source.vendor;
+        let Some(required) = vendor.required(self.resource_type, &self.sendable()) else { return vec![self] };
+        let of_kind = |value: &String| Self {
+            chart: self.chart.clone(),
+            confinement: self.confinement.clone(),
+            kind: Some((required.parameter.clone(), value.clone())),
+            is_partial: !required.exhaustive,
+            query: self.query.clone(),
+            resource_type: self.resource_type,
+        };
+        required.values.iter().map(of_kind).collect()
     }
 
     pub(super) const fn resource_type(&self) -> ResourceType {
@@ -103,15 +123,16 @@ pub(super) fn confined(
         for patient in &chart.patients {
             let Some(query) = query(chart, patient) else { continue };
             let confinements = confinements(knowledge, resource_type, chart, patient);
+            let call = |confinement: Option<(String, String)>| {
+                let (chart, query) = (chart.clone(), query.clone());
+                Call { chart, confinement, kind: None, is_partial: false, query, resource_type }.split()
+            };
             if confinements.is_empty() {
                 // Shared reference data: asked for once at each source.
-                calls.push(Call { chart: chart.clone(), confinement: None, query, resource_type });
+                calls.extend(call(None));
                 break;
             }
-            for confinement in confinements {
-                let (chart, query) = (chart.clone(), query.clone());
-                calls.push(Call { chart, confinement: Some(confinement), query, resource_type });
-            }
+            calls.extend(confinements.into_iter().flat_map(|confinement| call(Some(confinement))));
         }
     }
     calls

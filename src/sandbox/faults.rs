@@ -22,6 +22,10 @@ pub enum FaultKind {
     },
     /// These search parameters are ignored; with none named, all but `_count` are.
     IgnoredParameters(Vec<String>),
+    /// A search that names none of these parameters is refused, as large EHRs do.
+    SearchNeeds(Vec<String>),
+    /// A search that names one of these parameters is refused.
+    SearchRefuses(Vec<String>),
     /// A page that is not the last has no `next`.
     MissingNext,
     /// `next` is the page itself, even on the last page.
@@ -182,6 +186,20 @@ impl Hit {
                 (names.is_empty() && parameter != "_count") || names.iter().any(|name| name == parameter)
             }
             _ => false,
+        })
+    }
+
+    /// The parameters of which a search must name one, for each fault that wants some.
+    pub(super) fn needed(&self) -> impl Iterator<Item = &[String]> {
+        self.0
+            .iter()
+            .filter_map(|kind| if let FaultKind::SearchNeeds(names) = kind { Some(names.as_slice()) } else { None })
+    }
+
+    /// Whether a search that names this parameter is refused.
+    pub(super) fn refuses(&self, parameter: &str) -> bool {
+        self.0.iter().any(|kind| {
+            if let FaultKind::SearchRefuses(names) = kind { names.iter().any(|name| name == parameter) } else { false }
         })
     }
 

@@ -17,6 +17,7 @@ const MIXED_IN: usize = 3;
 
 pub(super) fn search_type(call: &Call<'_>, type_name: &str) -> Result<Answer, Answer> {
     let ehr = call.ehr;
+    check_vendor_rules(call)?;
     let asked: Vec<(String, String)> = call
         .pairs
         .iter()
@@ -54,6 +55,21 @@ pub(super) fn search_type(call: &Call<'_>, type_name: &str) -> Result<Answer, An
         includes,
     };
     Ok(Answer::fhir(StatusCode::OK, searchset.to_bytes()))
+}
+
+/// What the vendor that is played refuses (FHIR R4 search §3.1.1: a server may refuse what is too costly).
+fn check_vendor_rules(call: &Call<'_>) -> Result<(), Answer> {
+    let names: Vec<&str> = call.pairs.iter().map(|(name, _)| name.split(':').next().unwrap_or_default()).collect();
+    if names.contains(&paging::PARAMETER) {
+        return Ok(());
+    }
+    if call.hit.needed().any(|needed| !names.iter().any(|name| needed.iter().any(|one| one == name))) {
+        return Err(Answer::outcome(StatusCode::BAD_REQUEST, "required", "a parameter is missing"));
+    }
+    if names.iter().any(|name| call.hit.refuses(name)) {
+        return Err(Answer::outcome(StatusCode::BAD_REQUEST, "not-supported", "a parameter is not supported"));
+    }
+    Ok(())
 }
 
 /// `_count` above this is cut to it, unless the server's own page size is larger.

@@ -13,7 +13,7 @@ use super::failure::SourceFailure;
 use crate::base::clock::SharedClock;
 use crate::base::random::SharedRandom;
 use crate::config::Limits;
-use crate::fhir::reference::is_id;
+use crate::fhir::reference::is_source_id;
 
 /// The client of one source.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Client {
     /// [`SourceFailure`]; `NotFound` when the source says so.
     pub async fn read(&self, resource_type: &str, id: &str) -> Result<Bytes, SourceFailure> {
         // A URL drops `.` and resolves `..`: the request would be another one, a search without a patient.
-        if !is_id(id.as_bytes()) {
+        if !is_source_id(id.as_bytes()) {
             return Err(SourceFailure::NotFound);
         }
         self.within_limits(self.get(self.connection.url(&[resource_type, id], &[]))).await

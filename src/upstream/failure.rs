@@ -54,6 +54,9 @@ pub enum SourceFailure {
     /// Pages that were given out partly are not what they were: something between may be lost.
     #[error("pages changed while they were given out")]
     Changed,
+    /// Only some kinds of what was asked for can be asked for, and all of those were.
+    #[error("searched by kind only")]
+    ByKindOnly,
     /// A `next` link that leaves the source or goes in circles.
     #[error("unsafe page link")]
     UnsafePageLink,

@@ -1,8 +1,9 @@
 //! Ids that lead somewhere else.
 
 use chartgate::gateway::Refusal;
+use serde_json::{Value, json};
 
-use super::hostile::{OTHER, OWN, World};
+use super::hostile::{OTHER, OWN, World, ids as ids_of, observation, outcomes};
 
 #[tokio::test]
 async fn f35_an_id_of_dots_never_becomes_a_path() {
@@ -45,4 +46,34 @@ async fn f13_ids_by_the_thousand_are_refused_before_they_are_looked_up() {
     // A NUL has no place in an id, nor in a row of PostgreSQL.
     let odd = format!("{}.h-\0{:025}", world.key, 0);
     assert_eq!(world.read_with("patient/*.rs", "Observation", &odd).await.unwrap_err(), Refusal::NotFound);
+}
+
+#[tokio::test]
+async fn u15_ids_longer_than_fhir_allows_are_served_under_an_id_that_fits_and_come_back() {
+    let world = World::start().await;
+    let long = |last: char| format!("{}{last}", "eK3.x-Z9".repeat(11));
+    let ids = [long('a'), long('b'), "y".repeat(192)];
+    world.finds("Observation", &ids.each_ref().map(|id| observation(id, &json!({}))));
+    let found = world.search("Observation", &[]).await;
+    assert_eq!(found["total"], 3, "{found}");
+    let served: Vec<String> = found["entry"].as_array().unwrap().iter().map(id_of).collect();
+    assert!(served.iter().all(|id| id.len() <= 64), "{served:?}");
+    world.asked();
+    for id in &served {
+        let _ = world.read_with("patient/*.rs", "Observation", id).await;
+    }
+    let mut asked = world.asked();
+    asked.sort();
+    let mut expected: Vec<String> = ids.iter().map(|id| format!("Observation/{id}")).collect();
+    expected.sort();
+    assert_eq!(asked, expected, "each leads back to its own");
+    // Beyond that it is nonsense, and said to be left out.
+    world.finds("Observation", &["y".repeat(193), "z".to_owned()].map(|id| observation(&id, &json!({}))));
+    let found = world.search("Observation", &[]).await;
+    assert_eq!(ids_of(&found), ["z"]);
+    assert!(found.get("total").is_none() && outcomes(&found).len() == 1, "{found}");
+}
+
+fn id_of(entry: &Value) -> String {
+    entry["resource"]["id"].as_str().unwrap().to_owned()
 }

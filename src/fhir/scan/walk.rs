@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use super::lexer::{Lexer, Text};
 use super::{Contained, Facts, Member, ReferenceSpan, ScanError, Span, StringSpan};
 use crate::fhir::ResourceType;
-use crate::fhir::reference::is_id;
+use crate::fhir::reference::is_source_id;
 use crate::fhir::search::fragment::Fragment;
 use crate::fhir::shape::{CaptureId, Mark, Node, Shapes, mask_bit, name_hash};
 
@@ -289,7 +289,7 @@ impl<'a, 's> Walker<'a, 's> {
             return None;
         }
         // A contained resource's id is only ever compared with `#id` next to it; some servers write the `#` into it.
-        if place == Place::Own && !is_id(self.lexer.slice(start, end)) {
+        if place == Place::Own && !is_source_id(self.lexer.slice(start, end)) {
             self.refuse(ScanError::Id { at: value_start });
             return None;
         }

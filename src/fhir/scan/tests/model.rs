@@ -109,7 +109,7 @@ pub(super) fn is_refused(root: &Tree) -> bool {
             let allowed = |c: char| {
                 c.is_ascii_digit() || c.is_ascii_uppercase() || c.is_ascii_lowercase() || c == '-' || c == '.'
             };
-            !id.is_empty() && id.chars().count() < 65 && id.chars().all(allowed) && ![".", ".."].contains(&id)
+            !id.is_empty() && id.chars().count() <= 192 && id.chars().all(allowed) && ![".", ".."].contains(&id)
         }),
     };
     let bad_contained = match root.get("contained") {
