@@ -43,7 +43,7 @@ use crate::fhir::knowledge::Knowledge;
 use crate::storage::Db;
 
 pub use answer::{Answer, Refusal};
-pub use source::{ClientParts, SourceError, Sources};
+pub use source::{ClientParts, Mappings, SourceError, Sources};
 
 use hashed::HashedIds;
 use identifier::Identifiers;

@@ -1,11 +1,13 @@
 //! Practices and their EHR endpoints.
 
+mod release;
 mod source;
 
 use crate::base::clock::Instant;
 use crate::base::id::OrganizationId;
 
 pub use crate::base::source_key::{SourceKey, SourceKeyError};
+pub use release::{Hold, ReleasePolicy, WithheldLabels};
 pub use source::{Source, SourceState};
 
 /// A practice or health system. Outlives its EHR and its name.
@@ -19,6 +21,8 @@ pub struct Organization {
     pub alias: Vec<String>,
     /// Names it had.
     pub former_names: Vec<String>,
+    /// The policy of release in `mappings/policy/release.toml`, for its sources with `view = system`.
+    pub release_policy: String,
     /// When it was entered.
     pub created: Instant,
     /// Whether it is open.

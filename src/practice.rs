@@ -3,5 +3,5 @@
 mod connect;
 mod enrol;
 
-pub use connect::{ConnectError, connect, connect_organization, connect_source};
+pub use connect::{ConnectError, adopt_release_policy, connect, connect_organization, connect_source};
 pub use enrol::{EnrolError, NewAccount, NewGrant, NewLink, account, grant, link, person};

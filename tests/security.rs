@@ -6,4 +6,5 @@ mod identity;
 mod owners;
 mod paging;
 mod redaction;
+mod release;
 mod upstream;

@@ -69,6 +69,7 @@ impl Setting {
             client: Client::new(connection, Limits::default(), clock.clone(), random.clone()),
             organization: "Practice".to_owned(),
             foreign: std::sync::atomic::AtomicU64::new(0),
+            release: None,
             source,
         };
         let chart = Arc::new(Chart { source: Arc::new(source), person, patients: vec![OWN.to_owned()], rank: 0 });

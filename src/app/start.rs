@@ -16,11 +16,11 @@ use crate::config::Config;
 use crate::fhir::capability;
 use crate::fhir::knowledge::Knowledge;
 use crate::fhir::model::OauthUris;
-use crate::gateway::{ClientParts, Gateway, GatewayParts, SourceError, Sources};
+use crate::gateway::{ClientParts, Gateway, GatewayParts, Mappings, SourceError, Sources};
 use crate::http::fhir::Metadata;
 use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
-use crate::mapping::VendorProfiles;
+use crate::mapping::{ReleasePolicies, VendorProfiles};
 use crate::practice;
 use crate::storage::{Db, StorageError, generations, organizations, sources};
 
@@ -91,13 +91,16 @@ const SOURCES_INTERVAL: Duration = Duration::from_millis(500);
 pub async fn start(parts: Parts) -> Result<App, StartError> {
     let Parts { config, master_key, clock, random } = parts;
     let knowledge = Knowledge::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?;
-    let vendors = VendorProfiles::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?;
+    let mappings = Mappings {
+        vendors: VendorProfiles::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
+        releases: ReleasePolicies::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
+    };
     let db = Db::open(&config.storage).await?;
     let acts = Acts::begin(db.clone(), &master_key, &*random).await?;
     practice::connect(&acts, &config, &clock, &random).await?;
     let sources = Arc::new(Sources::default());
     let clients = ClientParts { limits: config.limits.clone(), clock: clock.clone(), random: random.clone() };
-    let refresh = Refresh { db: db.clone(), sources: sources.clone(), vendors, clients };
+    let refresh = Refresh { db: db.clone(), sources: sources.clone(), mappings, clients };
     refresh.run_once().await?;
     let authorization = AuthorizationServer::new(acts.clone(), clock.clone(), random.clone(), &master_key, &config);
     let base_url = format!("{}/fhir", config.server.public_url);
@@ -154,7 +157,7 @@ fn oauth_uris(server: &AuthorizationServer) -> OauthUris {
 struct Refresh {
     db: Db,
     sources: Arc<Sources>,
-    vendors: VendorProfiles,
+    mappings: Mappings,
     clients: ClientParts,
 }
 
@@ -162,7 +165,7 @@ impl Refresh {
     async fn run_once(&self) -> Result<(), StartError> {
         let organizations = organizations::all(&self.db).await?;
         let stored = sources::all(&self.db).await?;
-        Ok(self.sources.replace(&organizations, &stored, &self.vendors, &self.clients)?)
+        Ok(self.sources.replace(&organizations, &stored, &self.mappings, &self.clients)?)
     }
 
     async fn run(self) {

@@ -130,7 +130,11 @@ fn config(port: u16, folder: &Path, fixtures: &Fixtures, ehrs: &[Ehr]) -> Config
     config.organizations = fixtures
         .practices
         .iter()
-        .map(|practice| OrganizationEntry { key: practice.key.clone(), name: practice.name.clone() })
+        .map(|practice| OrganizationEntry {
+            key: practice.key.clone(),
+            name: practice.name.clone(),
+            release_policy: "standard".to_owned(),
+        })
         .collect();
     config.sources = ehrs.iter().map(Ehr::source).collect();
     config

@@ -1,5 +1,6 @@
 use super::opened::Settings;
 use super::{CliError, say};
+use crate::mapping::ReleasePolicies;
 use crate::practice;
 use crate::storage::organizations;
 
@@ -13,6 +14,13 @@ pub(super) enum Command {
         #[arg(long)]
         alias: Vec<String>,
     },
+    /// Choose what an organization's sources with the full view hold back from patients.
+    ReleasePolicy {
+        /// The organization's id, as `list` shows it.
+        id: String,
+        /// A policy in `mappings/policy/release.toml`.
+        policy: String,
+    },
     /// List them.
     List,
 }
@@ -24,6 +32,12 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
             let acts = opened.acts().await?;
             let id = practice::connect_organization(&acts, &name, &alias, &opened.clock, &opened.random).await?;
             say(&id.to_string())?;
+        }
+        Command::ReleasePolicy { id, policy } => {
+            let id = id.parse().map_err(|_| format!("{id} is not the id of an organization"))?;
+            ReleasePolicies::embedded()?.by_name(&policy)?;
+            let acts = opened.acts().await?;
+            practice::adopt_release_policy(&acts, id, &policy, (&opened.clock, &opened.random)).await?;
         }
         Command::List => {
             for organization in organizations::all(&opened.db).await? {

@@ -13,6 +13,13 @@ pub struct OrganizationEntry {
     pub key: String,
     /// The name people know.
     pub name: String,
+    /// The policy of release in `mappings/policy/release.toml`: what its sources with `view = "system"` hold back.
+    #[serde(default = "standard")]
+    pub release_policy: String,
+}
+
+fn standard() -> String {
+    "standard".to_owned()
 }
 
 /// One EHR FHIR endpoint of a practice.

@@ -62,7 +62,7 @@ impl Call {
     pub(super) fn is_sent_whole(&self) -> bool {
         let sent = self.sendable().len();
         let said = self.query.criteria.iter().filter(|criterion| names_patient(criterion, &self.chart)).count();
-        sent.saturating_add(said) == self.query.criteria.len()
+        sent.saturating_add(said) == self.query.criteria.len() && self.chart.source.release.is_none()
     }
 
     /// This call, or in its place one for each kind that the vendor has to be asked for.

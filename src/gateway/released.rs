@@ -38,7 +38,8 @@ pub(super) struct Filter<'a> {
 
 impl Released {
     /// Lets `raw` through if it is of the permit's type, is about the permit's person, and satisfies the permit's
-    /// granular scopes. The source is not trusted to have honoured what it was asked.
+    /// granular scopes, and its terms of release do not hold it back. The source is not trusted to have honoured what it
+    /// was asked.
     pub(super) fn release(
         filter: Filter<'_>,
         chart: &Arc<Chart>,
@@ -59,7 +60,7 @@ impl Released {
                 false
             }
         };
-        if !visible {
+        if !visible || chart.source.release.as_ref().is_some_and(|terms| terms.withholds(&raw, now)) {
             return None;
         }
         let redaction = Redaction::of(knowledge, &raw, chart, owners.map(Arc::as_ref));

@@ -8,9 +8,11 @@ use jsonwebtoken::Algorithm;
 
 use crate::base::clock::SharedClock;
 use crate::base::random::SharedRandom;
-use crate::config::{Limits, SourceAuthentication};
-use crate::mapping::{VendorError, VendorProfile, VendorProfiles};
-use crate::organization::{Organization, Source, SourceKey};
+use crate::config::{Limits, SourceAuthentication, SourceView};
+use crate::mapping::{
+    ReleasePolicies, ReleasePolicyError, STANDARD_RELEASE_POLICY, VendorError, VendorProfile, VendorProfiles,
+};
+use crate::organization::{Organization, ReleasePolicy, Source, SourceKey};
 use crate::upstream::{Client, Connection, ConnectionError, Credential};
 
 /// A source with its client.
@@ -20,6 +22,8 @@ pub(crate) struct ConnectedSource {
     /// The name of its organization, for people.
     pub(crate) organization: String,
     pub(crate) vendor: VendorProfile,
+    /// What its full view holds back; none for a source that gives the patient's own view.
+    pub(crate) release: Option<Arc<ReleasePolicy>>,
     pub(crate) client: Client,
     /// Resources it sent that were not about whom it was asked for.
     pub(crate) foreign: AtomicU64,
@@ -44,6 +48,18 @@ pub enum SourceError {
     /// Its vendor profile.
     #[error("source {0}: {1}")]
     Vendor(SourceKey, VendorError),
+    /// Its organization's policy of release.
+    #[error("source {0}: {1}")]
+    Release(SourceKey, ReleasePolicyError),
+}
+
+/// The tables that say how sources differ.
+#[derive(Clone, Debug)]
+pub struct Mappings {
+    /// Vendor profiles.
+    pub vendors: VendorProfiles,
+    /// Policies of release.
+    pub releases: ReleasePolicies,
 }
 
 /// What clients of sources are built with.
@@ -66,19 +82,22 @@ impl Sources {
         &self,
         organizations: &[Organization],
         stored: &[Source],
-        vendors: &VendorProfiles,
+        mappings: &Mappings,
         parts: &ClientParts,
     ) -> Result<(), SourceError> {
         let before = self.all();
         let mut connected = BTreeMap::new();
         for source in stored.iter().filter(|source| source.state.is_active()) {
-            let organization = organizations
-                .iter()
-                .find(|organization| organization.id == source.organization)
-                .map_or_else(|| source.name.clone(), |organization| organization.name.clone());
+            let owner = organizations.iter().find(|organization| organization.id == source.organization);
+            let organization = owner.map_or_else(|| source.name.clone(), |organization| organization.name.clone());
+            let release = release_policy(source, owner, &mappings.releases)?;
             let entry = match before.get(&source.key) {
-                Some(known) if known.source == *source && known.organization == organization => known.clone(),
-                _ => Arc::new(connect(source, organization, vendors, parts)?),
+                Some(known)
+                    if known.source == *source && known.organization == organization && known.release == release =>
+                {
+                    known.clone()
+                }
+                _ => Arc::new(connect(source, (organization, release), &mappings.vendors, parts)?),
             };
             connected.insert(source.key, entry);
         }
@@ -91,9 +110,22 @@ impl Sources {
     }
 }
 
+/// The terms of release of a source that gives more than the patient's own view.
+fn release_policy(
+    source: &Source,
+    owner: Option<&Organization>,
+    policies: &ReleasePolicies,
+) -> Result<Option<Arc<ReleasePolicy>>, SourceError> {
+    if source.view == SourceView::Patient {
+        return Ok(None);
+    }
+    let name = owner.map_or(STANDARD_RELEASE_POLICY, |owner| owner.release_policy.as_str());
+    policies.by_name(name).map(Some).map_err(|error| SourceError::Release(source.key, error))
+}
+
 fn connect(
     source: &Source,
-    organization: String,
+    (organization, release): (String, Option<Arc<ReleasePolicy>>),
     vendors: &VendorProfiles,
     parts: &ClientParts,
 ) -> Result<ConnectedSource, SourceError> {
@@ -101,7 +133,8 @@ fn connect(
     let connection = Connection::new(&source.base_url, &source.private_addresses, credential(&source.authentication))
         .map_err(|error| SourceError::Connection(source.key, error))?;
     let client = Client::new(connection, parts.limits.clone(), parts.clock.clone(), parts.random.clone());
-    Ok(ConnectedSource { source: source.clone(), organization, vendor, client, foreign: AtomicU64::new(0) })
+    let foreign = AtomicU64::new(0);
+    Ok(ConnectedSource { source: source.clone(), organization, vendor, release, client, foreign })
 }
 
 fn credential(authentication: &SourceAuthentication) -> Credential {

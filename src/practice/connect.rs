@@ -3,6 +3,7 @@ use crate::base::clock::SharedClock;
 use crate::base::id::{OrganizationId, SourceId};
 use crate::base::random::SharedRandom;
 use crate::config::{Config, SourceEntry};
+use crate::mapping::STANDARD_RELEASE_POLICY;
 use crate::organization::{Organization, OrganizationState, Source, SourceKey, SourceState};
 use crate::storage::{StorageError, Taken, organizations, sources};
 
@@ -33,7 +34,8 @@ pub async fn connect(
     random: &SharedRandom,
 ) -> Result<(), ConnectError> {
     for entry in &config.organizations {
-        connect_organization(acts, &entry.name, &[], clock, random).await?;
+        let id = connect_organization(acts, &entry.name, &[], clock, random).await?;
+        adopt_release_policy(acts, id, &entry.release_policy, (clock, random)).await?;
     }
     for entry in &config.sources {
         let named = config.organizations.iter().find(|organization| organization.key == entry.organization);
@@ -65,6 +67,7 @@ pub async fn connect_organization(
         name: name.to_owned(),
         alias: alias.to_vec(),
         former_names: Vec::new(),
+        release_policy: STANDARD_RELEASE_POLICY.to_owned(),
         created: clock.now(),
         state: OrganizationState::Active,
     };
@@ -79,6 +82,32 @@ pub async fn connect_organization(
     })
     .await?;
     Ok(id)
+}
+
+/// Lets an organization follow another policy of release, if it does not already.
+///
+/// # Errors
+/// [`ConnectError::Storage`].
+pub async fn adopt_release_policy(
+    acts: &Acts,
+    id: OrganizationId,
+    policy: &str,
+    (clock, random): (&SharedClock, &SharedRandom),
+) -> Result<(), ConnectError> {
+    let known = organizations::by_id(acts.db(), id).await?;
+    if known.is_some_and(|known| known.release_policy == policy) {
+        return Ok(());
+    }
+    let act = Act::new(ActKind::Organization, clock.now(), &**random).by_way_of("release-policy").under("operator");
+    let (act, policy) = (act.on("Organization", id), policy.to_owned());
+    acts.write(move |tx| {
+        Box::pin(async move {
+            organizations::set_release_policy(tx, id, &policy).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await?;
+    Ok(())
 }
 
 /// Connects an EHR endpoint, or brings a known one to what `entry` says.

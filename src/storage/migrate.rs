@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = migrations![
     1 "0001_records",
     2 "0002_oauth",
     3 "0003_acts_and_expiry",
+    4 "0004_source_access",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

@@ -2,18 +2,19 @@
 
 use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, statements};
-use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx};
+use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
 use crate::base::id::OrganizationId;
 use crate::organization::{Organization, OrganizationState};
 
 statements! {
-    INSERT = "INSERT INTO organizations (id, name, alias, former_names, created, state, ended, absorbed_by) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
-    ALL = "SELECT id, name, alias, former_names, created, state, ended, absorbed_by FROM organizations \
-           ORDER BY created, id";
-    BY_ID = "SELECT id, name, alias, former_names, created, state, ended, absorbed_by FROM organizations \
-             WHERE id = $1";
+    INSERT = "INSERT INTO organizations (id, name, alias, former_names, created, state, ended, absorbed_by, \
+              release_policy) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
+    ALL = "SELECT id, name, alias, former_names, created, state, ended, absorbed_by, release_policy \
+           FROM organizations ORDER BY created, id";
+    BY_ID = "SELECT id, name, alias, former_names, created, state, ended, absorbed_by, release_policy \
+             FROM organizations WHERE id = $1";
+    SET_RELEASE_POLICY = "UPDATE organizations SET release_policy = $2 WHERE id = $1";
     RENAME = "UPDATE organizations SET name = $2, former_names = $3 WHERE id = $1";
 }
 
@@ -27,6 +28,7 @@ struct Row {
     state: String,
     ended: Option<i64>,
     absorbed_by: Option<String>,
+    release_policy: String,
 }
 
 impl TryFrom<Row> for Organization {
@@ -45,6 +47,7 @@ impl TryFrom<Row> for Organization {
             id: key.parse("id", &row.id)?,
             alias: key.json("alias", &row.alias)?,
             former_names: key.json("former_names", &row.former_names)?,
+            release_policy: row.release_policy,
             created: Instant::from_micros(row.created),
             state,
             name: row.name,
@@ -73,7 +76,8 @@ pub async fn insert(tx: &mut Tx, organization: &Organization) -> Result<(), Stor
         organization.created.micros(),
         state,
         ended,
-        &absorbed_by
+        &absorbed_by,
+        &organization.release_policy
     )?;
     if rows == 1 { Ok(()) } else { Err(StorageError::AlreadyTaken(Taken::Key)) }
 }
@@ -108,4 +112,17 @@ pub async fn rename(tx: &mut Tx, id: OrganizationId, name: &str) -> Result<(), S
     let former_names = to_json(&former_names)?;
     let rows = execute!(tx, RENAME, id.to_string(), name, &former_names)?;
     if rows == 1 { Ok(()) } else { Err(missing) }
+}
+
+/// Changes its policy of release, and moves the generation on.
+///
+/// # Errors
+/// [`StorageError::NotFound`].
+pub async fn set_release_policy(tx: &mut Tx, id: OrganizationId, policy: &str) -> Result<(), StorageError> {
+    let rows = execute!(&mut *tx, SET_RELEASE_POLICY, id.to_string(), policy)?;
+    if rows != 1 {
+        return Err(StorageError::NotFound { table: "organizations" });
+    }
+    generations::bump(tx);
+    Ok(())
 }

@@ -94,6 +94,11 @@ impl World {
     }
 
     pub(crate) async fn with_limits(limits: Limits) -> Self {
+        Self::with(limits, SourceView::Patient, "standard").await
+    }
+
+    /// With an EHR that gives this view, of a practice with this policy of release.
+    pub(crate) async fn with(limits: Limits, view: SourceView, release_policy: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let clock = Arc::new(TestClock::at(Instant::from_micros(1_789_477_200_000_000)));
         let random: SharedRandom = Arc::new(SeededRandom::new(5));
@@ -107,14 +112,18 @@ impl World {
         let mut config = Config { demo: true, limits, ..Config::default() };
         config.server.public_url = "http://gateway.test".to_owned();
         config.storage.url = format!("sqlite:{}", folder.path().join("chartgate.db").display());
-        config.organizations.push(OrganizationEntry { key: "x".to_owned(), name: "Practice X".to_owned() });
+        config.organizations.push(OrganizationEntry {
+            key: "x".to_owned(),
+            name: "Practice X".to_owned(),
+            release_policy: release_policy.to_owned(),
+        });
         config.sources.push(SourceEntry {
             organization: "x".to_owned(),
             name: "X EHR".to_owned(),
             base_url: base.clone(),
             vendor: "generic".to_owned(),
             authentication: SourceAuthentication::None,
-            view: SourceView::Patient,
+            view,
             private_addresses: vec!["127.0.0.0/8".to_owned()],
         });
         let (shared, parts_random) = (clock.clone(), random.clone());

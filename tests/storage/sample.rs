@@ -23,6 +23,7 @@ pub(crate) fn organization() -> Organization {
         name: "Riverside Clinic — Ärzte".to_owned(),
         alias: vec!["Riverside".to_owned(), "\"quoted\"".to_owned()],
         former_names: vec![],
+        release_policy: "standard".to_owned(),
         created: at(0),
         state: OrganizationState::Active,
     }

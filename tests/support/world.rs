@@ -446,7 +446,11 @@ async fn stand(spec: PracticeSpec, clock: SharedClock, config: &mut Config) -> P
     let lines: Vec<String> = spec.resources.iter().map(Value::to_string).collect();
     let ehr = Sandbox::builder().data(Data::Ndjson(lines.join("\n"))).clock(clock).start().await.unwrap();
     let base_url = ehr.base_url.clone();
-    config.organizations.push(OrganizationEntry { key: spec.key.clone(), name: spec.name.clone() });
+    config.organizations.push(OrganizationEntry {
+        key: spec.key.clone(),
+        name: spec.name.clone(),
+        release_policy: "standard".to_owned(),
+    });
     config.sources.push(SourceEntry {
         organization: spec.key.clone(),
         name: format!("{} EHR", spec.name),
