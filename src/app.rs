@@ -21,7 +21,11 @@ pub use start::{App, Parts, StartError, master_key, start, stop_signal};
 
 /// What handlers take their parts from.
 #[derive(Clone, Debug)]
-pub struct AppState {
+pub struct AppState(Arc<AppParts>);
+
+/// The parts. One count for all of them: the state is cloned for each layer that a request passes.
+#[derive(Debug)]
+struct AppParts {
     gateway: Arc<Gateway>,
     authorization: Arc<AuthorizationServer>,
     accounts: Arc<Accounts>,
@@ -34,7 +38,7 @@ macro_rules! part {
     ($field:ident: $part:ty) => {
         impl FromRef<AppState> for $part {
             fn from_ref(state: &AppState) -> Self {
-                state.$field.clone()
+                state.0.$field.clone()
             }
         }
     };

@@ -63,6 +63,8 @@ pub struct Gateway {
     random: SharedRandom,
     /// The gateway's FHIR base URL, without a trailing slash.
     base_url: String,
+    /// Host and port of it.
+    authority: String,
 }
 
 /// What a [`Gateway`] is made of.
@@ -107,6 +109,8 @@ impl Gateway {
             limits: parts.limits,
             clock: parts.clock,
             random: parts.random,
+            authority: url::Url::parse(&parts.base_url)
+                .map_or_else(|_| String::new(), |url| url.authority().to_owned()),
             base_url: parts.base_url,
         }
     }

@@ -1,25 +1,32 @@
 //! Logs: one structured line for each request, without PHI, query strings or tokens.
 
+mod lines;
+
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
-/// Sends log lines to standard error in the configured form. Standard output stays free for answers.
+pub use lines::Flush;
+use lines::Lines;
+
+/// Sends log lines to standard error in the configured form, until the end of what it returns. Standard output stays
+/// free for answers.
 ///
 /// # Errors
 /// When the filter cannot be read, or logging was set up before.
-pub fn start(log: &Log) -> Result<(), String> {
+pub fn start(log: &Log) -> Result<Flush, String> {
     let filter = EnvFilter::try_new(&log.filter).map_err(|error| format!("log.filter: {error}"))?;
+    let is_watched = std::io::stderr().is_terminal();
+    let lines = Lines::to(Box::new(std::io::stderr()), is_watched).map_err(|error| error.to_string())?;
+    let flush = lines.flush_at_end();
     // Colours are for people who watch: in a file or a journal they are noise.
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+    let format = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_watched).with_writer(lines);
     match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
-        LogFormat::Text => lines.compact().try_init(),
+        LogFormat::Json => format.json().flatten_event(true).try_init(),
+        LogFormat::Text => format.compact().try_init(),
     }
-    .map_err(|error| error.to_string())
+    .map_err(|error| error.to_string())?;
+    Ok(flush)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::super::chart::{Chart, Charts};
+use super::super::chart::{Chart, Charts, person_reference};
 use super::super::identifier::Identifiers;
 use super::super::rewrite::Rewriter;
 use super::super::source::ConnectedSource;
@@ -15,6 +15,7 @@ use crate::config::{Limits, SourceAuthentication, SourceView};
 use crate::fhir::ResourceType;
 use crate::fhir::interaction::Interaction;
 use crate::fhir::knowledge::Knowledge;
+use crate::fhir::scan::Needle;
 use crate::fhir::search::Handling;
 use crate::identity::{Assurance, Link, LinkMethod, LinkState};
 use crate::mapping::VendorProfiles;
@@ -72,7 +73,13 @@ impl Setting {
             release: None,
             source,
         };
-        let chart = Arc::new(Chart { source: Arc::new(source), person, patients: vec![OWN.to_owned()], rank: 0 });
+        let chart = Arc::new(Chart {
+            source: Arc::new(source),
+            person,
+            reference: person_reference(person),
+            patients: vec![OWN.to_owned()],
+            rank: 0,
+        });
         let link = Link {
             id: LinkId::mint(&*random),
             person,
@@ -116,7 +123,7 @@ impl Setting {
     }
 
     pub(super) fn rewriter(&self) -> Rewriter<'_> {
-        let authorities: Arc<[String]> = vec![AUTHORITY.to_owned()].into();
+        let authorities: Arc<[Needle]> = Needle::new(AUTHORITY).into_iter().collect();
         Rewriter {
             knowledge: self.knowledge,
             identifiers: &self.identifiers,

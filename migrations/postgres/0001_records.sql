@@ -123,24 +123,23 @@ CREATE TABLE audit_chains (
     mac BYTEA    NOT NULL
 );
 
-CREATE TABLE audit (
-    chain_id      TEXT COLLATE "C" NOT NULL REFERENCES audit_chains (id),
-    seq           BIGINT NOT NULL,
-    mac           BYTEA    NOT NULL,
-    id            TEXT COLLATE "C" NOT NULL UNIQUE,
-    recorded      BIGINT NOT NULL,
-    kind          TEXT COLLATE "C" NOT NULL,
-    outcome       TEXT COLLATE "C" NOT NULL CHECK (outcome IN ('permitted', 'denied', 'failed')),
-    account_id    TEXT COLLATE "C",
-    client_id     TEXT COLLATE "C",
-    person_id     TEXT COLLATE "C",
-    resource_type TEXT COLLATE "C",
-    interaction   TEXT COLLATE "C",
-    parameters    TEXT COLLATE "C" NOT NULL,
-    released      BIGINT,
-    withheld      BIGINT,
-    rule          TEXT COLLATE "C",
-    PRIMARY KEY (chain_id, seq)
+-- Entries that were written together, sealed together with the block before: a JSON array of arrays.
+CREATE TABLE audit_blocks (
+    chain_id  TEXT COLLATE "C" NOT NULL REFERENCES audit_chains (id),
+    last_seq  BIGINT NOT NULL,
+    first_seq BIGINT NOT NULL,
+    recorded  BIGINT NOT NULL,
+    mac       BYTEA NOT NULL,
+    entries   TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (chain_id, last_seq)
 );
-CREATE INDEX audit_recorded ON audit (recorded);
-CREATE INDEX audit_person ON audit (person_id, recorded);
+CREATE INDEX audit_blocks_recorded ON audit_blocks (recorded);
+
+-- The blocks that tell of a person.
+CREATE TABLE audit_persons (
+    person_id TEXT COLLATE "C" NOT NULL,
+    recorded  BIGINT NOT NULL,
+    chain_id  TEXT COLLATE "C" NOT NULL,
+    last_seq  BIGINT NOT NULL,
+    PRIMARY KEY (person_id, recorded, chain_id, last_seq)
+);

@@ -123,24 +123,23 @@ CREATE TABLE audit_chains (
     mac BLOB    NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE audit (
-    chain_id      TEXT    NOT NULL REFERENCES audit_chains (id),
-    seq           INTEGER NOT NULL,
-    mac           BLOB    NOT NULL,
-    id            TEXT    NOT NULL UNIQUE,
-    recorded      INTEGER NOT NULL,
-    kind          TEXT    NOT NULL,
-    outcome       TEXT    NOT NULL CHECK (outcome IN ('permitted', 'denied', 'failed')),
-    account_id    TEXT,
-    client_id     TEXT,
-    person_id     TEXT,
-    resource_type TEXT,
-    interaction   TEXT,
-    parameters    TEXT    NOT NULL,
-    released      INTEGER,
-    withheld      INTEGER,
-    rule          TEXT,
-    PRIMARY KEY (chain_id, seq)
+-- Entries that were written together, sealed together with the block before: a JSON array of arrays.
+CREATE TABLE audit_blocks (
+    chain_id  TEXT    NOT NULL REFERENCES audit_chains (id),
+    last_seq  INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    recorded  INTEGER NOT NULL,
+    mac       BLOB    NOT NULL,
+    entries   TEXT    NOT NULL,
+    PRIMARY KEY (chain_id, last_seq)
+) STRICT;
+CREATE INDEX audit_blocks_recorded ON audit_blocks (recorded);
+
+-- The blocks that tell of a person.
+CREATE TABLE audit_persons (
+    person_id TEXT    NOT NULL,
+    recorded  INTEGER NOT NULL,
+    chain_id  TEXT    NOT NULL,
+    last_seq  INTEGER NOT NULL,
+    PRIMARY KEY (person_id, recorded, chain_id, last_seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX audit_recorded ON audit (recorded);
-CREATE INDEX audit_person ON audit (person_id, recorded);

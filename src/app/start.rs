@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::sync::watch;
 
-use super::{AppState, router};
+use super::{AppParts, AppState, router};
 use crate::accounts::Accounts;
 use crate::audit::{Acts, AuditLog};
 use crate::authorization::AuthorizationServer;
@@ -118,14 +118,14 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let accounts = Arc::new(Accounts::new(acts.clone(), clock, random.clone(), &master_key, &config.oauth));
     let metadata = capability::statement(knowledge, &base_url, oauth_uris(&authorization))
         .map_err(|error| StartError::Knowledge(error.to_string()))?;
-    let state = AppState {
+    let state = AppState(Arc::new(AppParts {
         gateway: gateway.clone(),
         authorization: authorization.clone(),
         accounts: accounts.clone(),
         pages: Pages::new(&config, &master_key, random.clone()),
         metadata: Arc::new(Metadata(metadata.into())),
         db: db.clone(),
-    };
+    }));
     let watched = authorization.clone();
     tokio::spawn(async move { watched.watch().await });
     // Making an RSA key takes a moment, once: not at the expense of the first answer.

@@ -46,7 +46,7 @@ impl Act {
     /// An act that was allowed and done.
     pub fn new(kind: ActKind, now: Instant, random: &dyn Random) -> Self {
         Self(AuditRow {
-            id: AuditEventId::mint(random),
+            id: AuditEventId::mint_at(now, random),
             recorded: now,
             kind: kind.as_str().to_owned(),
             outcome: AuditOutcome::Permitted,

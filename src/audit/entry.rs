@@ -18,7 +18,7 @@ impl Entry {
             Interaction::Search { parameters, .. } => parameters.iter().map(|(name, _)| name_of(name)).collect(),
         };
         Self(AuditRow {
-            id: AuditEventId::mint(random),
+            id: AuditEventId::mint_at(now, random),
             recorded: now,
             kind: "fhir".to_owned(),
             outcome: AuditOutcome::Failed,

@@ -62,7 +62,8 @@ impl AuthorizationServer {
         {
             return if now < snapshot.until { Ok(snapshot.subject) } else { Err(Unauthenticated::Invalid) };
         }
-        let (subject, until) = self.load(hash, now).await?;
+        // Boxed: most requests find their snapshot, and should not hold room for the queries.
+        let (subject, until) = Box::pin(self.load(hash, now)).await?;
         let subject = Arc::new(subject);
         if let Some(generation) = generation {
             self.snapshots.0.insert(hash, Snapshot { subject: subject.clone(), generation, until });

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use super::clock::Instant;
 use super::random::Random;
 
 macro_rules! ids {
@@ -14,12 +15,6 @@ macro_rules! ids {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Mints one.
-            #[must_use]
-            pub fn mint(random: &dyn Random) -> Self {
-                Self(random.uuid())
-            }
-
             /// The bare UUID.
             #[must_use]
             pub const fn uuid(self) -> Uuid {
@@ -55,6 +50,20 @@ macro_rules! ids {
     )*};
 }
 
+macro_rules! minted {
+    ($($name:ident),* $(,)?) => {$(
+        impl $name {
+            /// Mints one.
+            #[must_use]
+            pub fn mint(random: &dyn Random) -> Self {
+                Self(random.uuid())
+            }
+        }
+    )*};
+}
+
+minted!(AccountId, PersonId, OrganizationId, SourceId, LinkId, GrantId, AuthorizationId, SessionId, ChainId);
+
 ids! {
     /// A way to sign in.
     AccountId,
@@ -76,4 +85,44 @@ ids! {
     AuditEventId,
     /// The audit chain of one process.
     ChainId,
+}
+
+impl AuditEventId {
+    /// Mints one that sorts by time (RFC 9562 §5.7, version 7, with microseconds as in §6.2 method 3): entries are
+    /// looked up by time, and an id tells its own.
+    #[must_use]
+    pub fn mint_at(now: Instant, random: &dyn Random) -> Self {
+        let micros = u64::try_from(now.micros()).unwrap_or(0);
+        let fraction = (micros % 1_000) * 4_096 / 1_000;
+        let mut bytes = random.bytes::<16>();
+        let time = (micros / 1_000).to_be_bytes();
+        let version_and_fraction = (0x7000 | fraction as u16).to_be_bytes();
+        for (to, from) in bytes.iter_mut().zip(time.iter().skip(2).chain(&version_and_fraction)) {
+            *to = *from;
+        }
+        if let Some(variant) = bytes.get_mut(8) {
+            *variant = (*variant & 0x3f) | 0x80;
+        }
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::random::SystemRandom;
+
+    #[test]
+    fn audit_event_ids_sort_by_time_and_are_version_7() {
+        let random = SystemRandom::default();
+        let at = |micros| AuditEventId::mint_at(Instant::from_micros(micros), &random);
+        let ids: Vec<String> =
+            [1_700_000_000_000_000, 1_700_000_000_000_001, 1_700_000_000_000_999, 1_700_000_000_001_000]
+                .map(|micros| at(micros).to_string())
+                .into();
+        assert!(ids.is_sorted() && ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
+        assert_eq!(at(1_700_000_000_000_000).uuid().get_version_num(), 7);
+        assert_eq!(at(1_700_000_000_000_000).uuid().get_variant(), uuid::Variant::RFC4122);
+        assert_ne!(at(1), at(1));
+    }
 }

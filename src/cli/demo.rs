@@ -60,7 +60,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     let config = config(port, &args.data_dir, &fixtures, &ehrs);
     config.validate()?;
-    telemetry::start(&config.log)?;
+    let _flush = telemetry::start(&config.log)?;
     let grace = Duration::from_secs(config.server.shutdown_seconds);
     let parts = app::Parts { config, master_key: app::master_key(&key_file)?, clock, random };
     let running = app::start(parts.clone()).await?;

@@ -7,7 +7,7 @@ use crate::{app, telemetry};
 /// Runs the gateway until it is told to stop.
 pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let config = settings.load()?;
-    telemetry::start(&config.log)?;
+    let _flush = telemetry::start(&config.log)?;
     let (clock, random) = machine();
     let master_key = app::master_key(&config.storage.master_key_file)?;
     let listeners = app::bind(&config.server.listen).await?;

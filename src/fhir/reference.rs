@@ -103,20 +103,26 @@ fn scheme(text: &str) -> Option<&str> {
 }
 
 fn local(path: &str) -> ReferenceForm<'_> {
-    if let Some((type_name, _)) = path.split_once('?') {
-        return if is_type_name(type_name) { ReferenceForm::Conditional } else { ReferenceForm::Malformed };
-    }
-    let mut segments = path.split('/');
-    let (Some(type_name), Some(id)) = (segments.next(), segments.next()) else { return ReferenceForm::Malformed };
-    let version = match (segments.next(), segments.next(), segments.next()) {
-        (None, ..) => None,
-        (Some("_history"), Some(version), None) if is_id(version.as_bytes()) => Some(version),
-        _ => return ReferenceForm::Malformed,
+    // The usual form, `Type/id`, in one pass over each part.
+    let Some(slash) = path.bytes().position(|byte| !byte.is_ascii_alphabetic()) else {
+        return ReferenceForm::Malformed;
     };
-    if is_type_name(type_name) && is_source_id(id.as_bytes()) {
-        ReferenceForm::Local(LocalReference { type_name, id, version })
-    } else {
-        ReferenceForm::Malformed
+    let (type_name, rest) = path.split_at(slash);
+    let Some(rest) = rest.strip_prefix('/') else {
+        let is_search = rest.starts_with('?') && is_type_name(type_name);
+        return if is_search { ReferenceForm::Conditional } else { ReferenceForm::Malformed };
+    };
+    if !is_type_name(type_name) {
+        return ReferenceForm::Malformed;
+    }
+    if is_source_id(rest.as_bytes()) {
+        return ReferenceForm::Local(LocalReference { type_name, id: rest, version: None });
+    }
+    match rest.split_once("/_history/") {
+        Some((id, version)) if is_source_id(id.as_bytes()) && is_id(version.as_bytes()) => {
+            ReferenceForm::Local(LocalReference { type_name, id, version: Some(version) })
+        }
+        _ => ReferenceForm::Malformed,
     }
 }
 

@@ -19,7 +19,7 @@ use super::ResourceType;
 use super::search::fragment::Fragment;
 use super::shape::{Shape, Shapes};
 
-pub use self::mention::{MentionSpan, mentions, strings_that_mention};
+pub use self::mention::{MentionSpan, Needle, mentions, strings_that_mention};
 pub use self::outcome::{IssueCode, IssueSeverity, OutcomeIssue};
 pub use self::strings::unescape;
 pub use super::shape::CaptureId;

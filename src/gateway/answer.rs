@@ -18,7 +18,6 @@ pub struct Answer {
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
     pub(super) resources: usize,
-    pub(super) missing: usize,
 }
 
 impl Answer {

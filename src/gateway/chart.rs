@@ -11,6 +11,8 @@ use crate::organization::SourceKey;
 pub(super) struct Chart {
     pub(super) source: Arc<ConnectedSource>,
     pub(super) person: PersonId,
+    /// `Patient/{person}`: how every reference to the person is spelled at the gateway.
+    pub(super) reference: String,
     /// The person's Patient ids there, the primary one first. Never empty.
     pub(super) patients: Vec<String>,
     /// The best rank among them: whose demographics come first.
@@ -52,6 +54,7 @@ impl Charts {
             let chart = by_source.entry(link.source).or_insert_with(|| Chart {
                 source: source.clone(),
                 person: permit.person(),
+                reference: person_reference(permit.person()),
                 patients: Vec::new(),
                 rank: link.rank,
             });
@@ -67,4 +70,8 @@ impl Charts {
     pub(super) fn at(&self, key: SourceKey) -> Option<&Arc<Chart>> {
         self.connected.iter().find(|chart| chart.key() == key)
     }
+}
+
+pub(super) fn person_reference(person: PersonId) -> String {
+    format!("Patient/{person}")
 }

@@ -1,9 +1,13 @@
 //! The last guard before bytes leave (security design, section 8, step 21): a second look at what the rewriting made,
 //! by other means. It finds nothing as long as the rewriting is right; what it does find is not sent.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::chart::Chart;
-use super::rewrite::{Unwritable, person_reference};
-use crate::fhir::scan;
+use super::rewrite::Unwritable;
+use crate::fhir::scan::Needle;
 
 /// Elements whose text is a reference or an address, by the end of their names. Elsewhere `Patient/…` may be prose
 /// ("Patient/caregiver education").
@@ -14,10 +18,10 @@ const ADDRESSES: [&[u8]; 6] = [b"reference", b"url", b"uri", b"canonical", b"sou
 ///
 /// # Errors
 /// [`Unwritable::Leak`].
-pub(super) fn check(bytes: &[u8], chart: &Chart, authorities: &[String]) -> Result<(), Unwritable> {
+pub(super) fn check(bytes: &[u8], chart: &Chart, authorities: &[Needle]) -> Result<(), Unwritable> {
     let leak = if names_other_patient(bytes, chart) {
         "another patient"
-    } else if authorities.iter().any(|authority| scan::mentions(bytes, authority)) {
+    } else if authorities.iter().any(|authority| authority.is_mentioned(bytes)) {
         "a source's host"
     } else {
         return Ok(());
@@ -27,9 +31,9 @@ pub(super) fn check(bytes: &[u8], chart: &Chart, authorities: &[String]) -> Resu
 }
 
 fn names_other_patient(bytes: &[u8], chart: &Chart) -> bool {
-    let own = person_reference(chart.person);
-    let own = own.strip_prefix("Patient/").unwrap_or_default().as_bytes();
-    memchr::memmem::find_iter(bytes, b"Patient").any(|at| {
+    let own = chart.reference.strip_prefix("Patient/").unwrap_or_default().as_bytes();
+    static PATIENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Patient"));
+    PATIENT.find_iter(bytes).any(|at| {
         let behind = bytes.get(at.saturating_add(b"Patient".len())..).unwrap_or_default();
         let Some(id) = behind.strip_prefix(b"/").or_else(|| behind.strip_prefix(b"\\/")) else { return false };
         let end = id.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')));
@@ -43,8 +47,8 @@ fn names_other_patient(bytes: &[u8], chart: &Chart) -> bool {
 
 /// The person's own record at this source, as the source or as the gateway (`{source key}.{id}`) calls it.
 fn is_own_record(id: &[u8], chart: &Chart) -> bool {
-    let key = format!("{}.", chart.key());
-    let rest = id.strip_prefix(key.as_bytes()).unwrap_or(id);
+    let key = chart.key();
+    let rest = id.strip_prefix(key.as_str().as_bytes()).and_then(|rest| rest.strip_prefix(b".")).unwrap_or(id);
     std::str::from_utf8(rest).is_ok_and(|id| chart.is_patient(id))
 }
 

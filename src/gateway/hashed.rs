@@ -54,6 +54,11 @@ impl HashedIds {
         if new.is_empty() {
             return Ok(());
         }
+        // Boxed: most answers have no new row, and their futures should not hold room for a write.
+        Box::pin(self.insert(new)).await
+    }
+
+    async fn insert(&self, new: Vec<HashedId>) -> Result<(), StorageError> {
         let stored = new.clone();
         self.db
             .write::<_, StorageError>(move |tx| {
@@ -96,7 +101,8 @@ impl HashedIds {
         if let Some(row) = self.known.get(&key) {
             return Ok(Some(row));
         }
-        let row = hashed_ids::by_id(&self.db, resource_type, id).await?;
+        // Boxed: it is seldom asked, and every request's future would hold room for the query.
+        let row = Box::pin(hashed_ids::by_id(&self.db, resource_type, id)).await?;
         if let Some(row) = &row {
             self.known.insert(key, row.clone());
         }

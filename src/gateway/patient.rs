@@ -107,14 +107,25 @@ impl Writer {
     }
 }
 
+/// The record of a person, joined.
+#[derive(Debug)]
+pub(super) struct Joined {
+    /// The Patient.
+    pub(super) bytes: Vec<u8>,
+    /// Its `meta.versionId`.
+    pub(super) version: String,
+    /// Its `meta.lastUpdated`: the latest of the records'.
+    pub(super) last_updated: Option<String>,
+}
+
 /// Joins the records, the primary one first, into `Patient/{person}`. `missing` names the organizations that could not
 /// be asked. Without any record there is nothing to join.
-pub(super) fn merge(person: PersonId, records: &[Record], missing: &[String]) -> Option<Vec<u8>> {
+pub(super) fn merge(person: PersonId, records: &[Record], missing: &[String]) -> Option<Joined> {
     let views: Vec<View<'_>> = records.iter().map(View::of).collect();
     let primary = views.first()?;
     let mut writer = Writer(Vec::with_capacity(records.iter().map(|record| record.bytes.len()).sum::<usize>() + 512));
     writer.text(&format!(r#"{{"resourceType":"Patient","id":"{person}""#));
-    write_meta(&mut writer, &views, missing);
+    let (version, last_updated) = write_meta(&mut writer, &views, missing);
     for name in ["implicitRules", "language"] {
         copy(&mut writer, primary, name);
     }
@@ -135,10 +146,11 @@ pub(super) fn merge(person: PersonId, records: &[Record], missing: &[String]) ->
         .collect();
     writer.list("link", links.iter());
     writer.0.push(b'}');
-    Some(writer.0)
+    Some(Joined { bytes: writer.0, version, last_updated })
 }
 
-fn write_meta(writer: &mut Writer, views: &[View<'_>], missing: &[String]) {
+/// Writes `meta`, and gives its version and time.
+fn write_meta(writer: &mut Writer, views: &[View<'_>], missing: &[String]) -> (String, Option<String>) {
     let mut seen = Vec::new();
     for view in views {
         seen.extend_from_slice(&sha256(&view.record.bytes));
@@ -148,7 +160,8 @@ fn write_meta(writer: &mut Writer, views: &[View<'_>], missing: &[String]) {
     }
     let digest = sha256(&seen);
     let (version, _) = digest.split_at(10);
-    writer.text(&format!(r#","meta":{{"versionId":"{}""#, base32(version)));
+    let version = base32(version);
+    writer.text(&format!(r#","meta":{{"versionId":"{version}""#));
     let instants = views.iter().filter_map(|view| view.record.last_updated.as_deref());
     let latest = instants.max_by_key(|text| text.parse::<jiff::Timestamp>().ok());
     if let Some(latest) = latest {
@@ -161,6 +174,7 @@ fn write_meta(writer: &mut Writer, views: &[View<'_>], missing: &[String]) {
         writer.0.extend_from_slice(profile.bytes());
     }
     writer.0.push(b'}');
+    (version, latest.map(str::to_owned))
 }
 
 fn copy(writer: &mut Writer, view: &View<'_>, name: &str) {

@@ -9,18 +9,18 @@ use super::chart::Charts;
 use super::fetch;
 use super::gathered::Found;
 use super::outcome::Missing;
-use super::patient::{self, Record};
+use super::patient::{self, Joined, Record};
 use super::released::{Filter, Released};
 use super::rewrite::Rewriter;
 use crate::access::Permit;
 use crate::fhir::ResourceType;
-use crate::fhir::scan::{self, RawResource};
+use crate::fhir::scan;
 use crate::fhir::search::Query;
 use crate::upstream::SourceFailure;
 
-/// The merged record, scanned so that it can be searched.
+/// The merged record.
 pub(super) struct Merged {
-    pub(super) raw: Option<RawResource>,
+    pub(super) joined: Option<Joined>,
     pub(super) missing: Vec<Missing>,
 }
 
@@ -52,9 +52,7 @@ impl Gateway {
         }
         let mut names: Vec<String> = missing.iter().map(|missing: &Missing| missing.organization.clone()).collect();
         names.dedup();
-        let merged = patient::merge(permit.person(), &records, &names);
-        let raw = merged.and_then(|bytes| scan::scan_resource(Bytes::from(bytes), self.knowledge).ok());
-        Merged { raw, missing }
+        Merged { joined: patient::merge(permit.person(), &records, &names), missing }
     }
 
     /// A search for Patient finds the person in context or nobody.
@@ -65,7 +63,8 @@ impl Gateway {
         query: &Query,
         rewriter: &mut Rewriter<'_>,
     ) -> Found {
-        let Merged { raw, missing } = self.merged(permit, charts, rewriter).await;
+        let Merged { joined, missing } = self.merged(permit, charts, rewriter).await;
+        let raw = joined.and_then(|joined| scan::scan_resource(Bytes::from(joined.bytes), self.knowledge).ok());
         let evaluation = self.evaluation(Some(&self.base_url));
         let entries = raw
             .filter(|raw| crate::fhir::search::matches(query, raw, &evaluation))

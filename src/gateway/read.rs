@@ -9,6 +9,7 @@ use super::fetch;
 use super::hashed::ResolvedIds;
 use super::identifier::GatewayId;
 use super::outcome::Missing;
+use super::patient::Joined;
 use super::person::Merged;
 use super::released::{Filter, Released, VisibleOwners};
 use super::search::unavailable;
@@ -26,7 +27,9 @@ impl Gateway {
         let resource_type = permit.resource_type();
         let resolved = self.hashed.resolve(&[resource_type], std::iter::once(id)).await.map_err(|_| unavailable())?;
         let (key, upstream) = match GatewayId::parse(resource_type, id) {
-            GatewayId::Person(person) if person == permit.person() => return self.read_person(permit, &charts).await,
+            GatewayId::Person(person) if person == permit.person() => {
+                return Box::pin(self.read_person(permit, &charts)).await;
+            }
             GatewayId::Upstream(key, upstream) if resource_type != ResourceType::Binary => (key, upstream.to_owned()),
             GatewayId::Hashed(key, hashed) => {
                 (key, upstream_of(&resolved, resource_type, hashed).ok_or(Refusal::NotFound)?)
@@ -44,19 +47,20 @@ impl Gateway {
         let mut body = Vec::with_capacity(released.raw().bytes.len().saturating_add(256));
         rewriter.write(&released, id, &mut body).map_err(|_| Refusal::NotFound)?;
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
-        Ok(answer(body, released.raw()))
+        let (raw, facts) = (released.raw(), &released.raw().facts);
+        let text = |span: scan::Span| scan::unescape(span.of(&raw.bytes)).map(std::borrow::Cow::into_owned);
+        let version = facts.version_id.and_then(text).unwrap_or_default();
+        Ok(answer(body, &version, facts.last_updated.and_then(text)))
     }
 
     async fn read_person(&self, permit: &Permit, charts: &Charts) -> Result<Answer, Refusal> {
         let mut rewriter = self.rewriter(charts);
-        let Merged { raw, missing } = self.merged(permit, charts, &mut rewriter).await;
-        let Some(raw) = raw else {
+        let Merged { joined, missing } = self.merged(permit, charts, &mut rewriter).await;
+        let Some(Joined { bytes, version, last_updated }) = joined else {
             return Err(if missing.is_empty() { Refusal::NotFound } else { self.all_down(&missing) });
         };
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
-        let mut answer = answer(raw.bytes.to_vec(), &raw);
-        answer.missing = missing.len();
-        Ok(answer)
+        Ok(answer(bytes, &version, last_updated))
     }
 
     /// Fetches one resource and lets it through the filter. Hidden and missing are the same.
@@ -76,7 +80,14 @@ impl Gateway {
             }
             Err(failure) => return Err(self.all_down(&[fetch::missing(chart, failure)])),
         };
-        let (owners, missing) = self.owners_of(permit, charts, chart, (id, resolved), &raw).await;
+        let (owners, missing) = match &self.knowledge.of(permit.resource_type()).authorization {
+            // Boxed: most types have no owners, and their reads should not carry room for the search for them.
+            AuthorizationKind::Via { owners, .. } => {
+                let has_targets = owners.is_empty();
+                Box::pin(self.owners_of(permit, charts, chart, (id, resolved), &raw, has_targets)).await
+            }
+            _ => (None, Vec::new()),
+        };
         let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
         Released::release(filter, chart, raw, owners.as_ref()).ok_or_else(|| {
             let outage: Vec<Missing> = missing.into_iter().filter(Missing::is_outage).collect();
@@ -92,15 +103,13 @@ impl Gateway {
         chart: &Arc<Chart>,
         (id, resolved): (&str, &ResolvedIds),
         raw: &RawResource,
+        has_targets: bool,
     ) -> (Option<Arc<VisibleOwners>>, Vec<Missing>) {
-        let AuthorizationKind::Via { owners, .. } = &self.knowledge.of(permit.resource_type()).authorization else {
-            return (None, Vec::new());
-        };
         let upstream = raw.id().unwrap_or_default();
         if permit.resource_type() == ResourceType::Binary {
             return self.owner_of_binary(permit, chart, upstream, resolved.row(ResourceType::Binary, id)).await;
         }
-        if owners.is_empty() {
+        if has_targets {
             let (visible, missing) = self.visible_targets(permit, chart, std::slice::from_ref(raw)).await;
             return (Some(visible), missing);
         }
@@ -147,16 +156,8 @@ fn upstream_of(resolved: &ResolvedIds, resource_type: ResourceType, hashed: &str
 }
 
 /// ETag = the source's version and a hash of what is shown: two callers never share a tag for different bytes.
-fn answer(body: Vec<u8>, raw: &RawResource) -> Answer {
-    let text = |span: scan::Span| scan::unescape(span.of(&raw.bytes)).map(std::borrow::Cow::into_owned);
-    let version = raw.facts.version_id.and_then(text).unwrap_or_default();
+fn answer(body: Vec<u8>, version: &str, last_modified: Option<String>) -> Answer {
     let digest = sha256(&body);
     let (view, _) = digest.split_at(10);
-    Answer {
-        etag: Some(format!("W/\"{version}.{}\"", base32(view))),
-        last_modified: raw.facts.last_updated.and_then(text),
-        body: body.into(),
-        resources: 1,
-        missing: 0,
-    }
+    Answer { etag: Some(format!("W/\"{version}.{}\"", base32(view))), last_modified, body: body.into(), resources: 1 }
 }

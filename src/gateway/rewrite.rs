@@ -1,19 +1,20 @@
 //! From a source's ids, references and URLs to the gateway's: structurally, by splicing, never by text replacement.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use memchr::memmem::Finder;
 
 use super::guard;
 use super::identifier::Identifiers;
 use super::released::Released;
 use crate::access::is_served;
-use crate::base::id::PersonId;
 use crate::fhir::ResourceType;
 use crate::fhir::edits::{EditError, Edits};
 use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
 use crate::fhir::prune::prune;
 use crate::fhir::reference::{ReferenceForm, parse_reference};
-use crate::fhir::scan::{self, RawResource, ReferenceSpan, ScanError, Span};
+use crate::fhir::scan::{self, Needle, RawResource, ReferenceSpan, ScanError, Span};
 use crate::fhir::search::fragment::Fragment;
 use crate::organization::SourceKey;
 use crate::storage::hashed_ids::HashedId;
@@ -49,9 +50,9 @@ pub(super) struct Rewriter<'a> {
     /// The gateway's FHIR base URL.
     pub(super) gateway_base: &'a str,
     /// Hosts of the person's sources: none may stand in an answer.
-    pub(super) authorities: Arc<[String]>,
+    pub(super) authorities: Arc<[Needle]>,
     /// The hosts that no answer may name: those of the sources, unless the gateway itself stands there too.
-    pub(super) foreign: Vec<String>,
+    pub(super) foreign: Vec<Needle>,
     /// Rows to store before the answer leaves.
     pub(super) hashed: Vec<HashedId>,
 }
@@ -134,7 +135,7 @@ impl Rewriter<'_> {
             _ => return Fate::Cut,
         };
         if local.type_name == "Patient" {
-            return if chart.is_patient(local.id) { Fate::Rewrite(person_reference(chart.person)) } else { Fate::Cut };
+            return if chart.is_patient(local.id) { Fate::Rewrite(chart.reference.clone()) } else { Fate::Cut };
         }
         let Some(resource_type) = local.resource_type().filter(|kind| is_served(self.knowledge, *kind)) else {
             return Fate::Cut;
@@ -171,10 +172,10 @@ impl Rewriter<'_> {
             }
         }
         for authority in self.authorities.clone().iter() {
-            if !scan::mentions(&raw.bytes, authority) {
+            if !authority.is_mentioned(&raw.bytes) {
                 continue;
             }
-            let mentions = scan::strings_that_mention(&raw.bytes, authority)?;
+            let mentions = authority.strings(&raw.bytes)?;
             if mentions.len() > MAX_MENTIONS {
                 return Err(Unwritable::TooManyMentions);
             }
@@ -212,7 +213,7 @@ impl Rewriter<'_> {
         let ReferenceForm::Local(local) = parse_reference(url, Some(chart.base_url())) else { return None };
         if local.type_name == "Patient" {
             let own = chart.is_patient(local.id);
-            return own.then(|| format!("{}/{}", self.gateway_base, person_reference(chart.person)));
+            return own.then(|| format!("{}/{}", self.gateway_base, chart.reference));
         }
         let resource_type = local.resource_type().filter(|kind| is_served(self.knowledge, *kind))?;
         if resource_type == ResourceType::Binary {
@@ -248,14 +249,11 @@ impl Rewriter<'_> {
 fn narrative_leads_to_patient(raw: &RawResource) -> bool {
     let text = raw.facts.members.iter().find(|member| member.key.of(&raw.bytes) == b"text");
     let narrative = text.map(|text| text.value.of(&raw.bytes)).unwrap_or_default();
-    memchr::memmem::find_iter(narrative, b"Patient/").any(|at| {
+    static PATIENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Patient/"));
+    PATIENT.find_iter(narrative).any(|at| {
         let before = narrative.get(..at).and_then(<[u8]>::last);
         before.is_some_and(|byte| matches!(byte, b'"' | b'\'' | b'/'))
     })
-}
-
-pub(super) fn person_reference(person: PersonId) -> String {
-    format!("Patient/{person}")
 }
 
 fn encloses(gone: &[Span], span: Span) -> bool {

@@ -16,7 +16,7 @@ use super::rewrite::Rewriter;
 use super::subset::Subset;
 use crate::access::Permit;
 use crate::fhir::ResourceType;
-use crate::fhir::scan::RawResource;
+use crate::fhir::scan::{Needle, RawResource};
 use crate::fhir::search::{self, Evaluation, Handling, Query, SearchError};
 use crate::upstream::SourceFailure;
 
@@ -143,16 +143,21 @@ impl Gateway {
     }
 
     pub(super) fn rewriter(&self, charts: &Charts) -> Rewriter<'_> {
-        let authority = |chart: &Arc<Chart>| chart.source.client.connection().authority().to_owned();
-        let authorities: Arc<[String]> = charts.connected.iter().map(authority).collect();
-        let own = url::Url::parse(&self.base_url).ok();
-        let own = own.as_ref().map_or("", url::Url::authority);
-        let foreign = authorities.iter().filter(|authority| !authority.eq_ignore_ascii_case(own)).cloned().collect();
+        let mut authorities = Vec::with_capacity(charts.connected.len());
+        let mut foreign = Vec::with_capacity(charts.connected.len());
+        for chart in &charts.connected {
+            let authority = chart.source.client.connection().authority();
+            let Some(needle) = Needle::new(authority) else { continue };
+            if !authority.eq_ignore_ascii_case(&self.authority) {
+                foreign.push(needle.clone());
+            }
+            authorities.push(needle);
+        }
         Rewriter {
             knowledge: self.knowledge,
             identifiers: &self.identifiers,
             gateway_base: &self.base_url,
-            authorities,
+            authorities: authorities.into(),
             foreign,
             hashed: Vec::new(),
         }
@@ -188,13 +193,7 @@ impl Gateway {
         };
         let body = bundle::write(&frame, &entries, &mut rewriter);
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
-        Ok(Answer {
-            body: body.into(),
-            etag: None,
-            last_modified: None,
-            resources: entries.len(),
-            missing: missing.len(),
-        })
+        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources: entries.len() })
     }
 
     fn next_link(

@@ -1,14 +1,16 @@
-//! The audit trail: one chain per process, each entry sealed together with the one before it.
+//! The audit trail: one chain per process, its entries in blocks, each sealed together with the one before it.
 //!
-//! A changed, removed, inserted or reordered entry breaks the chain at that entry (45 CFR 170.315(d)(2)). Cutting off
-//! the tail together with the head row does not: only an anchor outside this database tells.
+//! What is recorded together stands in one row: thousands of reads a second cost few inserts and no index entry each.
+//! A changed, removed, inserted or reordered entry breaks the chain at its block (45 CFR 170.315(d)(2)). Cutting off
+//! the tail together with the head row does not: only an anchor outside this database tells. `audit_persons` finds the
+//! blocks that tell of a person; it can be made anew from the blocks.
 
-use data_encoding::HEXLOWER;
-use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, statements};
-use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx};
+use super::{DatabaseInconsistency, Db, Executor, StorageError, Taken, Tx};
 use crate::base::clock::Instant;
 use crate::base::hash::{equal_in_constant_time, hmac_sha256};
 use crate::base::id::{AccountId, AuditEventId, ChainId, PersonId};
@@ -17,6 +19,9 @@ use crate::base::secret::Secret;
 use crate::fhir::resource_type::ResourceType;
 use crate::identity::named;
 
+/// Entries of one block at most. A block is read whole to find one entry in it.
+const BLOCK: usize = 256;
+
 statements! {
     START = "INSERT INTO audit_chains (id, seq, mac) VALUES ($1, 0, $2) ON CONFLICT DO NOTHING";
     HEAD = "SELECT seq, mac FROM audit_chains WHERE id = $1";
@@ -24,37 +29,21 @@ statements! {
     TAKE = "UPDATE audit_chains SET seq = seq + $2 WHERE id = $1 RETURNING seq, mac";
     SET_HEAD = "UPDATE audit_chains SET mac = $2 WHERE id = $1";
     CHAINS = "SELECT id FROM audit_chains ORDER BY id";
-    // SQLite reads the entries once, in its binary form: taken from text, each of the columns would read them again.
-    APPEND = {
-        sqlite: "WITH entries AS MATERIALIZED (SELECT value AS entry FROM jsonb_each($1)) \
-                 INSERT INTO audit (chain_id, seq, mac, id, recorded, kind, outcome, account_id, client_id, \
-                 person_id, resource_type, interaction, parameters, released, withheld, rule) \
-                 SELECT entry ->> 'chain_id', entry ->> 'seq', unhex(entry ->> 'mac'), entry ->> 'id', \
-                 entry ->> 'recorded', entry ->> 'kind', entry ->> 'outcome', entry ->> 'account_id', \
-                 entry ->> 'client_id', entry ->> 'person_id', entry ->> 'resource_type', entry ->> 'interaction', \
-                 entry ->> 'parameters', entry ->> 'released', entry ->> 'withheld', entry ->> 'rule' \
-                 FROM entries",
-        postgres: "INSERT INTO audit (chain_id, seq, mac, id, recorded, kind, outcome, account_id, client_id, \
-                   person_id, resource_type, interaction, parameters, released, withheld, rule) \
-                   SELECT chain_id, seq, decode(mac, 'hex'), id, recorded, kind, outcome, account_id, client_id, \
-                   person_id, resource_type, interaction, parameters, released, withheld, rule \
-                   FROM jsonb_to_recordset(CAST($1 AS jsonb)) AS row_of (chain_id text, seq bigint, mac text, \
-                   id text, recorded bigint, kind text, outcome text, account_id text, client_id text, \
-                   person_id text, resource_type text, interaction text, parameters text, released bigint, \
-                   withheld bigint, rule text)",
+    APPEND = "INSERT INTO audit_blocks (chain_id, last_seq, first_seq, recorded, mac, entries) \
+              VALUES ($1, $2, $3, $4, $5, $6)";
+    INDEX = {
+        sqlite: "INSERT INTO audit_persons (person_id, recorded, chain_id, last_seq) \
+                 SELECT value, $2, $3, $4 FROM json_each($1)",
+        postgres: "INSERT INTO audit_persons (person_id, recorded, chain_id, last_seq) \
+                   SELECT value, $2, $3, $4 FROM jsonb_array_elements_text(CAST($1 AS jsonb))",
     };
-    APPEND_ACT = "INSERT INTO audit (chain_id, seq, mac, id, recorded, kind, outcome, account_id, client_id, person_id, \
-                  interaction, parameters, rule, object) \
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-    OF_CHAIN = "SELECT seq, mac, id, recorded, kind, outcome, account_id, client_id, person_id, resource_type, \
-                interaction, parameters, released, withheld, rule, object FROM audit \
-                WHERE chain_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT 1000";
-    RECENT = "SELECT seq, mac, id, recorded, kind, outcome, account_id, client_id, person_id, resource_type, \
-              interaction, parameters, released, withheld, rule, object FROM audit \
-              ORDER BY recorded DESC, chain_id, seq DESC LIMIT $1";
-    OF_PERSON = "SELECT seq, mac, id, recorded, kind, outcome, account_id, client_id, person_id, resource_type, \
-                 interaction, parameters, released, withheld, rule, object FROM audit \
-                 WHERE person_id = $1 ORDER BY recorded DESC, chain_id, seq DESC LIMIT $2";
+    OF_CHAIN = "SELECT chain_id, last_seq, first_seq, recorded, mac, entries FROM audit_blocks \
+                WHERE chain_id = $1 AND last_seq > $2 ORDER BY last_seq LIMIT 32";
+    RECENT = "SELECT chain_id, last_seq, first_seq, recorded, mac, entries FROM audit_blocks \
+              ORDER BY recorded DESC, chain_id, last_seq DESC LIMIT $1 OFFSET $2";
+    OF_PERSON = "SELECT b.chain_id, b.last_seq, b.first_seq, b.recorded, b.mac, b.entries FROM audit_persons p \
+                 JOIN audit_blocks b ON b.chain_id = p.chain_id AND b.last_seq = p.last_seq \
+                 WHERE p.person_id = $1 ORDER BY p.recorded DESC, p.chain_id, p.last_seq DESC LIMIT $2 OFFSET $3";
 }
 
 /// The chain of one process, with the key that seals it.
@@ -77,35 +66,12 @@ impl Chain {
         hmac_sha256(self.key.expose(), &[b"origin", self.id.to_string().as_bytes()])
     }
 
-    /// The seal of an entry: over every column, its place, and the seal before it.
-    fn seal(&self, before: &[u8], row: &Row) -> [u8; 32] {
-        let (seq, recorded) = (row.seq.to_be_bytes(), row.recorded.to_be_bytes());
-        let chain = self.id.to_string();
-        let numbers = [row.released, row.withheld].map(|n| n.map(|n| n.to_string()));
-        let mut parts: Vec<&[u8]> = vec![
-            b"entry",
-            before,
-            chain.as_bytes(),
-            &seq,
-            row.id.as_bytes(),
-            &recorded,
-            row.kind.as_bytes(),
-            row.outcome.as_bytes(),
-            row.parameters.as_bytes(),
-        ];
-        let optional =
-            [&row.account_id, &row.client_id, &row.person_id, &row.resource_type, &row.interaction, &row.rule];
-        for text in optional.into_iter().chain(&numbers) {
-            // Absent and empty are two things.
-            match text {
-                Some(text) => parts.extend([b"1".as_slice(), text.as_bytes()]),
-                None => parts.push(b"0"),
-            }
-        }
-        // Only acts have one. Nothing follows it, so that an entry without it is sealed as it was before there was one.
-        if let Some(object) = &row.object {
-            parts.extend([b"object".as_slice(), object.as_bytes()]);
-        }
+    /// The seal of a block: over every column, its place, and the seal before it.
+    fn seal(&self, before: &[u8], block: &Block) -> [u8; 32] {
+        let numbers = [block.first_seq, block.last_seq, block.recorded].map(i64::to_be_bytes);
+        let mut parts: Vec<&[u8]> = vec![b"block", before, block.chain_id.as_bytes()];
+        parts.extend(numbers.iter().map(<[u8; 8]>::as_slice));
+        parts.push(block.entries.as_bytes());
         hmac_sha256(self.key.expose(), &parts)
     }
 }
@@ -163,126 +129,111 @@ pub enum ChainState {
         /// How many.
         entries: i64,
     },
-    /// The first entry that is not there as it was written.
+    /// An entry is not there as it was written.
     Broken {
-        /// Its number in the chain.
+        /// The number of the first entry of the first block that is not as it was written.
         seq: i64,
     },
     /// There is no such chain.
     Unknown,
 }
 
+/// Entries that were written together, sealed together.
 #[derive(sqlx::FromRow)]
-struct Row {
-    seq: i64,
+struct Block {
+    chain_id: String,
+    last_seq: i64,
+    first_seq: i64,
+    /// When its newest entry was recorded.
+    recorded: i64,
     mac: Vec<u8>,
-    id: String,
-    recorded: i64,
-    kind: String,
-    outcome: String,
-    account_id: Option<String>,
-    client_id: Option<String>,
-    person_id: Option<String>,
-    resource_type: Option<String>,
-    interaction: Option<String>,
-    parameters: String,
-    released: Option<i64>,
-    withheld: Option<i64>,
-    rule: Option<String>,
-    object: Option<String>,
+    /// A JSON array of [`Stored`].
+    entries: String,
 }
 
-/// A row on its way in, with its key, and the seal in hexadecimal.
-#[derive(Serialize)]
-struct Entry<'r> {
-    chain_id: &'r str,
-    seq: i64,
-    mac: String,
-    id: &'r str,
-    recorded: i64,
-    kind: &'r str,
-    outcome: &'r str,
-    account_id: &'r Option<String>,
-    client_id: &'r Option<String>,
-    person_id: &'r Option<String>,
-    resource_type: &'r Option<String>,
-    interaction: &'r Option<String>,
-    parameters: &'r str,
-    released: Option<i64>,
-    withheld: Option<i64>,
-    rule: &'r Option<String>,
+/// An entry as an array: id, recorded (microseconds), kind, outcome, account, client, person, type, interaction, names
+/// of parameters, released, withheld, rule, object.
+type Stored<'r> = (
+    AuditEventId,
+    i64,
+    Cow<'r, str>,
+    Cow<'r, str>,
+    Option<AccountId>,
+    Option<Cow<'r, str>>,
+    Option<PersonId>,
+    Option<Cow<'r, str>>,
+    Option<Cow<'r, str>>,
+    Cow<'r, [String]>,
+    Option<i64>,
+    Option<i64>,
+    Option<Cow<'r, str>>,
+    Option<Cow<'r, str>>,
+);
+
+impl AuditRow {
+    fn stored(&self) -> Stored<'_> {
+        (
+            self.id,
+            self.recorded.micros(),
+            Cow::from(&*self.kind),
+            self.outcome.as_str().into(),
+            self.account,
+            self.client.as_deref().map(Cow::from),
+            self.person,
+            self.resource_type.map(|kind| kind.as_str().into()),
+            self.interaction.as_deref().map(Cow::from),
+            Cow::from(&*self.parameters),
+            self.released,
+            self.withheld,
+            self.rule.as_deref().map(Cow::from),
+            self.object.as_deref().map(Cow::from),
+        )
+    }
 }
 
-impl Row {
-    fn new(seq: i64, row: &AuditRow) -> Result<Self, StorageError> {
+impl Block {
+    fn new(chain: &Chain, last_seq: i64, rows: &[AuditRow]) -> Result<Self, StorageError> {
+        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         Ok(Self {
-            seq,
+            chain_id: chain.id.to_string(),
+            last_seq,
+            first_seq: last_seq - count + 1,
+            recorded: rows.iter().map(|row| row.recorded.micros()).max().unwrap_or(0),
             mac: Vec::new(),
-            id: row.id.to_string(),
-            recorded: row.recorded.micros(),
-            kind: row.kind.clone(),
-            outcome: row.outcome.as_str().to_owned(),
-            account_id: row.account.map(|id| id.to_string()),
-            client_id: row.client.clone(),
-            person_id: row.person.map(|id| id.to_string()),
-            resource_type: row.resource_type.map(|t| t.as_str().to_owned()),
-            interaction: row.interaction.clone(),
-            parameters: to_json(&row.parameters)?,
-            released: row.released,
-            withheld: row.withheld,
-            rule: row.rule.clone(),
-            object: row.object.clone(),
+            entries: to_json(&rows.iter().map(AuditRow::stored).collect::<Vec<_>>())?,
         })
     }
 
-    fn entry<'r>(&'r self, chain_id: &'r str) -> Entry<'r> {
-        Entry {
-            chain_id,
-            seq: self.seq,
-            mac: HEXLOWER.encode(&self.mac),
-            id: &self.id,
-            recorded: self.recorded,
-            kind: &self.kind,
-            outcome: &self.outcome,
-            account_id: &self.account_id,
-            client_id: &self.client_id,
-            person_id: &self.person_id,
-            resource_type: &self.resource_type,
-            interaction: &self.interaction,
-            parameters: &self.parameters,
-            released: self.released,
-            withheld: self.withheld,
-            rule: &self.rule,
+    /// Its entries, the newest first.
+    fn rows(&self) -> Result<Vec<AuditRow>, DatabaseInconsistency> {
+        let key = RowKey { table: "audit_blocks", key: &self.chain_id };
+        let stored: Vec<Stored<'_>> = key.json("entries", &self.entries)?;
+        let mut rows = Vec::with_capacity(stored.len());
+        for entry in stored {
+            let (id, recorded, kind, outcome, account, client, person, resource_type, interaction, ..) = &entry;
+            let (.., parameters, released, withheld, rule, object) = &entry;
+            let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
+            let resource_type =
+                resource_type.as_deref().map(|name| key.column("entries", ResourceType::parse(name))).transpose()?;
+            rows.push(AuditRow {
+                id: *id,
+                recorded: Instant::from_micros(*recorded),
+                kind: kind.clone().into_owned(),
+                outcome: key.column("entries", AuditOutcome::parse(outcome))?,
+                account: *account,
+                client: text(client),
+                person: *person,
+                resource_type,
+                interaction: text(interaction),
+                parameters: parameters.to_vec(),
+                released: *released,
+                withheld: *withheld,
+                rule: text(rule),
+                object: text(object),
+            });
         }
-    }
-}
-
-impl TryFrom<Row> for AuditRow {
-    type Error = DatabaseInconsistency;
-
-    fn try_from(row: Row) -> Result<Self, Self::Error> {
-        let key = RowKey { table: "audit", key: &row.id };
-        let resource_type = row
-            .resource_type
-            .as_deref()
-            .map(|name| key.column("resource_type", ResourceType::parse(name)))
-            .transpose()?;
-        Ok(Self {
-            id: key.parse("id", &row.id)?,
-            recorded: Instant::from_micros(row.recorded),
-            outcome: key.column("outcome", AuditOutcome::parse(&row.outcome))?,
-            account: row.account_id.as_deref().map(|id| key.parse("account_id", id)).transpose()?,
-            person: row.person_id.as_deref().map(|id| key.parse("person_id", id)).transpose()?,
-            resource_type,
-            parameters: key.json("parameters", &row.parameters)?,
-            kind: row.kind,
-            client: row.client_id,
-            interaction: row.interaction,
-            released: row.released,
-            withheld: row.withheld,
-            rule: row.rule,
-            object: row.object,
-        })
+        rows.reverse();
+        Ok(rows)
     }
 }
 
@@ -295,8 +246,8 @@ pub async fn start_chain(tx: &mut Tx, chain: &Chain) -> Result<(), StorageError>
     if rows == 1 { Ok(()) } else { Err(StorageError::AlreadyTaken(Taken::Key)) }
 }
 
-/// Adds entries to the chain, in this order, in one statement for all of them. The last thing a write does: on
-/// PostgreSQL the chain stays locked until it commits.
+/// Adds entries to the chain, in this order. The last thing a write does: on PostgreSQL the chain stays locked until it
+/// commits.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when the chain was not begun.
@@ -308,73 +259,94 @@ pub async fn append(tx: &mut Tx, chain: &Chain, rows: &[AuditRow]) -> Result<(),
     let chain_id = chain.id.to_string();
     let head: Option<(i64, Vec<u8>)> = fetch_optional!(&mut *tx, TAKE, &chain_id, count)?;
     let Some((last, mut mac)) = head else { return Err(StorageError::NotFound { table: "audit_chains" }) };
-    let mut sealed = Vec::with_capacity(rows.len());
-    for (seq, row) in (last - count + 1..).zip(rows) {
-        let mut row = Row::new(seq, row)?;
-        mac = chain.seal(&mac, &row).to_vec();
-        row.mac.clone_from(&mac);
-        sealed.push(row);
+    let mut seq = last - count;
+    for rows in rows.chunks(BLOCK) {
+        seq += i64::try_from(rows.len()).unwrap_or(0);
+        let mut block = Block::new(chain, seq, rows)?;
+        mac = chain.seal(&mac, &block).to_vec();
+        block.mac.clone_from(&mac);
+        let Block { last_seq, first_seq, recorded, mac, entries, .. } = &block;
+        execute!(&mut *tx, APPEND, &chain_id, *last_seq, *first_seq, *recorded, mac.as_slice(), entries)?;
+        let persons: BTreeSet<PersonId> = rows.iter().filter_map(|row| row.person).collect();
+        if !persons.is_empty() {
+            execute!(&mut *tx, INDEX, to_json(&persons)?, *recorded, &chain_id, *last_seq)?;
+        }
     }
-    let entries = to_json(&sealed.iter().map(|row| row.entry(&chain_id)).collect::<Vec<_>>())?;
-    execute!(&mut *tx, APPEND, &entries)?;
     execute!(tx, SET_HEAD, &chain_id, &mac)?;
     Ok(())
 }
 
-/// Adds the entry of an act to the chain, within the write that does the act. The last thing that write does: on
-/// PostgreSQL the chain stays locked until it commits. Numbers of resources and a resource type are for reads: an act
-/// has none.
+/// Adds the entry of an act to the chain, within the write that does the act. The last thing that write does.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when the chain was not begun.
 pub async fn append_act(tx: &mut Tx, chain: &Chain, act: &AuditRow) -> Result<(), StorageError> {
-    let chain_id = chain.id.to_string();
-    let head: Option<(i64, Vec<u8>)> = fetch_optional!(&mut *tx, TAKE, &chain_id, 1_i64)?;
-    let Some((seq, before)) = head else { return Err(StorageError::NotFound { table: "audit_chains" }) };
-    let row = Row { resource_type: None, released: None, withheld: None, ..Row::new(seq, act)? };
-    let mac = chain.seal(&before, &row);
-    execute!(
-        &mut *tx,
-        APPEND_ACT,
-        &chain_id,
-        seq,
-        mac.as_slice(),
-        &row.id,
-        row.recorded,
-        &row.kind,
-        &row.outcome,
-        &row.account_id,
-        &row.client_id,
-        &row.person_id,
-        &row.interaction,
-        &row.parameters,
-        &row.rule,
-        &row.object
-    )?;
-    execute!(tx, SET_HEAD, &chain_id, mac.as_slice())?;
-    Ok(())
+    append(tx, chain, std::slice::from_ref(act)).await
 }
 
 /// The newest entries of all chains, newest first.
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn recent(on: impl Into<Executor<'_>>, limit: i64) -> Result<Vec<AuditRow>, StorageError> {
-    let rows: Vec<Row> = fetch_all!(on, RECENT, limit)?;
-    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+pub async fn recent(db: &Db, limit: usize) -> Result<Vec<AuditRow>, StorageError> {
+    let mut found = Newest::new(limit);
+    while let Some(offset) = found.wants() {
+        found.take(&fetch_all!(db, RECENT, PAGE, offset)?, |_| true)?;
+    }
+    Ok(found.rows)
 }
 
 /// The newest entries about a person, newest first.
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn of_person(
-    on: impl Into<Executor<'_>>,
-    person: PersonId,
-    limit: i64,
-) -> Result<Vec<AuditRow>, StorageError> {
-    let rows: Vec<Row> = fetch_all!(on, OF_PERSON, person.to_string(), limit)?;
-    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+pub async fn of_person(db: &Db, person: PersonId, limit: usize) -> Result<Vec<AuditRow>, StorageError> {
+    let mut found = Newest::new(limit);
+    while let Some(offset) = found.wants() {
+        let blocks = fetch_all!(db, OF_PERSON, person.to_string(), PAGE, offset)?;
+        found.take(&blocks, |row| row.person == Some(person))?;
+    }
+    Ok(found.rows)
+}
+
+/// Blocks that are read at once.
+const PAGE: i64 = 32;
+
+/// Entries gathered from blocks, which come the newest first. Blocks of several chains overlap in time, so the order
+/// of their entries is made here; within a chain it is the order of writing.
+struct Newest {
+    rows: Vec<AuditRow>,
+    limit: usize,
+    next_page: Option<i64>,
+}
+
+impl Newest {
+    const fn new(limit: usize) -> Self {
+        Self { rows: Vec::new(), limit, next_page: Some(0) }
+    }
+
+    /// How many blocks to skip for those that are still wanted.
+    const fn wants(&self) -> Option<i64> {
+        if self.limit == 0 { None } else { self.next_page }
+    }
+
+    fn take(&mut self, blocks: &[Block], is_wanted: impl Fn(&AuditRow) -> bool) -> Result<(), StorageError> {
+        for block in blocks {
+            self.rows.extend(block.rows()?.into_iter().filter(&is_wanted));
+        }
+        self.rows.sort_by_key(|row| std::cmp::Reverse(row.recorded));
+        self.rows.truncate(self.limit);
+        let oldest = if self.rows.len() < self.limit { None } else { self.rows.last() };
+        // No entry of a later block is newer than the block before it.
+        let is_settled = match (oldest, blocks.last()) {
+            (Some(oldest), Some(block)) => block.recorded <= oldest.recorded.micros(),
+            (None, Some(_)) => false,
+            (_, None) => true,
+        };
+        let is_last = i64::try_from(blocks.len()).unwrap_or(0) < PAGE;
+        self.next_page = if is_settled || is_last { None } else { self.next_page.map(|offset| offset + PAGE) };
+        Ok(())
+    }
 }
 
 /// Every chain that was begun.
@@ -390,25 +362,29 @@ pub async fn chains(on: impl Into<Executor<'_>>) -> Result<Vec<ChainId>, Storage
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn verify_chain(db: &super::Db, chain: &Chain) -> Result<ChainState, StorageError> {
+pub async fn verify_chain(db: &Db, chain: &Chain) -> Result<ChainState, StorageError> {
     let chain_id = chain.id.to_string();
     let head: Option<(i64, Vec<u8>)> = fetch_optional!(db, HEAD, &chain_id)?;
     let Some((last, head_mac)) = head else { return Ok(ChainState::Unknown) };
     let (mut seq, mut mac) = (0, chain.origin().to_vec());
     while seq < last {
-        let rows: Vec<Row> = fetch_all!(db, OF_CHAIN, &chain_id, seq, last)?;
-        if rows.is_empty() {
+        let blocks: Vec<Block> = fetch_all!(db, OF_CHAIN, &chain_id, seq)?;
+        if blocks.is_empty() {
             return Ok(ChainState::Broken { seq: seq + 1 });
         }
-        for row in rows {
-            seq += 1;
-            if row.seq != seq || !equal_in_constant_time(&chain.seal(&mac, &row), &row.mac) {
-                return Ok(ChainState::Broken { seq });
+        for block in blocks {
+            let follows = block.first_seq == seq + 1 && block.last_seq >= block.first_seq;
+            if !follows || !equal_in_constant_time(&chain.seal(&mac, &block), &block.mac) {
+                return Ok(ChainState::Broken { seq: seq + 1 });
             }
-            mac = row.mac;
+            seq = block.last_seq;
+            mac = block.mac;
+            if seq == last {
+                break;
+            }
         }
     }
-    if equal_in_constant_time(&mac, &head_mac) {
+    if seq == last && equal_in_constant_time(&mac, &head_mac) {
         Ok(ChainState::Whole { entries: last })
     } else {
         Ok(ChainState::Broken { seq: last })

@@ -36,7 +36,7 @@ macro_rules! migrations {
 const MIGRATIONS: &[Migration] = migrations![
     1 "0001_records",
     2 "0002_oauth",
-    3 "0003_acts_and_expiry",
+    3 "0003_expiry",
     4 "0004_source_access",
 ];
 

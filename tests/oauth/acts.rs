@@ -196,8 +196,8 @@ pub(crate) async fn every_act_leaves_one_entry(world: World) {
 /// Takes the table of entries away, or brings it back, as a disk that fails would: for nobody else but them.
 async fn break_audit(database: &Database, broken: bool) {
     let sql = match broken {
-        true => "ALTER TABLE audit RENAME TO audit_gone",
-        false => "ALTER TABLE audit_gone RENAME TO audit",
+        true => "ALTER TABLE audit_blocks RENAME TO audit_gone",
+        false => "ALTER TABLE audit_gone RENAME TO audit_blocks",
     };
     if database.is_sqlite() {
         let url = format!("sqlite:{}", database.file().display());

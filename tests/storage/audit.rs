@@ -13,7 +13,8 @@ use crate::support::database::{Database, on_both, with_sqlite};
 on_both!(
     entries_round_trip_newest_first,
     chains_hold_under_concurrent_writes,
-    a_chain_begins_once_and_before_its_entries
+    a_chain_begins_once_and_before_its_entries,
+    the_newest_are_found_over_blocks_and_chains
 );
 
 fn chain() -> Chain {
@@ -22,7 +23,7 @@ fn chain() -> Chain {
 
 fn row(n: i64) -> AuditRow {
     AuditRow {
-        id: AuditEventId::mint(&SystemRandom::default()),
+        id: AuditEventId::mint_at(at(n), &SystemRandom::default()),
         recorded: at(n),
         kind: "fhir".to_owned(),
         outcome: AuditOutcome::Permitted,
@@ -51,6 +52,7 @@ fn full_row(n: i64, person: PersonId) -> AuditRow {
         released: Some(i64::MAX),
         withheld: Some(0),
         rule: Some("age-band".to_owned()),
+        object: Some("Client/portal".to_owned()),
         ..row(n)
     }
 }
@@ -113,7 +115,38 @@ async fn a_chain_begins_once_and_before_its_entries(database: Database) {
     assert_eq!(audit::verify_chain(db, &chain).await.unwrap(), ChainState::Whole { entries: 0 });
 }
 
-/// S08: a fault table over a chain of 1,500 entries (more than one page), by SQL behind the gateway's back.
+/// Two processes write in turns, in blocks that overlap in time and fill more than one page of blocks.
+async fn the_newest_are_found_over_blocks_and_chains(database: Database) {
+    let db = &database.db;
+    let (one, other) = (chain(), chain());
+    start(db, &one).await.unwrap();
+    start(db, &other).await.unwrap();
+    let (ours, theirs) = (PersonId::mint(&SystemRandom::default()), PersonId::mint(&SystemRandom::default()));
+    let mut written = Vec::new();
+    for turn in 0..40_i64 {
+        // Entries of a block lie far apart in time, and reach into the next turns of the other chain.
+        let rows: Vec<AuditRow> =
+            (0..5).map(|n| full_row(turn * 10 + n * 7, if (turn + n) % 3 == 0 { ours } else { theirs })).collect();
+        append(db, if turn % 2 == 0 { &one } else { &other }, rows.clone()).await.unwrap();
+        written.extend(rows);
+    }
+    for limit in [0, 1, 7, 60, 150, 199, 200, 1_000] {
+        for person in [None, Some(ours)] {
+            let found = match person {
+                None => audit::recent(db, limit).await.unwrap(),
+                Some(person) => audit::of_person(db, person, limit).await.unwrap(),
+            };
+            let mut times: Vec<_> =
+                written.iter().filter(|row| person.is_none() || row.person == person).map(|row| row.recorded).collect();
+            times.sort_unstable_by(|a, b| b.cmp(a));
+            times.truncate(limit);
+            assert_eq!(found.iter().map(|row| row.recorded).collect::<Vec<_>>(), times, "limit {limit}");
+            assert!(found.iter().all(|row| written.contains(row) && (person.is_none() || row.person == person)));
+        }
+    }
+}
+
+/// S08: a fault table over a chain of 1,500 entries in blocks of 256, by SQL behind the gateway's back.
 #[test]
 fn s08_sqlite_every_change_behind_the_back_is_found_at_its_place() {
     with_sqlite(async |database| {
@@ -127,38 +160,47 @@ fn s08_sqlite_every_change_behind_the_back_is_found_at_its_place() {
         assert_eq!(audit::verify_chain(db, &chain).await.unwrap(), whole);
 
         const SAVE: &str =
-            "CREATE TABLE kept AS SELECT * FROM audit; CREATE TABLE kept_head AS SELECT * FROM audit_chains";
-        const RESTORE: &str = "DELETE FROM audit; INSERT INTO audit SELECT * FROM kept; \
+            "CREATE TABLE kept AS SELECT * FROM audit_blocks; CREATE TABLE kept_head AS SELECT * FROM audit_chains";
+        const RESTORE: &str = "DELETE FROM audit_blocks; INSERT INTO audit_blocks SELECT * FROM kept; \
                                UPDATE audit_chains SET seq = (SELECT seq FROM kept_head), mac = (SELECT mac FROM kept_head)";
         sqlx::raw_sql(SAVE).execute(&mut raw).await.unwrap();
-        for (change, first) in [
-            ("UPDATE audit SET outcome = 'permitted' WHERE seq = 1", 1),
-            ("UPDATE audit SET recorded = recorded + 1 WHERE seq = 700", 700),
-            ("UPDATE audit SET kind = 'x' WHERE seq = 701", 701),
-            ("UPDATE audit SET id = 'x' WHERE seq = 702", 702),
-            ("UPDATE audit SET account_id = NULL WHERE seq = 703", 703),
-            ("UPDATE audit SET client_id = '' WHERE seq = 704", 704),
-            ("UPDATE audit SET person_id = NULL WHERE seq = 705", 705),
-            ("UPDATE audit SET resource_type = 'Patient' WHERE seq = 706", 706),
-            ("UPDATE audit SET interaction = 'read' WHERE seq = 707", 707),
-            ("UPDATE audit SET parameters = '[]' WHERE seq = 708", 708),
-            ("UPDATE audit SET released = NULL, withheld = 9223372036854775807 WHERE seq = 709", 709),
-            ("UPDATE audit SET rule = NULL WHERE seq = 710", 710),
-            // A column emptied into its neighbour.
-            ("UPDATE audit SET interaction = rule, rule = interaction WHERE seq = 711", 711),
-            ("DELETE FROM audit WHERE seq = 1200", 1_200),
-            ("DELETE FROM audit WHERE seq = 1500", 1_500),
-            ("DELETE FROM audit", 1),
+        // Each of the columns of an entry, by its place in the array.
+        let entries: Vec<(String, i64)> = (0..14)
+            .map(|column| {
+                let change = format!(
+                    "UPDATE audit_blocks SET entries = json_set(entries, '$[3][{column}]', 'x') WHERE last_seq = 768"
+                );
+                (change, 513)
+            })
+            .collect();
+        let blocks = [
+            ("UPDATE audit_blocks SET entries = replace(entries, 'denied', 'permitted') WHERE last_seq = 256", 1),
+            ("UPDATE audit_blocks SET entries = json_remove(entries, '$[0]') WHERE last_seq = 512", 257),
+            ("UPDATE audit_blocks SET recorded = recorded + 1 WHERE last_seq = 512", 257),
+            ("UPDATE audit_blocks SET first_seq = first_seq + 1 WHERE last_seq = 1024", 769),
+            ("UPDATE audit_blocks SET last_seq = last_seq + 1 WHERE last_seq = 1024", 769),
+            ("UPDATE audit_blocks SET mac = zeroblob(32) WHERE last_seq = 1500", 1_281),
+            ("DELETE FROM audit_blocks WHERE last_seq = 1280", 1_025),
+            ("DELETE FROM audit_blocks WHERE last_seq = 1500", 1_281),
+            ("DELETE FROM audit_blocks", 1),
+            // Two blocks change places.
             (
-                "UPDATE audit SET seq = 0 WHERE seq = 5; UPDATE audit SET seq = 5 WHERE seq = 6; \
-              UPDATE audit SET seq = 6 WHERE seq = 0",
-                5,
+                "UPDATE audit_blocks SET entries = (SELECT entries FROM kept WHERE kept.last_seq = \
+                 CASE audit_blocks.last_seq WHEN 256 THEN 512 ELSE 256 END) WHERE last_seq IN (256, 512)",
+                1,
             ),
-            ("DELETE FROM audit WHERE seq = 9; UPDATE audit SET seq = seq - 1 WHERE seq > 9", 9),
+            // A block goes and those behind it close up.
+            (
+                "DELETE FROM audit_blocks WHERE last_seq = 512; \
+                 UPDATE audit_blocks SET last_seq = last_seq - 256, first_seq = first_seq - 256 WHERE last_seq > 512",
+                257,
+            ),
             // The tail goes and the head with it, but without the key its seal cannot be had.
-            ("DELETE FROM audit WHERE seq > 1400; UPDATE audit_chains SET seq = 1400", 1_400),
-        ] {
-            sqlx::raw_sql(change).execute(&mut raw).await.unwrap();
+            ("DELETE FROM audit_blocks WHERE last_seq > 1280; UPDATE audit_chains SET seq = 1280", 1_280),
+        ];
+        let blocks = blocks.into_iter().map(|(change, first)| (change.to_owned(), first));
+        for (change, first) in entries.into_iter().chain(blocks) {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(change.clone())).execute(&mut raw).await.unwrap();
             let found = audit::verify_chain(db, &chain).await.unwrap();
             assert_eq!(found, ChainState::Broken { seq: first }, "{change}");
             sqlx::raw_sql(RESTORE).execute(&mut raw).await.unwrap();

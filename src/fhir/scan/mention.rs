@@ -2,6 +2,10 @@
 //! with escapes decoded: `http:\/\/ehr.example` and `\u0065hr.example` are found as well. ASCII letters match in
 //! either case, as host names do.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::lexer::Lexer;
 use super::strings::unescape;
 use super::{ScanError, Span};
@@ -22,20 +26,7 @@ pub struct MentionSpan {
 /// count as mentioning it.
 #[must_use]
 pub fn mentions(bytes: &[u8], needle: &str) -> bool {
-    let Some(needle) = Needle::new(needle) else { return false };
-    // Usually the bytes do not contain it as they stand, and hold no escape that could hide it.
-    if !needle.needs_escape && !needle.is_found(bytes) && !has_telling_escape(bytes) {
-        return false;
-    }
-    let mut lexer = Lexer::new(bytes);
-    loop {
-        match lexer.next_string() {
-            Ok(Some(text)) if needle.is_in(text.content, text.escaped) => return true,
-            Ok(Some(_)) => {}
-            Ok(None) => return false,
-            Err(_) => return true,
-        }
-    }
+    Needle::new(needle).is_some_and(|needle| needle.is_mentioned(bytes))
 }
 
 /// Every string of a scanned document that contains `needle`, in document order.
@@ -43,17 +34,44 @@ pub fn mentions(bytes: &[u8], needle: &str) -> bool {
 /// # Errors
 /// Bytes that are not JSON: nothing can be said of them, so nothing of them may leave.
 pub fn strings_that_mention(bytes: &[u8], needle: &str) -> Result<Vec<MentionSpan>, ScanError> {
-    let Some(needle) = Needle::new(needle) else { return Ok(Vec::new()) };
-    let mut search = Search { lexer: Lexer::new(bytes), needle, found: Vec::new() };
-    search.lexer.whitespace();
-    search.value(true)?;
-    search.lexer.end()?;
-    Ok(search.found)
+    Needle::new(needle).map_or_else(|| Ok(Vec::new()), |needle| needle.strings(bytes))
+}
+
+impl Needle {
+    /// [`mentions`], for a text that is sought many times.
+    #[must_use]
+    pub fn is_mentioned(&self, bytes: &[u8]) -> bool {
+        // Usually the bytes do not contain it as they stand, and hold no escape that could hide it.
+        if !self.needs_escape && !self.is_found(bytes) && !has_telling_escape(bytes) {
+            return false;
+        }
+        let mut lexer = Lexer::new(bytes);
+        loop {
+            match lexer.next_string() {
+                Ok(Some(text)) if self.is_in(text.content, text.escaped) => return true,
+                Ok(Some(_)) => {}
+                Ok(None) => return false,
+                Err(_) => return true,
+            }
+        }
+    }
+
+    /// [`strings_that_mention`], for a text that is sought many times.
+    ///
+    /// # Errors
+    /// Bytes that are not JSON.
+    pub fn strings(&self, bytes: &[u8]) -> Result<Vec<MentionSpan>, ScanError> {
+        let mut search = Search { lexer: Lexer::new(bytes), needle: self, found: Vec::new() };
+        search.lexer.whitespace();
+        search.value(true)?;
+        search.lexer.end()?;
+        Ok(search.found)
+    }
 }
 
 struct Search<'a, 'n> {
     lexer: Lexer<'a>,
-    needle: Needle<'n>,
+    needle: &'n Needle,
     found: Vec<MentionSpan>,
 }
 
@@ -112,29 +130,39 @@ impl Search<'_, '_> {
 }
 
 /// The text sought, with what makes the search for it quick.
-struct Needle<'n> {
-    text: &'n [u8],
+#[derive(Clone, Debug)]
+pub struct Needle {
+    text: Box<[u8]>,
     /// Where in the text its rarest byte stands, and that byte in both cases.
     anchor: usize,
     lower: u8,
     upper: u8,
+    /// For a text without letters, which has one spelling: quicker where its rarest byte is common, as in an address.
+    exact: Option<Finder<'static>>,
     /// The text has characters that JSON can, or must, write as an escape other than `\u00..`.
     needs_escape: bool,
 }
 
-impl<'n> Needle<'n> {
-    fn new(text: &'n str) -> Option<Self> {
+impl Needle {
+    /// The text to seek; none when it is empty.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
         let needs_escape = text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'/' | 0..0x20 | 0x7F..));
-        let text = text.as_bytes();
-        let (anchor, byte) = text.iter().enumerate().min_by_key(|(_, byte)| commonness(**byte))?;
-        Some(Self { text, anchor, lower: byte.to_ascii_lowercase(), upper: byte.to_ascii_uppercase(), needs_escape })
+        let (anchor, byte) = text.bytes().enumerate().min_by_key(|(_, byte)| commonness(*byte))?;
+        let (lower, upper) = (byte.to_ascii_lowercase(), byte.to_ascii_uppercase());
+        let has_letters = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let exact = (!has_letters).then(|| Finder::new(text).into_owned());
+        Some(Self { text: text.as_bytes().into(), anchor, lower, upper, exact, needs_escape })
     }
 
     /// Whether the bytes as they stand contain the text.
     fn is_found(&self, bytes: &[u8]) -> bool {
+        if let Some(exact) = &self.exact {
+            return exact.find(bytes).is_some();
+        }
         let is_here = |at: usize| {
             let found = at.checked_sub(self.anchor).and_then(|start| bytes.get(start..)?.get(..self.text.len()));
-            found.is_some_and(|found| found.eq_ignore_ascii_case(self.text))
+            found.is_some_and(|found| found.eq_ignore_ascii_case(&self.text))
         };
         memchr::memchr2_iter(self.lower, self.upper, bytes).any(is_here)
     }
@@ -164,7 +192,8 @@ const fn commonness(byte: u8) -> u8 {
 
 /// Whether some escape writes a character of Latin-1 by its number: the only escapes that can spell plain ASCII text.
 fn has_telling_escape(bytes: &[u8]) -> bool {
-    memchr::memmem::find(bytes, b"\\u00").is_some()
+    static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\\u00"));
+    ESCAPE.find(bytes).is_some()
 }
 
 #[cfg(test)]

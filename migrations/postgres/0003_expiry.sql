@@ -1,6 +1,3 @@
--- What an act was done to (Type/id); reads have none.
-ALTER TABLE audit ADD COLUMN object TEXT COLLATE "C";
-
 -- What ended is found by its end, and a refresh token's access tokens before it is deleted.
 CREATE INDEX codes_expires ON codes (expires);
 CREATE INDEX refresh_tokens_expires ON refresh_tokens (expires);
