@@ -1,10 +1,12 @@
 //! FHIR R4 as pure functions over bytes: types, knowledge tables, scanning, references, search, outcomes.
 
+pub mod batch;
 pub mod capability;
 pub mod edits;
 pub mod interaction;
 pub mod knowledge;
 pub mod model;
+pub mod operation;
 pub mod prune;
 pub mod reference;
 pub mod resource_type;

@@ -4,7 +4,14 @@
 
 mod answer;
 mod bundle;
+mod care_dates;
 mod chart;
+mod compartment;
+mod content;
+mod cursor;
+mod docref;
+mod duplicates;
+mod everything;
 mod fetch;
 #[cfg(any(test, fuzzing))]
 #[path = "../fuzz/targets.rs"]
@@ -12,6 +19,7 @@ pub mod fuzzing;
 mod gathered;
 mod guard;
 mod hashed;
+mod history;
 mod identifier;
 mod lazy;
 mod outcome;
@@ -24,10 +32,12 @@ mod redaction;
 mod released;
 mod rewrite;
 mod search;
+mod searchset;
 mod source;
 mod stream;
 mod subset;
 mod via;
+mod vread;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,8 +53,10 @@ use crate::fhir::knowledge::Knowledge;
 use crate::storage::Db;
 
 pub use answer::{Answer, Refusal};
+pub use content::{Content, essence};
 pub use source::{ClientParts, Mappings, SourceError, Sources};
 
+use cursor::Cursors;
 use hashed::HashedIds;
 use identifier::Identifiers;
 use page_link::PageLinks;
@@ -58,6 +70,7 @@ pub struct Gateway {
     hashed: HashedIds,
     identifiers: Identifiers,
     page_links: PageLinks,
+    cursors: Cursors,
     limits: Limits,
     clock: SharedClock,
     random: SharedRandom,
@@ -102,6 +115,12 @@ impl Gateway {
                 parts.random.clone(),
                 parts.limits.page_link_seconds,
             ),
+            cursors: Cursors::new(
+                &parts.master_key,
+                parts.clock.clone(),
+                parts.random.clone(),
+                parts.limits.page_link_seconds,
+            ),
             hashed: HashedIds::new(parts.db),
             knowledge: parts.knowledge,
             sources: parts.sources,
@@ -127,6 +146,24 @@ impl Gateway {
         &self.base_url
     }
 
+    async fn interact(&self, permit: &Permit, interaction: Interaction) -> Result<Answer, Refusal> {
+        // On the heap: a large future is copied once for every layer of the HTTP stack that it passes.
+        match interaction {
+            Interaction::Read { id, .. } => Box::pin(self.read(permit, &id)).await,
+            Interaction::Vread { id, version, .. } => Box::pin(self.vread(permit, &id, &version)).await,
+            Interaction::History { id, parameters, .. } => Box::pin(self.history(permit, &id, &parameters)).await,
+            Interaction::Search { parameters, handling, .. } => {
+                Box::pin(self.search(permit, &parameters, handling)).await
+            }
+            Interaction::Content { id } => Box::pin(self.content(permit, &id)).await,
+            Interaction::Everything { id, parameters } => Box::pin(self.everything(permit, &id, &parameters)).await,
+            Interaction::Docref { parameters } => Box::pin(self.docref(permit, &parameters)).await,
+            Interaction::CompartmentSearch { patient, parameters, handling, .. } => {
+                Box::pin(self.compartment_search(permit, &patient, &parameters, handling)).await
+            }
+        }
+    }
+
     /// Answers one interaction of one subject, and records the decision. Without a place in the audit trail nothing is
     /// read.
     ///
@@ -136,14 +173,8 @@ impl Gateway {
         let place = self.audit.reserve().map_err(|_| Refusal::NoAudit)?;
         let mut entry = AuditEntry::asked(&subject, &interaction, self.clock.now(), &*self.random);
         let outcome = match access::decide(self.knowledge, subject, &interaction) {
-            // On the heap: a large future is copied once for every layer of the HTTP stack that it passes.
             Ok(permit) => {
-                let outcome = match interaction {
-                    Interaction::Read { id, .. } => Box::pin(self.read(&permit, &id)).await,
-                    Interaction::Search { parameters, handling, .. } => {
-                        Box::pin(self.search(&permit, &parameters, handling)).await
-                    }
-                };
+                let outcome = self.interact(&permit, interaction).await;
                 self.report_withheld(&permit, &mut entry);
                 outcome
             }

@@ -11,6 +11,7 @@ mod create;
 mod document;
 mod ehr;
 mod faults;
+mod history;
 mod include;
 mod interaction;
 mod load;

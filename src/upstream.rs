@@ -9,10 +9,13 @@ mod breaker;
 mod client;
 mod connection;
 mod credential;
+mod document;
 mod failure;
+mod history;
 mod search;
 
 pub use client::Client;
 pub use connection::{Connection, ConnectionError, Credential};
+pub use document::{Document, DocumentAddress, DocumentBody, FileAddress};
 pub use failure::SourceFailure;
 pub use search::{Gathered, Page, PageMark, Start, Walk, Walked, WalkedPage};

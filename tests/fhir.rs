@@ -4,9 +4,15 @@
 mod access;
 mod access_rules;
 mod audit;
+mod batch;
+mod compartment;
+mod content;
+mod docref;
+mod everything;
 mod faults;
 mod lazy;
 mod merged;
+mod operations;
 mod oracle;
 mod paging;
 mod record;
@@ -17,6 +23,8 @@ mod subjects;
 mod upstream;
 mod us_core_searches;
 mod vendors;
+mod versions;
+mod writes;
 
 use tokio::sync::OnceCell;
 

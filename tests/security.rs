@@ -1,6 +1,7 @@
 //! What must not be seen, against an EHR that does not keep to the rules. Names begin with the row of the threat table.
 
 mod alarm;
+mod content;
 mod hostile;
 mod identity;
 mod owners;

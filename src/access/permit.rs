@@ -86,6 +86,13 @@ impl Permit {
         self.constraints.is_some()
     }
 
+    /// The same person and caller, for another type that the scopes let search.
+    #[must_use]
+    pub fn for_search(&self, knowledge: &Knowledge, kind: ResourceType) -> Option<Self> {
+        let constraints = search_constraints(knowledge, kind, &self.subject)?;
+        Some(Self { constraints, resource_type: kind, ..self.clone() })
+    }
+
     /// Whether the granular scopes let this resource through (SMART App Launch 2.2, Scopes: finer-grained constraints).
     #[must_use]
     pub fn satisfies_constraints(
@@ -99,6 +106,21 @@ impl Permit {
         let evaluation = Evaluation { knowledge, base: Some(base), now };
         constraints.iter().any(|constraint| search::matches(constraint, resource, &evaluation))
     }
+}
+
+/// The constraints of a search for a type, `None` when it may not be searched. The person's own record is one resource:
+/// to read it is enough. A Binary is not searched.
+#[expect(clippy::option_option, reason = "denied, unconstrained and constrained are three answers")]
+pub(super) fn search_constraints(
+    knowledge: &Knowledge,
+    kind: ResourceType,
+    subject: &Subject,
+) -> Option<Option<Arc<[Query]>>> {
+    if kind == ResourceType::Binary || !super::is_served(knowledge, kind) {
+        return None;
+    }
+    let by = |action| constraints(knowledge, kind, subject.scopes.allows(kind, action));
+    by(Action::Search).or_else(|| by(Action::Read).filter(|_| kind == ResourceType::Patient))
 }
 
 /// The granular scopes in `access` as queries: `None` when nothing is allowed, `Some(None)` when everything is. A scope

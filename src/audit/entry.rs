@@ -13,10 +13,7 @@ impl Entry {
     /// Who asks for what. Names of parameters, never their values.
     #[must_use]
     pub fn asked(subject: &Subject, interaction: &Interaction, now: Instant, random: &dyn Random) -> Self {
-        let parameters = match interaction {
-            Interaction::Read { .. } => Vec::new(),
-            Interaction::Search { parameters, .. } => parameters.iter().map(|(name, _)| name_of(name)).collect(),
-        };
+        let parameters = interaction.parameters().iter().map(|(name, _)| name_of(name)).collect();
         Self(AuditRow {
             id: AuditEventId::mint_at(now, random),
             recorded: now,

@@ -10,6 +10,12 @@ pub struct Limits {
     pub source_deadline_ms: u64,
     /// Requests to one source at the same time.
     pub source_concurrency: usize,
+    /// Documents that are fetched from one source at the same time.
+    pub source_documents: usize,
+    /// Bytes of one document.
+    pub document_bytes: usize,
+    /// Time for one document to come whole, in milliseconds.
+    pub document_deadline_ms: u64,
     /// Bytes of one upstream body.
     pub body_bytes: usize,
     /// Upstream pages of one search at one source.
@@ -35,6 +41,9 @@ impl Default for Limits {
         Self {
             source_deadline_ms: 8_000,
             source_concurrency: 32,
+            source_documents: 8,
+            document_bytes: 64 * 1024 * 1024,
+            document_deadline_ms: 60_000,
             body_bytes: 16 * 1024 * 1024,
             pages: 40,
             resources: 4_000,
@@ -52,6 +61,8 @@ impl Limits {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let positive = [
             ("source_concurrency", self.source_concurrency),
+            ("source_documents", self.source_documents),
+            ("document_bytes", self.document_bytes),
             ("body_bytes", self.body_bytes),
             ("pages", self.pages),
             ("resources", self.resources),
@@ -67,6 +78,12 @@ impl Limits {
         }
         if !(50..=120_000).contains(&self.source_deadline_ms) {
             return Err(ConfigError::refused("limits.source_deadline_ms", "must be from 50 to 120000"));
+        }
+        if !(50..=3_600_000).contains(&self.document_deadline_ms) {
+            return Err(ConfigError::refused("limits.document_deadline_ms", "must be from 50 to 3600000"));
+        }
+        if self.source_documents > 10_000 {
+            return Err(ConfigError::refused("limits.source_documents", "must be at most 10000"));
         }
         if self.source_concurrency > 10_000 {
             return Err(ConfigError::refused("limits.source_concurrency", "must be at most 10000"));

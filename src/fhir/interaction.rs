@@ -13,6 +13,52 @@ pub enum Interaction {
         /// The logical id as the client wrote it.
         id: String,
     },
+    /// `GET /{type}/{id}/_history/{version}` (FHIR R4 http.html §3.1.0.2).
+    Vread {
+        /// The type.
+        resource_type: ResourceType,
+        /// The logical id as the client wrote it.
+        id: String,
+        /// The version id as the client wrote it.
+        version: String,
+    },
+    /// `GET /{type}/{id}/_history` (FHIR R4 http.html §3.1.0.9).
+    History {
+        /// The type.
+        resource_type: ResourceType,
+        /// The logical id as the client wrote it.
+        id: String,
+        /// Decoded names and values in order.
+        parameters: Vec<(String, String)>,
+    },
+    /// `GET /Patient/{id}/{type}?…` or `POST /Patient/{id}/{type}/_search` (FHIR R4 http.html §3.1.0.10.1).
+    CompartmentSearch {
+        /// The Patient's logical id as the client wrote it.
+        patient: String,
+        /// The type that is searched.
+        resource_type: ResourceType,
+        /// Decoded names and values in order.
+        parameters: Vec<(String, String)>,
+        /// What to do about parameters that are not supported.
+        handling: Handling,
+    },
+    /// What a Binary holds: `GET /Binary/{id}` with an `Accept` that is not FHIR's (FHIR R4 binary.html §2.39.4).
+    Content {
+        /// The logical id as the client wrote it.
+        id: String,
+    },
+    /// `GET /Patient/{id}/$everything`.
+    Everything {
+        /// The Patient's logical id as the client wrote it.
+        id: String,
+        /// Decoded names and values in order.
+        parameters: Vec<(String, String)>,
+    },
+    /// `DocumentReference/$docref` by GET or POST (US Core).
+    Docref {
+        /// Decoded names and values in order.
+        parameters: Vec<(String, String)>,
+    },
     /// `GET /{type}?…` or `POST /{type}/_search`.
     Search {
         /// The type.
@@ -29,7 +75,11 @@ impl Interaction {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Read { .. } => "read",
+            Self::Read { .. } | Self::Content { .. } => "read",
+            Self::Everything { .. } | Self::Docref { .. } => "operation",
+            Self::Vread { .. } => "vread",
+            Self::History { .. } => "history-instance",
+            Self::CompartmentSearch { .. } => "search-compartment",
             Self::Search { .. } => "search-type",
         }
     }
@@ -38,7 +88,27 @@ impl Interaction {
     #[must_use]
     pub const fn resource_type(&self) -> ResourceType {
         match self {
-            Self::Read { resource_type, .. } | Self::Search { resource_type, .. } => *resource_type,
+            Self::Read { resource_type, .. }
+            | Self::Vread { resource_type, .. }
+            | Self::History { resource_type, .. }
+            | Self::CompartmentSearch { resource_type, .. }
+            | Self::Search { resource_type, .. } => *resource_type,
+            Self::Content { .. } => ResourceType::Binary,
+            Self::Everything { .. } => ResourceType::Patient,
+            Self::Docref { .. } => ResourceType::DocumentReference,
+        }
+    }
+
+    /// Names and values of the query, where the interaction has them.
+    #[must_use]
+    pub fn parameters(&self) -> &[(String, String)] {
+        match self {
+            Self::Read { .. } | Self::Vread { .. } | Self::Content { .. } => &[],
+            Self::History { parameters, .. }
+            | Self::Everything { parameters, .. }
+            | Self::Docref { parameters }
+            | Self::CompartmentSearch { parameters, .. }
+            | Self::Search { parameters, .. } => parameters,
         }
     }
 }

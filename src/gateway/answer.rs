@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::content::Content;
 use super::outcome::issue;
 use crate::access::Denial;
 use crate::fhir::model::Issue;
@@ -18,6 +19,8 @@ pub struct Answer {
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
     pub(super) resources: usize,
+    /// What a Binary holds, in place of a body.
+    pub(super) content: Option<Content>,
 }
 
 impl Answer {
@@ -25,6 +28,12 @@ impl Answer {
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// What a Binary holds, where that was asked for; then there is no FHIR JSON.
+    #[must_use]
+    pub fn into_content(self) -> Option<Content> {
+        self.content
     }
 
     /// The weak entity tag of a single resource.
@@ -88,7 +97,9 @@ impl Refusal {
     pub fn issues(&self) -> Vec<Issue> {
         let error = |code, details: String| vec![issue("error", code, details)];
         match self {
-            Self::Denied(denial @ Denial::NotServed(_)) => error("not-supported", denial.to_string()),
+            Self::Denied(denial @ (Denial::NotServed(_) | Denial::NotInCompartment(_))) => {
+                error("not-supported", denial.to_string())
+            }
             Self::Denied(denial) => error("forbidden", denial.to_string()),
             Self::NotFound => error("not-found", "There is no such resource".to_owned()),
             Self::Invalid { code, details } => error(code, details.clone()),

@@ -11,6 +11,7 @@ use super::plan::Call;
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::Knowledge;
 use crate::fhir::scan::{self, RawResource, ScannedBundle, SearchMode};
+use crate::fhir::search::fragment::Fragment;
 use crate::upstream::{Page, SourceFailure};
 
 /// What one call brought. Nothing in it has been authorised yet.
@@ -76,7 +77,58 @@ pub(super) async fn read(
 ) -> Result<RawResource, SourceFailure> {
     let body = chart.source.client.read(resource_type.as_str(), upstream_id).await?;
     let raw = scan::scan_resource(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
-    let is_it = raw.facts.resource_type == resource_type
-        && raw.facts.id.is_some_and(|span| span.of(&raw.bytes) == upstream_id.as_bytes());
-    if is_it { Ok(raw) } else { Err(SourceFailure::Malformed) }
+    if is(&raw, resource_type, upstream_id) { Ok(raw) } else { Err(SourceFailure::Malformed) }
+}
+
+/// Reads one version. The answer must be that very version of that very resource.
+pub(super) async fn vread(
+    knowledge: &Knowledge,
+    chart: &Arc<Chart>,
+    resource_type: ResourceType,
+    upstream_id: &str,
+    version: &str,
+) -> Result<RawResource, SourceFailure> {
+    let body = chart.source.client.vread(resource_type.as_str(), upstream_id, version).await?;
+    let raw = scan::scan_resource(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
+    let is_version = raw.facts.version_id.is_some_and(|span| span.of(&raw.bytes) == version.as_bytes());
+    if is_version && is(&raw, resource_type, upstream_id) { Ok(raw) } else { Err(SourceFailure::Malformed) }
+}
+
+/// Reads all versions that the source has of one resource. What else it sends along is left out.
+pub(super) async fn history(
+    knowledge: &Knowledge,
+    chart: &Arc<Chart>,
+    resource_type: ResourceType,
+    upstream_id: &str,
+    page_size: usize,
+) -> Result<Vec<RawResource>, SourceFailure> {
+    let read = |body: Bytes| {
+        let bundle = scan::scan_bundle(body.clone(), knowledge).map_err(|_| SourceFailure::Malformed)?;
+        if bundle.refused > deletions(&body) {
+            return Err(SourceFailure::Malformed);
+        }
+        Ok(Page { resources: bundle.entries.len(), next: bundle.next.clone(), content: bundle, wants_next: true })
+    };
+    let count = [("_count".to_owned(), page_size.to_string())];
+    let gathered = chart.source.client.history((resource_type.as_str(), upstream_id), &count, read).await;
+    if let Some(failure) = gathered.failure {
+        return Err(failure);
+    }
+    let entries = gathered.pages.into_iter().flat_map(|page| page.entries).map(|entry| entry.resource);
+    Ok(entries.filter(|raw| is(raw, resource_type, upstream_id)).collect())
+}
+
+/// Entries of a history that say that the resource was deleted: they hold none.
+fn deletions(body: &[u8]) -> u32 {
+    let entries = Fragment::new(body).get("entry").into_iter().flat_map(Fragment::items);
+    let is_deletion = |entry: &Fragment<'_>| {
+        let method = entry.get("request").and_then(|request| request.text_of("method"));
+        entry.get("resource").is_none() && method.as_deref() == Some("DELETE")
+    };
+    u32::try_from(entries.filter(is_deletion).count()).unwrap_or(u32::MAX)
+}
+
+fn is(raw: &RawResource, resource_type: ResourceType, upstream_id: &str) -> bool {
+    raw.facts.resource_type == resource_type
+        && raw.facts.id.is_some_and(|span| span.of(&raw.bytes) == upstream_id.as_bytes())
 }

@@ -14,7 +14,12 @@ use crate::storage::{Db, StorageError};
 pub(super) struct HashedIds {
     db: Db,
     known: Cache<Key, HashedId>,
+    /// Owners of documents that are stored: unlike the rows, they grow in number.
+    owners: Cache<Owner, ()>,
 }
+
+/// A document's id, with the type and the id of a resource that names it.
+type Owner = (String, ResourceType, String);
 
 type Key = (ResourceType, String);
 
@@ -44,12 +49,15 @@ impl ResolvedIds {
 
 impl HashedIds {
     pub(super) fn new(db: Db) -> Self {
-        Self { db, known: Cache::new(20_000) }
+        Self { db, known: Cache::new(20_000), owners: Cache::new(20_000) }
     }
 
     /// Stores the rows that are new. They are durable when this returns.
     pub(super) async fn store(&self, rows: Vec<HashedId>) -> Result<(), StorageError> {
-        let is_new = |row: &HashedId| !self.known.contains_key(&(row.resource_type, row.gateway_id.clone()));
+        let is_new = |row: &HashedId| match owner(row) {
+            Some(owner) => !self.owners.contains_key(&owner),
+            None => !self.known.contains_key(&(row.resource_type, row.gateway_id.clone())),
+        };
         let new: Vec<HashedId> = rows.into_iter().filter(is_new).collect();
         if new.is_empty() {
             return Ok(());
@@ -66,6 +74,9 @@ impl HashedIds {
             })
             .await?;
         for row in new {
+            if let Some(owner) = owner(&row) {
+                self.owners.insert(owner, ());
+            }
             self.known.insert((row.resource_type, row.gateway_id.clone()), row);
         }
         Ok(())
@@ -96,6 +107,11 @@ impl HashedIds {
         Ok(ResolvedIds(resolved))
     }
 
+    /// The resources that name a document. Asked for anew each time: another process may have learnt of one.
+    pub(super) async fn owners(&self, document: &str) -> Result<Vec<(ResourceType, String)>, StorageError> {
+        hashed_ids::owners(&self.db, document).await
+    }
+
     async fn row(&self, resource_type: ResourceType, id: &str) -> Result<Option<HashedId>, StorageError> {
         let key = (resource_type, id.to_owned());
         if let Some(row) = self.known.get(&key) {
@@ -108,6 +124,11 @@ impl HashedIds {
         }
         Ok(row)
     }
+}
+
+fn owner(row: &HashedId) -> Option<Owner> {
+    let HashedTarget::Document { owner_type, owner_id, .. } = &row.target else { return None };
+    Some((row.gateway_id.clone(), *owner_type, owner_id.clone()))
 }
 
 /// `{4 characters}.h-{26 characters}`.

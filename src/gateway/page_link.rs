@@ -118,7 +118,7 @@ impl PageLinks {
 /// Whom a link is for: the grant to the app, the person, the type, and the charts and scopes as they are now. When a
 /// link to a chart or a scope changes, old page links end. The generation itself is not in it: it moves with everybody
 /// else's rights too.
-fn holder(permit: &Permit) -> Vec<u8> {
+pub(super) fn holder(permit: &Permit) -> Vec<u8> {
     let subject = permit.subject();
     let mut view = format!(
         "{}|{}|{}|{}|{}",

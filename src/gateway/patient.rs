@@ -114,8 +114,6 @@ pub(super) struct Joined {
     pub(super) bytes: Vec<u8>,
     /// Its `meta.versionId`.
     pub(super) version: String,
-    /// Its `meta.lastUpdated`: the latest of the records'.
-    pub(super) last_updated: Option<String>,
 }
 
 /// Joins the records, the primary one first, into `Patient/{person}`. `missing` names the organizations that could not
@@ -125,7 +123,7 @@ pub(super) fn merge(person: PersonId, records: &[Record], missing: &[String]) ->
     let primary = views.first()?;
     let mut writer = Writer(Vec::with_capacity(records.iter().map(|record| record.bytes.len()).sum::<usize>() + 512));
     writer.text(&format!(r#"{{"resourceType":"Patient","id":"{person}""#));
-    let (version, last_updated) = write_meta(&mut writer, &views, missing);
+    let version = write_meta(&mut writer, &views, missing);
     for name in ["implicitRules", "language"] {
         copy(&mut writer, primary, name);
     }
@@ -146,11 +144,11 @@ pub(super) fn merge(person: PersonId, records: &[Record], missing: &[String]) ->
         .collect();
     writer.list("link", links.iter());
     writer.0.push(b'}');
-    Some(Joined { bytes: writer.0, version, last_updated })
+    Some(Joined { bytes: writer.0, version })
 }
 
-/// Writes `meta`, and gives its version and time.
-fn write_meta(writer: &mut Writer, views: &[View<'_>], missing: &[String]) -> (String, Option<String>) {
+/// Writes `meta`, and gives its version.
+fn write_meta(writer: &mut Writer, views: &[View<'_>], missing: &[String]) -> String {
     let mut seen = Vec::new();
     for view in views {
         seen.extend_from_slice(&sha256(&view.record.bytes));
@@ -174,7 +172,7 @@ fn write_meta(writer: &mut Writer, views: &[View<'_>], missing: &[String]) -> (S
         writer.0.extend_from_slice(profile.bytes());
     }
     writer.0.push(b'}');
-    (version, latest.map(str::to_owned))
+    version
 }
 
 fn copy(writer: &mut Writer, view: &View<'_>, name: &str) {

@@ -6,7 +6,6 @@ use super::Gateway;
 use super::answer::{Answer, Refusal};
 use super::chart::{Chart, Charts};
 use super::fetch;
-use super::hashed::ResolvedIds;
 use super::identifier::GatewayId;
 use super::outcome::Missing;
 use super::patient::Joined;
@@ -18,21 +17,54 @@ use crate::base::hash::{base32, sha256};
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::AuthorizationKind;
 use crate::fhir::scan::{self, RawResource};
-use crate::storage::hashed_ids::{HashedId, HashedTarget};
 use crate::upstream::SourceFailure;
+
+/// What an id stands for.
+pub(super) enum Located<'r> {
+    /// The person in context: the merged record.
+    Person,
+    /// A resource at a source.
+    At(Place<'r>),
+}
+
+/// Where one resource is, at a source where the person has a chart.
+pub(super) struct Place<'r> {
+    pub(super) charts: &'r Charts,
+    pub(super) chart: &'r Arc<Chart>,
+    /// Its id there.
+    pub(super) upstream: String,
+    /// Its id here, as the client wrote it.
+    pub(super) id: &'r str,
+}
 
 impl Gateway {
     pub(super) async fn read(&self, permit: &Permit, id: &str) -> Result<Answer, Refusal> {
+        if permit.resource_type() == ResourceType::Binary {
+            return Box::pin(self.read_binary(permit, id)).await;
+        }
         let charts = Charts::of(permit, &self.sources);
+        let place = match self.locate(permit, &charts, id).await? {
+            Located::Person => return Box::pin(self.read_person(permit, &charts)).await,
+            Located::At(place) => place,
+        };
+        let released = self.read_at(permit, &place).await?;
+        self.write_one(&released, &place).await
+    }
+
+    /// Where the resource with this id is to be asked for.
+    pub(super) async fn locate<'r>(
+        &self,
+        permit: &Permit,
+        charts: &'r Charts,
+        id: &'r str,
+    ) -> Result<Located<'r>, Refusal> {
         let resource_type = permit.resource_type();
         let resolved = self.hashed.resolve(&[resource_type], std::iter::once(id)).await.map_err(|_| unavailable())?;
         let (key, upstream) = match GatewayId::parse(resource_type, id) {
-            GatewayId::Person(person) if person == permit.person() => {
-                return Box::pin(self.read_person(permit, &charts)).await;
-            }
-            GatewayId::Upstream(key, upstream) if resource_type != ResourceType::Binary => (key, upstream.to_owned()),
+            GatewayId::Person(person) if person == permit.person() => return Ok(Located::Person),
+            GatewayId::Upstream(key, upstream) => (key, upstream.to_owned()),
             GatewayId::Hashed(key, hashed) => {
-                (key, upstream_of(&resolved, resource_type, hashed).ok_or(Refusal::NotFound)?)
+                (key, resolved.upstream_id(resource_type, hashed).ok_or(Refusal::NotFound)?)
             }
             _ => return Err(Refusal::NotFound),
         };
@@ -42,54 +74,64 @@ impl Gateway {
         if resource_type == ResourceType::Patient && !chart.is_patient(&upstream) {
             return Err(Refusal::NotFound);
         }
-        let released = self.read_at(permit, &charts, chart, &upstream, (id, &resolved)).await?;
-        let mut rewriter = self.rewriter(&charts);
+        Ok(Located::At(Place { charts, chart, upstream, id }))
+    }
+
+    /// The answer that one released resource makes.
+    pub(super) async fn write_one(&self, released: &Released, place: &Place<'_>) -> Result<Answer, Refusal> {
+        let mut rewriter = self.rewriter(place.charts);
         let mut body = Vec::with_capacity(released.raw().bytes.len().saturating_add(256));
-        rewriter.write(&released, id, &mut body).map_err(|_| Refusal::NotFound)?;
+        rewriter.write(released, place.id, &mut body).map_err(|_| Refusal::NotFound)?;
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
         let (raw, facts) = (released.raw(), &released.raw().facts);
-        let text = |span: scan::Span| scan::unescape(span.of(&raw.bytes)).map(std::borrow::Cow::into_owned);
-        let version = facts.version_id.and_then(text).unwrap_or_default();
-        Ok(answer(body, &version, facts.last_updated.and_then(text)))
+        let version = text(raw, facts.version_id).unwrap_or_default();
+        Ok(answer(body, &version, text(raw, facts.last_updated)))
     }
 
     async fn read_person(&self, permit: &Permit, charts: &Charts) -> Result<Answer, Refusal> {
         let mut rewriter = self.rewriter(charts);
         let Merged { joined, missing } = self.merged(permit, charts, &mut rewriter).await;
-        let Some(Joined { bytes, version, last_updated }) = joined else {
+        let Some(Joined { bytes, version }) = joined else {
             return Err(if missing.is_empty() { Refusal::NotFound } else { self.all_down(&missing) });
         };
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
-        Ok(answer(bytes, &version, last_updated))
+        // No single time says when what several sources show together last changed: a chart that was linked today may
+        // be years old. The entity tag covers it.
+        Ok(answer(bytes, &version, None))
     }
 
     /// Fetches one resource and lets it through the filter. Hidden and missing are the same.
-    async fn read_at(
+    pub(super) async fn read_at(&self, permit: &Permit, place: &Place<'_>) -> Result<Released, Refusal> {
+        let fetched = fetch::read(self.knowledge, place.chart, permit.resource_type(), &place.upstream).await;
+        let raw = fetched.map_err(|failure| self.refusal_of(place.chart, failure))?;
+        self.release_at(permit, place, raw).await
+    }
+
+    /// What a failed read is to the caller.
+    pub(super) fn refusal_of(&self, chart: &Chart, failure: SourceFailure) -> Refusal {
+        match failure {
+            // Many an EHR says 403 of what belongs to somebody else, and 404 of what it does not have: one answer.
+            SourceFailure::NotFound | SourceFailure::Forbidden | SourceFailure::Refused { .. } => Refusal::NotFound,
+            failure => self.all_down(&[fetch::missing(chart, failure)]),
+        }
+    }
+
+    /// Lets one fetched resource through the filter.
+    pub(super) async fn release_at(
         &self,
         permit: &Permit,
-        charts: &Charts,
-        chart: &Arc<Chart>,
-        upstream: &str,
-        (id, resolved): (&str, &ResolvedIds),
+        place: &Place<'_>,
+        raw: RawResource,
     ) -> Result<Released, Refusal> {
-        let raw = match fetch::read(self.knowledge, chart, permit.resource_type(), upstream).await {
-            Ok(raw) => raw,
-            // Many an EHR says 403 of what belongs to somebody else, and 404 of what it does not have: one answer.
-            Err(SourceFailure::NotFound | SourceFailure::Forbidden | SourceFailure::Refused { .. }) => {
-                return Err(Refusal::NotFound);
-            }
-            Err(failure) => return Err(self.all_down(&[fetch::missing(chart, failure)])),
-        };
         let (owners, missing) = match &self.knowledge.of(permit.resource_type()).authorization {
             // Boxed: most types have no owners, and their reads should not carry room for the search for them.
             AuthorizationKind::Via { owners, .. } => {
-                let has_targets = owners.is_empty();
-                Box::pin(self.owners_of(permit, charts, chart, (id, resolved), &raw, has_targets)).await
+                Box::pin(self.owners_of(permit, place, &raw, owners.is_empty())).await
             }
             _ => (None, Vec::new()),
         };
         let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
-        Released::release(filter, chart, raw, owners.as_ref()).ok_or_else(|| {
+        Released::release(filter, place.chart, raw, owners.as_ref()).ok_or_else(|| {
             let outage: Vec<Missing> = missing.into_iter().filter(Missing::is_outage).collect();
             if outage.is_empty() { Refusal::NotFound } else { self.all_down(&outage) }
         })
@@ -99,16 +141,12 @@ impl Gateway {
     async fn owners_of(
         &self,
         permit: &Permit,
-        charts: &Charts,
-        chart: &Arc<Chart>,
-        (id, resolved): (&str, &ResolvedIds),
+        place: &Place<'_>,
         raw: &RawResource,
         has_targets: bool,
     ) -> (Option<Arc<VisibleOwners>>, Vec<Missing>) {
+        let Place { charts, chart, .. } = place;
         let upstream = raw.id().unwrap_or_default();
-        if permit.resource_type() == ResourceType::Binary {
-            return self.owner_of_binary(permit, chart, upstream, resolved.row(ResourceType::Binary, id)).await;
-        }
         if has_targets {
             let (visible, missing) = self.visible_targets(permit, chart, std::slice::from_ref(raw)).await;
             return (Some(visible), missing);
@@ -117,47 +155,21 @@ impl Gateway {
         let mut visibility = self.owned(permit, &here, Some(upstream)).await;
         (visibility.at.remove(&chart.key()), visibility.missing)
     }
-
-    /// A Binary is decided by the resource that it hangs on, read anew each time.
-    async fn owner_of_binary(
-        &self,
-        permit: &Permit,
-        chart: &Arc<Chart>,
-        upstream: &str,
-        row: Option<&HashedId>,
-    ) -> (Option<Arc<VisibleOwners>>, Vec<Missing>) {
-        let Some(HashedTarget::Document { owner_type, owner_id, .. }) = row.map(|row| &row.target) else {
-            return (None, Vec::new());
-        };
-        let Some(owner_permit) = permit.for_owner(self.knowledge, *owner_type) else { return (None, Vec::new()) };
-        match fetch::read(self.knowledge, chart, *owner_type, owner_id).await {
-            Ok(raw) => {
-                let filter = Filter { knowledge: self.knowledge, permit: &owner_permit, now: self.clock.now() };
-                // A document that was taken off its owner has none.
-                let names_it = |owner: &Released| scan::mentions(&owner.raw().bytes, &format!("Binary/{upstream}"));
-                let visible = Released::release(filter, chart, raw, None).filter(names_it).map(|_| {
-                    let owned = std::iter::once(upstream.to_owned()).collect();
-                    Arc::new(VisibleOwners { owned, ..VisibleOwners::default() })
-                });
-                (visible, Vec::new())
-            }
-            Err(SourceFailure::Forbidden) => (None, Vec::new()),
-            Err(failure) => (None, vec![fetch::missing(chart, failure)]),
-        }
-    }
-}
-
-/// The id at the source: of the resource, or of the Binary that a document's URL names.
-fn upstream_of(resolved: &ResolvedIds, resource_type: ResourceType, hashed: &str) -> Option<String> {
-    match &resolved.row(resource_type, hashed)?.target {
-        HashedTarget::Resource { id } => Some(id.clone()),
-        HashedTarget::Document { url, .. } => url.strip_prefix("Binary/").map(str::to_owned),
-    }
 }
 
 /// ETag = the source's version and a hash of what is shown: two callers never share a tag for different bytes.
-fn answer(body: Vec<u8>, version: &str, last_modified: Option<String>) -> Answer {
-    let digest = sha256(&body);
+pub(super) fn etag(body: &[u8], version: &str) -> String {
+    let digest = sha256(body);
     let (view, _) = digest.split_at(10);
-    Answer { etag: Some(format!("W/\"{version}.{}\"", base32(view))), last_modified, body: body.into(), resources: 1 }
+    format!("W/\"{version}.{}\"", base32(view))
+}
+
+/// The text at a span of `meta`.
+pub(super) fn text(raw: &RawResource, span: Option<scan::Span>) -> Option<String> {
+    scan::unescape(span?.of(&raw.bytes)).map(std::borrow::Cow::into_owned)
+}
+
+fn answer(body: Vec<u8>, version: &str, last_modified: Option<String>) -> Answer {
+    let etag = Some(etag(&body, version));
+    Answer { etag, last_modified, body: body.into(), resources: 1, content: None }
 }

@@ -1,6 +1,5 @@
 //! From a source's ids, references and URLs to the gateway's: structurally, by splicing, never by text replacement.
 
-use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
@@ -18,6 +17,7 @@ use crate::fhir::scan::{self, Needle, RawResource, ReferenceSpan, ScanError, Spa
 use crate::fhir::search::fragment::Fragment;
 use crate::organization::SourceKey;
 use crate::storage::hashed_ids::HashedId;
+use crate::upstream::DocumentAddress;
 
 /// Stands where a reference to somebody else stood (FHIR R4 extension data-absent-reason: `masked`).
 const MASKED: &[u8] =
@@ -147,7 +147,7 @@ impl Rewriter<'_> {
             return Fate::Cut;
         }
         let id = match resource_type {
-            ResourceType::Binary => self.binary(released, &text),
+            ResourceType::Binary => self.binary(released, &DocumentAddress::Binary(local.id.to_owned())),
             _ => self.id(chart.key(), resource_type, local.id),
         };
         Fate::Rewrite([resource_type.as_str(), "/", &id].concat())
@@ -225,23 +225,16 @@ impl Rewriter<'_> {
 
     /// The gateway's URL for an attachment that lies at the source; `None` for one that lies elsewhere.
     fn attachment(&mut self, released: &Released, url: &str) -> Option<String> {
-        let at_source = match parse_reference(url, Some(released.chart().base_url())) {
-            ReferenceForm::Local(local) => local.type_name == "Binary",
-            _ => false,
-        };
-        let id = at_source.then(|| self.binary(released, url))?;
+        let address = released.chart().source.client.connection().document(url)?;
+        let id = self.binary(released, &address);
         Some(format!("{}/Binary/{id}", self.gateway_base))
     }
 
     /// The id of a Binary: always hashed, with a row that names its owner, who decides at every read.
-    fn binary(&mut self, released: &Released, url: &str) -> String {
-        let upstream: Cow<'_, str> = match parse_reference(url, Some(released.chart().base_url())) {
-            ReferenceForm::Local(local) => format!("Binary/{}", local.id).into(),
-            _ => url.into(),
-        };
+    fn binary(&mut self, released: &Released, address: &DocumentAddress) -> String {
         let raw = released.raw();
         let owner = (raw.facts.resource_type, released.upstream_id());
-        self.identifiers.document(released.chart().key(), &upstream, owner, &mut self.hashed)
+        self.identifiers.document(released.chart().key(), &address.text(), owner, &mut self.hashed)
     }
 }
 

@@ -66,11 +66,7 @@ impl Gateway {
         let search = Search { permit, charts: &charts, query: &query, resolved: &resolved };
         let mut rewriter = self.rewriter(&charts);
         let mut cut = self.cut(&search, position.as_ref(), &mut rewriter).await?;
-        cut.missing.extend(charts.missing.iter().map(|_| Missing {
-            source: None,
-            organization: "A practice".to_owned(),
-            failure: SourceFailure::Unreachable,
-        }));
+        cut.missing.extend(unconnected(&charts));
         if cut.entries.is_empty() && nobody_answered(&charts, &cut.missing) {
             return Err(self.all_down(&cut.missing));
         }
@@ -193,7 +189,7 @@ impl Gateway {
         };
         let body = bundle::write(&frame, &entries, &mut rewriter);
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
-        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources: entries.len() })
+        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources: entries.len(), content: None })
     }
 
     fn next_link(
@@ -227,8 +223,17 @@ impl Gateway {
     }
 }
 
+/// The sources that the person is linked to and that are not connected.
+pub(super) fn unconnected(charts: &Charts) -> impl Iterator<Item = Missing> {
+    charts.missing.iter().map(|_| Missing {
+        source: None,
+        organization: "A practice".to_owned(),
+        failure: SourceFailure::Unreachable,
+    })
+}
+
 /// Whether no source of the person could be asked. A source that refused the request has answered.
-fn nobody_answered(charts: &Charts, missing: &[Missing]) -> bool {
+pub(super) fn nobody_answered(charts: &Charts, missing: &[Missing]) -> bool {
     let down = missing.iter().filter(|missing| missing.is_outage());
     let connected: BTreeSet<_> = down.filter_map(|missing| missing.source).collect();
     let all = charts.connected.len().saturating_add(charts.missing.len());

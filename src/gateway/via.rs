@@ -30,7 +30,7 @@ pub(super) struct Visibility {
 }
 
 /// Ids in one `_id` parameter: keeps URLs under 8 KB whatever the ids' length.
-const IDS_AT_ONCE: usize = 40;
+pub(super) const IDS_AT_ONCE: usize = 40;
 
 impl Gateway {
     /// Which resources of the permit's type visible owners point at. `only` narrows the owners to those of one
@@ -145,7 +145,12 @@ impl Gateway {
         }
     }
 
-    async fn by_ids(&self, permit: &Permit, chart: &Arc<Chart>, ids: &[String]) -> (Vec<Released>, Vec<Missing>) {
+    pub(super) async fn by_ids(
+        &self,
+        permit: &Permit,
+        chart: &Arc<Chart>,
+        ids: &[String],
+    ) -> (Vec<Released>, Vec<Missing>) {
         self.gather_upstream(permit, chart, &[("_id".to_owned(), ids.join(","))], None).await
     }
 

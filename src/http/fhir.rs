@@ -1,19 +1,26 @@
 //! The FHIR surface under `/fhir`: one file per interaction.
 
+mod batch;
 mod bearer;
+mod compartment_search;
+mod content;
+mod docref;
 mod error;
+mod everything;
+mod history;
 mod metadata;
 mod parameters;
 mod read;
 mod respond;
 mod search;
+mod vread;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::{HeaderName, Method, header};
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::authorization::AuthorizationServer;
@@ -30,14 +37,32 @@ where
     Arc<AuthorizationServer>: FromRef<S>,
     Arc<Metadata>: FromRef<S>,
 {
+    reads()
+        .route("/fhir", post(batch::post::<S>).fallback(error::method_not_allowed))
+        .route("/fhir/", post(batch::post::<S>).fallback(error::method_not_allowed))
+        .layer(cors())
+}
+
+/// The interactions on a type or an instance: what an entry of a batch may ask for.
+fn reads<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Gateway>: FromRef<S>,
+    Arc<AuthorizationServer>: FromRef<S>,
+    Arc<Metadata>: FromRef<S>,
+{
     Router::new()
-        .route("/fhir/metadata", get(metadata::get))
+        .route("/fhir/metadata", get(metadata::get).fallback(error::method_not_allowed))
         .route("/fhir/{type}", get(search::get).fallback(error::method_not_allowed))
         .route("/fhir/{type}/_search", post(search::post).fallback(error::method_not_allowed))
         .route("/fhir/{type}/{id}", get(read::get).fallback(error::method_not_allowed))
-        .route("/fhir", any(error::method_not_allowed))
-        .route("/fhir/", any(error::method_not_allowed))
-        .layer(cors())
+        .route("/fhir/{type}/{id}/_history", get(history::get).fallback(error::method_not_allowed))
+        .route("/fhir/{type}/{id}/_history/{version}", get(vread::get).fallback(error::method_not_allowed))
+        .route("/fhir/{type}/{id}/$everything", get(everything::get).fallback(error::method_not_allowed))
+        .route("/fhir/{type}/$docref", get(docref::get).post(docref::post).fallback(error::method_not_allowed))
+        .route("/fhir/{type}/{id}/{member}", get(compartment_search::get).fallback(error::method_not_allowed))
+        .route("/fhir/{type}/{id}/{member}/_search", post(compartment_search::post).fallback(error::method_not_allowed))
+        .fallback(|| async { not_served() })
 }
 
 /// SMART App Launch 2.2, "Considerations for Cross-Origin Resource Sharing": any origin, never with cookies.
@@ -50,6 +75,7 @@ fn cors() -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
+            header::IF_MODIFIED_SINCE,
             HeaderName::from_static("prefer"),
             HeaderName::from_static("x-request-id"),
         ])

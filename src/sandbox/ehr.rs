@@ -17,7 +17,7 @@ use super::paging::Cursor;
 use super::requests::{Arrived, Presented, Requests};
 use super::store::{Arrival, Store};
 use super::token::Tokens;
-use super::{create, metadata, misbehave, read, search, smart_configuration, update};
+use super::{create, history, metadata, misbehave, read, search, smart_configuration, update};
 use crate::base::clock::SharedClock;
 use crate::base::random::SharedRandom;
 use crate::fhir::knowledge::Knowledge;
@@ -145,6 +145,7 @@ async fn interact(interaction: Interaction, call: &Call<'_>) -> Answer {
         Interaction::SmartConfiguration => Ok(smart_configuration::document(call.ehr)),
         Interaction::Read { type_name, id } => read::read(call, &type_name, &id),
         Interaction::Vread { type_name, id, version } => read::vread(call, &type_name, &id, &version),
+        Interaction::History { type_name, id } => history::history(call, &type_name, &id),
         Interaction::SearchType { type_name, .. } => search::search_type(call, &type_name),
         Interaction::Create { type_name } => create::create(call, &type_name).await,
         Interaction::Update { type_name, id } => update::update(call, &type_name, &id).await,

@@ -14,6 +14,7 @@ pub(super) enum Interaction {
     SmartConfiguration,
     Read { type_name: String, id: String },
     Vread { type_name: String, id: String, version: String },
+    History { type_name: String, id: String },
     SearchType { type_name: String, posted: bool },
     Create { type_name: String },
     Update { type_name: String, id: String },
@@ -36,6 +37,9 @@ impl Interaction {
             (&Method::GET, [name, id, "_history", version]) => {
                 named(name, id).map(|(type_name, id)| Self::Vread { type_name, id, version: (*version).to_owned() })
             }
+            (&Method::GET, [name, id, "_history"]) => {
+                named(name, id).map(|(type_name, id)| Self::History { type_name, id })
+            }
             _ => None,
         };
         interaction.ok_or_else(|| {
@@ -53,6 +57,7 @@ impl Interaction {
             Self::Capabilities | Self::SmartConfiguration => faults::METADATA,
             Self::Read { type_name, .. }
             | Self::Vread { type_name, .. }
+            | Self::History { type_name, .. }
             | Self::SearchType { type_name, .. }
             | Self::Create { type_name }
             | Self::Update { type_name, .. } => type_name,

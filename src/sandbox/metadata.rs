@@ -36,7 +36,8 @@ pub(super) fn capabilities(ehr: &Ehr) -> Answer {
 }
 
 fn resource(ehr: &Ehr, type_name: &str) -> Value {
-    let interactions = ["read", "vread", "search-type", "create", "update"].map(|code| json!({"code": code}));
+    let interactions =
+        ["read", "vread", "history-instance", "search-type", "create", "update"].map(|code| json!({"code": code}));
     let mut row = json!({
         "type": type_name,
         "interaction": interactions,

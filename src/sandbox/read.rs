@@ -22,7 +22,21 @@ pub(super) fn read(call: &Call<'_>, type_name: &str, id: &str) -> Result<Answer,
     {
         return Ok(Answer::fhir(StatusCode::NOT_MODIFIED, Bytes::new()).with(header::ETAG, &etag(stored)));
     }
-    Ok(represent(call.ehr, stored, StatusCode::OK))
+    Ok(native(call, stored).unwrap_or_else(|| represent(call.ehr, stored, StatusCode::OK)))
+}
+
+/// What a Binary holds, for whoever does not ask for FHIR (FHIR R4 binary.html §2.39.4).
+fn native(call: &Call<'_>, stored: &Stored) -> Option<Answer> {
+    let accept = call.header(header::ACCEPT).unwrap_or("*/*");
+    if stored.type_name != "Binary" || accept.contains("json") {
+        return None;
+    }
+    let binary = Document::parse(&stored.bytes).ok()?;
+    let text = |name: &str| binary.body.get(name).and_then(serde_json::Value::as_str);
+    let mut answer = represent(call.ehr, stored, StatusCode::OK);
+    answer.body = Bytes::from(data_encoding::BASE64.decode(text("data")?.as_bytes()).ok()?);
+    text("contentType")?.clone_into(&mut answer.content_type);
+    Some(answer)
 }
 
 pub(super) fn vread(call: &Call<'_>, type_name: &str, id: &str, version: &str) -> Result<Answer, Answer> {
@@ -32,7 +46,7 @@ pub(super) fn vread(call: &Call<'_>, type_name: &str, id: &str, version: &str) -
     Ok(represent(call.ehr, stored, StatusCode::OK))
 }
 
-fn not_found() -> Answer {
+pub(super) fn not_found() -> Answer {
     Answer::outcome(StatusCode::NOT_FOUND, "not-found", "no such resource")
 }
 

@@ -67,6 +67,14 @@ impl Shelf {
         std::iter::once(&row.current).chain(&row.earlier).find(|stored| stored.version == version)
     }
 
+    /// Every version, the current one first.
+    pub(super) fn versions(&self, id: &str) -> Vec<&Stored> {
+        let Some(row) = self.row(id) else { return Vec::new() };
+        let mut versions: Vec<&Stored> = std::iter::once(&row.current).chain(&row.earlier).collect();
+        versions.sort_by_key(|stored| std::cmp::Reverse(stored.version));
+        versions
+    }
+
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }

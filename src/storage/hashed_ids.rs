@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::error::{RowKey, to_json};
-use super::statement::{execute, fetch_optional, statements};
+use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx};
 use crate::fhir::resource_type::ResourceType;
 use crate::organization::SourceKey;
@@ -25,6 +25,19 @@ statements! {
                    source_key text, upstream_id text, url text, owner_type text, owner_id text) \
                    ORDER BY resource_type, gateway_id ON CONFLICT DO NOTHING",
     };
+    // The rows without a document say nothing of owners.
+    INSERT_OWNERS = {
+        sqlite: "INSERT INTO document_owners (gateway_id, owner_type, owner_id) \
+                 SELECT value ->> 'gateway_id', value ->> 'owner_type', value ->> 'owner_id' \
+                 FROM json_each($1) WHERE value ->> 'owner_type' IS NOT NULL ON CONFLICT DO NOTHING",
+        postgres: "INSERT INTO document_owners (gateway_id, owner_type, owner_id) \
+                   SELECT gateway_id, owner_type, owner_id \
+                   FROM jsonb_to_recordset(CAST($1 AS jsonb)) AS row_of (gateway_id text, owner_type text, \
+                   owner_id text) WHERE owner_type IS NOT NULL \
+                   ORDER BY gateway_id, owner_type, owner_id ON CONFLICT DO NOTHING",
+    };
+    OWNERS = "SELECT owner_type, owner_id FROM document_owners WHERE gateway_id = $1 \
+              ORDER BY owner_type, owner_id LIMIT 32";
     BY_ID = "SELECT resource_type, gateway_id, source_key, upstream_id, url, owner_type, owner_id FROM hashed_ids \
              WHERE resource_type = $1 AND gateway_id = $2";
 }
@@ -50,7 +63,7 @@ pub enum HashedTarget {
         /// Its id.
         id: String,
     },
-    /// A document behind a URL, seen by whoever may see the resource that names it.
+    /// A document behind a URL, seen by whoever may see a resource that names it: this is one; [`owners`] are all.
     Document {
         /// Where it is.
         url: String,
@@ -134,7 +147,25 @@ pub async fn insert_missing(tx: &mut Tx, ids: &[HashedId]) -> Result<u64, Storag
         return Ok(0);
     }
     let rows = to_json(&ids.iter().map(Row::from).collect::<Vec<_>>())?;
-    execute!(tx, INSERT_MISSING, &rows)
+    let new = execute!(tx, INSERT_MISSING, &rows)?;
+    if ids.iter().any(|id| matches!(id.target, HashedTarget::Document { .. })) {
+        execute!(tx, INSERT_OWNERS, &rows)?;
+    }
+    Ok(new)
+}
+
+/// The resources that name a document, by type and id at the source; at most 32 of them.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn owners(
+    on: impl Into<Executor<'_>>,
+    gateway_id: &str,
+) -> Result<Vec<(ResourceType, String)>, StorageError> {
+    let rows: Vec<(String, String)> = fetch_all!(on, OWNERS, gateway_id)?;
+    let key = RowKey { table: "document_owners", key: gateway_id };
+    let owner = |(kind, id): (String, String)| Ok((key.column("owner_type", ResourceType::parse(&kind))?, id));
+    rows.into_iter().map(owner).collect::<Result<_, DatabaseInconsistency>>().map_err(StorageError::from)
 }
 
 /// What the id stands for, when it is served as that type.

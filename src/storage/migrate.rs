@@ -38,6 +38,7 @@ const MIGRATIONS: &[Migration] = migrations![
     2 "0002_oauth",
     3 "0003_expiry",
     4 "0004_source_access",
+    5 "0005_document_owners",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -21,8 +22,10 @@ pub struct Client {
     pub(super) connection: Connection,
     pub(super) limits: Limits,
     http: OnceCell<reqwest::Client>,
-    bearer: Bearer,
+    pub(super) bearer: Bearer,
     bulkhead: Semaphore,
+    /// Places of documents that are being fetched.
+    pub(super) documents: Arc<Semaphore>,
     breaker: Breaker,
     clock: SharedClock,
 }
@@ -44,6 +47,7 @@ impl Client {
             http: OnceCell::new(),
             bearer: Bearer::new(connection.credential.clone(), clock.clone(), random),
             bulkhead: Semaphore::new(limits.source_concurrency),
+            documents: Arc::new(Semaphore::new(limits.source_documents)),
             breaker: Breaker::new(limits.breaker_failures, Duration::from_millis(limits.breaker_open_ms)),
             connection,
             limits,
@@ -109,20 +113,30 @@ impl Client {
         }
     }
 
-    async fn get_once(&self, url: Url) -> Result<Bytes, SourceFailure> {
+    /// A GET with the credential, and what sends it.
+    pub(super) async fn request(
+        &self,
+        url: Url,
+        accept: HeaderValue,
+    ) -> Result<(&reqwest::Client, Request), SourceFailure> {
         let http = self
             .http
             .get_or_try_init(|| async { self.connection.http_client(&self.limits) })
             .await
             .map_err(|_| SourceFailure::Unreachable)?;
         let mut request = Request::new(Method::GET, url);
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/fhir+json"));
+        request.headers_mut().insert(ACCEPT, accept);
         if let Some(authorization) = self.bearer.header(http).await? {
             let mut value =
                 HeaderValue::from_str(authorization.expose()).map_err(|_| SourceFailure::CredentialRefused)?;
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
         }
+        Ok((http, request))
+    }
+
+    async fn get_once(&self, url: Url) -> Result<Bytes, SourceFailure> {
+        let (http, request) = self.request(url, HeaderValue::from_static("application/fhir+json")).await?;
         let answer = execute(http, request, self.limits.body_bytes).await?;
         match answer.status {
             StatusCode::OK if answer.is_json => Ok(answer.body),
@@ -172,6 +186,6 @@ pub(super) async fn execute(http: &reqwest::Client, request: Request, cap: usize
     Ok(HttpAnswer { status, retry_after, is_json, body: body.freeze() })
 }
 
-fn failure_of(error: &reqwest::Error) -> SourceFailure {
+pub(super) fn failure_of(error: &reqwest::Error) -> SourceFailure {
     if error.is_timeout() { SourceFailure::Timeout } else { SourceFailure::Unreachable }
 }

@@ -55,6 +55,7 @@ fn actor(role: Role) -> Actor {
 struct Known {
     ids: BTreeMap<(String, String), Vec<String>>,
     pages: BTreeMap<String, String>,
+    versions: BTreeMap<String, String>,
 }
 
 impl Known {
@@ -64,7 +65,7 @@ impl Known {
     }
 
     async fn ask(world: &World) -> Self {
-        let mut known = Self { ids: BTreeMap::new(), pages: BTreeMap::new() };
+        let mut known = Self { ids: BTreeMap::new(), pages: BTreeMap::new(), versions: BTreeMap::new() };
         for (account, person) in [
             ("maria", "maria"),
             ("carlos", "carlos"),
@@ -78,6 +79,10 @@ impl Known {
                 let answer = world.search(resource_type, &pairs(&[("_count", "500")]), &token).await;
                 for resource in answer.matches() {
                     known.note_attachments(person, &resource);
+                    let (id, version) = (resource["id"].as_str(), resource["meta"]["versionId"].as_str());
+                    known.versions.extend(
+                        id.zip(version).map(|(id, version)| (format!("{resource_type}/{id}"), version.to_owned())),
+                    );
                 }
                 known.ids.entry((person.to_owned(), resource_type.to_owned())).or_default().extend(answer.ids());
                 if person == "maria" {
@@ -108,15 +113,29 @@ impl Known {
     }
 }
 
+/// What a cell is asked with.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    own: Option<&'a str>,
+    other: Option<&'a str>,
+    page: Option<&'a str>,
+    /// The version of the own one.
+    version: Option<&'a str>,
+    me: &'a str,
+    victim: &'a str,
+}
+
 async fn ask(
     world: &World,
     interaction: Interaction,
     resource_type: &str,
     token: Option<&str>,
-    (own, other, page): (Option<&str>, Option<&str>, Option<&str>),
+    given: Given<'_>,
 ) -> Option<Reply> {
+    let Given { own, other, page, .. } = given;
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let json = [("content-type", "application/fhir+json")];
+    let native = [("accept", "application/pdf, text/plain, image/*")];
     let at = |id: &str| format!("/fhir/{resource_type}/{id}");
     let some_id = own.unwrap_or(NEVER_ISSUED);
     let (method, target, headers, body) = match interaction {
@@ -135,8 +154,33 @@ async fn ask(
         Interaction::Update => ("PUT", at(some_id), &json[..], "{}".to_owned()),
         Interaction::Patch => ("PATCH", at(some_id), &json[..], "[]".to_owned()),
         Interaction::Delete => ("DELETE", at(some_id), &[][..], String::new()),
-        Interaction::History => ("GET", format!("{}/_history", at(some_id)), &[][..], String::new()),
-        Interaction::Operation => ("GET", format!("{}/$everything", at(some_id)), &[][..], String::new()),
+        Interaction::VreadOwn => {
+            ("GET", format!("{}/_history/{}", at(own?), given.version.unwrap_or("1")), &[][..], String::new())
+        }
+        Interaction::VreadOther => ("GET", format!("{}/_history/1", at(other?)), &[][..], String::new()),
+        Interaction::HistoryOwn => ("GET", format!("{}/_history", at(own?)), &[][..], String::new()),
+        Interaction::HistoryOther => ("GET", format!("{}/_history", at(other?)), &[][..], String::new()),
+        Interaction::Compartment => {
+            ("GET", format!("/fhir/Patient/{}/{resource_type}?_count=500", given.me), &[][..], String::new())
+        }
+        Interaction::CompartmentByPost => (
+            "POST",
+            format!("/fhir/Patient/{}/{resource_type}/_search?_count=500", given.me),
+            &form[..],
+            "_pretty=true".to_owned(),
+        ),
+        Interaction::CompartmentOther => {
+            ("GET", format!("/fhir/Patient/{}/{resource_type}", given.victim), &[][..], String::new())
+        }
+        Interaction::Everything => {
+            ("GET", format!("/fhir/Patient/{}/$everything?_type={resource_type}", given.me), &[][..], String::new())
+        }
+        Interaction::EverythingOther => {
+            ("GET", format!("/fhir/Patient/{}/$everything?_type={resource_type}", given.victim), &[][..], String::new())
+        }
+        Interaction::ContentOwn => ("GET", at(own?), &native[..], String::new()),
+        Interaction::ContentOther => ("GET", at(other?), &native[..], String::new()),
+        Interaction::Operation => ("GET", format!("{}/$meta", at(some_id)), &[][..], String::new()),
     };
     Some(world.send(method, &target, token, headers, &body).await)
 }
@@ -166,13 +210,21 @@ fn every_role_gets_for_every_type_and_interaction_what_the_rules_say() {
                 let page = known.pages.get(resource_type).map(String::as_str);
                 for interaction in INTERACTIONS {
                     let wanted = expected(role, interaction, resource_type);
-                    let given = (own, other.as_deref(), page);
+                    let version = own.and_then(|id| known.versions.get(&format!("{resource_type}/{id}")));
+                    let given = Given {
+                        own,
+                        other: other.as_deref(),
+                        page,
+                        version: version.map(String::as_str),
+                        me: &world.person(person).id.to_string(),
+                        victim: &world.person(victim).id.to_string(),
+                    };
                     let Some(answer) = ask(world, interaction, resource_type, token.as_deref(), given).await else {
                         without.push((role, interaction, resource_type));
                         continue;
                     };
                     cells += 1;
-                    let has = visible.of_type(resource_type).len();
+                    let has = has(&visible, interaction, resource_type);
                     if let Err(what) = check(&answer, wanted, interaction, resource_type, own, has) {
                         wrong.push(format!("{resource_type} {role:?} {interaction:?}: {what}"));
                     }
@@ -190,10 +242,32 @@ fn every_role_gets_for_every_type_and_interaction_what_the_rules_say() {
         assert!(wrong.is_empty(), "{} of {cells} cells are wrong\n{}", wrong.len(), wrong.join("\n"));
         // Cells that cannot be asked because nobody has such a resource: own and other reads, page links.
         let servable = without.iter().filter(|(_, _, kind)| *kind != UNKNOWN_TYPE && kind_of(kind) != Kind::Never);
-        let unasked: Vec<_> = servable.filter(|(role, _, _)| *role == Role::Patient).collect();
+        let counted = [Interaction::ReadOwn, Interaction::ReadOther, Interaction::PageLink];
+        let unasked: Vec<_> =
+            servable.filter(|(role, interaction, _)| *role == Role::Patient && counted.contains(interaction)).collect();
         assert!(unasked.len() <= 24, "{} cells of the patient were not asked: {unasked:?}", unasked.len());
         assert!(cells > 4_000, "{cells}");
     });
+}
+
+/// How many resources a search of the type must find.
+fn has(visible: &Visible<'_>, interaction: Interaction, resource_type: &str) -> usize {
+    let all = visible.of_type(resource_type);
+    let below = matches!(interaction, Interaction::Compartment | Interaction::CompartmentByPost);
+    if !below || resource_type != "Provenance" {
+        return all.len();
+    }
+    // Below a Patient are those that are about the Patient itself.
+    let names_patient = |practice: usize, resource: &Value| {
+        naive::at(resource, "target>reference").iter().any(|reference| {
+            let to =
+                reference.as_str().and_then(|text| naive::local(text, &visible.world.practices[practice].base_url));
+            to.is_some_and(|(kind, id)| {
+                kind == "Patient" && super::oracle::patients(visible.person, practice).contains(&id.as_str())
+            })
+        })
+    };
+    all.iter().filter(|((practice, _, _), resource)| names_patient(*practice, resource)).count()
 }
 
 fn check(
@@ -211,6 +285,10 @@ fn check(
     if answer.status != status {
         return Err(format!("{} instead of {wanted:?}: {:.300}", answer.status, answer.text));
     }
+    if wanted == Expected::Bytes {
+        let is_fhir = answer.header("content-type").is_some_and(|kind| kind.contains("json"));
+        return if is_fhir || answer.text.is_empty() { Err(format!("{:.200}", answer.text)) } else { Ok(()) };
+    }
     let body = answer.json();
     let shown = || answer.ids().len();
     match wanted {
@@ -226,13 +304,29 @@ fn check(
         Expected::Resource if body["resourceType"] != resource_type || body["id"].as_str() != own => {
             return Err(format!("{:.200}", answer.text));
         }
+        Expected::OfTheType => {
+            let all = body["entry"].as_array().cloned().unwrap_or_default();
+            let foreign = |entry: &&Value| {
+                entry["search"]["mode"] != "outcome" && entry["resource"]["resourceType"] != resource_type
+            };
+            if let Some(entry) = all.iter().find(foreign) {
+                return Err(format!("{:.200}", entry.to_string()));
+            }
+        }
+        Expected::Versions => {
+            let entries = body["entry"].as_array().cloned().unwrap_or_default();
+            let all_own = entries.iter().all(|entry| entry["resource"]["id"].as_str() == own);
+            if body["type"] != "history" || entries.is_empty() || !all_own {
+                return Err(format!("{:.300}", answer.text));
+            }
+        }
         Expected::Nothing if shown() != 0 => return Err(format!("{} matches", shown())),
         Expected::TheirOwn if interaction == Interaction::PageLink && shown() != 1 => {
             return Err(format!("{} on a page of one", shown()));
         }
         // One Patient, whatever the number of source records.
         Expected::TheirOwn if interaction != Interaction::PageLink && resource_type != "Patient" => {
-            let page = if interaction == Interaction::Search { has } else { has.min(2) };
+            let page = if interaction == Interaction::SearchByPost { has.min(2) } else { has };
             let total = body.get("total").unwrap_or(&Value::Null);
             if (*total != Value::Null && *total != has) || shown() != page {
                 return Err(format!("{} matches of {total}, they have {has}", shown()));

@@ -55,13 +55,33 @@ pub(super) enum Interaction {
     Update,
     Patch,
     Delete,
-    /// `_history` of a resource.
-    History,
-    /// An operation on the type.
+    /// The current version of one's own, by its number.
+    VreadOwn,
+    /// A version of somebody else's.
+    VreadOther,
+    /// All versions of one's own.
+    HistoryOwn,
+    /// All versions of somebody else's.
+    HistoryOther,
+    /// A search below the token's own Patient.
+    Compartment,
+    /// The same by POST.
+    CompartmentByPost,
+    /// A search below somebody else's Patient.
+    CompartmentOther,
+    /// `$everything` of the token's own Patient, limited to the type.
+    Everything,
+    /// `$everything` of somebody else's Patient.
+    EverythingOther,
+    /// The bytes of one's own, which only a Binary has.
+    ContentOwn,
+    /// The bytes of somebody else's.
+    ContentOther,
+    /// An operation that nobody offers.
     Operation,
 }
 
-pub(super) const INTERACTIONS: [Interaction; 13] = [
+pub(super) const INTERACTIONS: [Interaction; 23] = [
     Interaction::ReadOwn,
     Interaction::ReadOther,
     Interaction::ReadUnknown,
@@ -73,7 +93,17 @@ pub(super) const INTERACTIONS: [Interaction; 13] = [
     Interaction::Update,
     Interaction::Patch,
     Interaction::Delete,
-    Interaction::History,
+    Interaction::VreadOwn,
+    Interaction::VreadOther,
+    Interaction::HistoryOwn,
+    Interaction::HistoryOther,
+    Interaction::Compartment,
+    Interaction::CompartmentByPost,
+    Interaction::CompartmentOther,
+    Interaction::Everything,
+    Interaction::EverythingOther,
+    Interaction::ContentOwn,
+    Interaction::ContentOther,
     Interaction::Operation,
 ];
 
@@ -82,6 +112,12 @@ pub(super) const INTERACTIONS: [Interaction; 13] = [
 pub(super) enum Expected {
     /// 200 with the resource.
     Resource,
+    /// 200 with bytes that are no FHIR JSON.
+    Bytes,
+    /// 200 and nothing of any other type.
+    OfTheType,
+    /// 200 with its versions.
+    Versions,
     /// 200 with what the person has of the type, and nothing else.
     TheirOwn,
     /// 200 and no match.
@@ -101,38 +137,62 @@ pub(super) fn expected(role: Role, interaction: Interaction, resource_type: &str
     if matches!(interaction, I::Create | I::Update | I::Patch | I::Delete) {
         return Expected::Status(405);
     }
-    // 2. There is no history and no operation, whoever asks.
-    if matches!(interaction, I::History | I::Operation) {
-        return Expected::Status(404);
-    }
-    // 3. Without a live token nobody learns anything.
+    // 2. Without a live token nobody learns anything.
     if matches!(role, Role::NoToken | Role::DeadToken) {
         return Expected::Status(401);
     }
-    // 4. A type that is never served from a source is not there.
+    // 3. Nobody gets an operation that is not there.
+    if interaction == I::Operation {
+        return Expected::Status(404);
+    }
+    // 4. Everything is of a person, limited to a type that exists: a token for another type gets none of this one.
+    match interaction {
+        I::Everything if resource_type == UNKNOWN_TYPE => return Expected::Status(400),
+        I::Everything => return Expected::OfTheType,
+        I::EverythingOther => return Expected::Status(404),
+        // Bytes are a form of Binary alone: of another type there is only FHIR.
+        I::ContentOwn | I::ContentOther if resource_type == UNKNOWN_TYPE => return Expected::Status(404),
+        I::ContentOwn | I::ContentOther if resource_type != "Binary" => return Expected::Status(406),
+        _ => {}
+    }
+    // 5. A type that is never served from a source is not there.
     if kind == Kind::Never {
         return Expected::Status(404);
     }
-    // 5. Scope comes before any data.
+    // 6. What is about nobody, or is the Patient, is not below a Patient. R4 has Provenance there.
+    let is_below = resource_type == "Provenance"
+        || (resource_type != "Patient" && matches!(kind, Kind::Subject(_) | Kind::AnySubject(_)));
+    if matches!(interaction, I::Compartment | I::CompartmentByPost | I::CompartmentOther) && !is_below {
+        return Expected::Status(404);
+    }
+    // 7. Scope comes before any data.
     if role == Role::OtherScope {
         return Expected::Status(403);
     }
     match interaction {
-        // 6. One's own, or the record one may act for.
-        I::ReadOwn => Expected::Resource,
-        // 7. Hidden and missing are the same.
-        I::ReadOther | I::ReadUnknown => Expected::Status(404),
-        // 8. A Binary hangs on a document: it is read, not searched.
+        // 8. The merged Patient and documents have no versions.
+        I::VreadOwn | I::HistoryOwn if ["Patient", "Binary"].contains(&resource_type) => Expected::Status(404),
+        // 9. One's own, or the record one may act for.
+        I::ReadOwn | I::VreadOwn => Expected::Resource,
+        I::HistoryOwn => Expected::Versions,
+        I::ContentOwn => Expected::Bytes,
+        // 10. Hidden and missing are the same.
+        I::ReadOther | I::ReadUnknown | I::VreadOther | I::HistoryOther | I::CompartmentOther | I::ContentOther => {
+            Expected::Status(404)
+        }
+        // 11. A Binary hangs on a document: it is read, not searched.
         I::Search | I::SearchByPost | I::SearchOther | I::PageLink if resource_type == "Binary" => {
             Expected::Status(400)
         }
-        I::Search | I::SearchByPost => Expected::TheirOwn,
-        // 9. Naming somebody else's finds nothing.
+        I::Search | I::SearchByPost | I::Compartment | I::CompartmentByPost => Expected::TheirOwn,
+        // 12. Naming somebody else's finds nothing.
         I::SearchOther => Expected::Nothing,
-        // 10. A page link is good for whom it was made.
+        // 13. A page link is good for whom it was made.
         I::PageLink if role == Role::Patient => Expected::TheirOwn,
         I::PageLink => Expected::Status(400),
-        I::Create | I::Update | I::Patch | I::Delete | I::History | I::Operation => Expected::Status(405),
+        I::Create | I::Update | I::Patch | I::Delete | I::Operation | I::Everything | I::EverythingOther => {
+            Expected::Status(405)
+        }
     }
 }
 
@@ -148,7 +208,11 @@ pub(super) fn table(types: &[&str]) -> String {
     for resource_type in types {
         for role in ROLES {
             let cells = INTERACTIONS.map(|interaction| match expected(role, interaction, resource_type) {
-                Expected::Resource | Expected::TheirOwn => "200".to_owned(),
+                Expected::Resource
+                | Expected::Versions
+                | Expected::TheirOwn
+                | Expected::Bytes
+                | Expected::OfTheType => "200".to_owned(),
                 Expected::Nothing => "200-".to_owned(),
                 Expected::Status(status) => status.to_string(),
             });

@@ -211,7 +211,15 @@ fn f16_no_answer_holds_a_bare_reference_a_host_a_placeholder_or_anything_of_some
                 assert_eq!(answer.status, 200, "{resource_type}");
                 // U23: headers are the gateway's own, from a short list.
                 for name in answer.headers.keys() {
-                    let known = ["content-type", "content-length", "cache-control", "date", "x-request-id", "vary"];
+                    let known = [
+                        "content-type",
+                        "content-length",
+                        "cache-control",
+                        "date",
+                        "x-request-id",
+                        "vary",
+                        "x-content-type-options",
+                    ];
                     let known = known.contains(&name.as_str()) || name.as_str().starts_with("access-control-");
                     wrong.extend((!known).then(|| format!("{person} {resource_type}: header {name}")));
                 }

@@ -33,16 +33,21 @@ const ROUTES: &[(&str, &[&str], &[u16])] = &[
     ("/fhir/{type}", &["GET", "POST", "PUT", "DELETE"], &[401, 405]),
     ("/fhir/{type}/_search", &["POST", "GET"], &[401, 405, 400, 415]),
     ("/fhir/{type}/{id}", &["GET", "PUT", "PATCH", "DELETE"], &[401, 404, 405]),
-    ("/fhir", &["GET", "POST"], &[405]),
-    ("/fhir/", &["GET", "POST"], &[405]),
+    ("/fhir/{type}/{id}/_history", &["GET", "PUT", "DELETE"], &[401, 404, 405]),
+    ("/fhir/{type}/{id}/_history/{version}", &["GET", "PUT", "DELETE"], &[401, 404, 405]),
+    ("/fhir/{type}/{id}/$everything", &["GET", "POST", "PUT", "DELETE"], &[401, 404, 405]),
+    ("/fhir/{type}/$docref", &["GET", "POST", "PUT", "DELETE"], &[401, 404, 405]),
+    ("/fhir/{type}/{id}/{member}", &["GET", "POST", "PUT", "DELETE"], &[401, 404, 405]),
+    ("/fhir/{type}/{id}/{member}/_search", &["GET", "POST"], &[401, 404, 405]),
+    ("/fhir", &["GET", "POST", "PUT", "DELETE"], &[401, 405, 415]),
+    ("/fhir/", &["GET", "POST"], &[401, 405, 415]),
 ];
 
 /// Paths that no route has.
 const UNROUTED: &[(&str, &[&str], &[u16])] = &[
-    ("/fhir/{type}/{id}/_history", &["GET"], &[404]),
-    ("/fhir/{type}/{id}/_history/1", &["GET", "DELETE"], &[404]),
-    ("/fhir/{type}/{id}/$everything", &["GET", "POST"], &[404]),
-    ("/fhir/{type}/{id}/Observation", &["GET"], &[404]),
+    ("/fhir/{type}/{id}/Observation/1", &["GET"], &[404]),
+    ("/fhir/{type}/{id}/_history/1/2", &["GET"], &[404]),
+    ("/fhir/_history", &["GET"], &[401, 404]),
     ("/admin", &["GET", "POST"], &[404]),
     ("/healthz", &["GET"], &[404]),
     ("/metrics", &["GET"], &[404]),
@@ -91,12 +96,15 @@ fn no_route_gives_anything_to_nobody_to_a_foreign_token_or_to_the_wrong_person()
         for (route, methods, allowed) in ROUTES.iter().chain(UNROUTED) {
             for id in [me.as_str(), &source_record] {
                 let path = route.replace("{type}", "Patient").replace("{id}", id).replace("{file}", "no-such-file.css");
+                let path = path.replace("{member}", "Observation").replace("{version}", "1");
                 for method in *methods {
                     for token in [None, Some("somebody-elses-token"), Some(carlos.as_str())] {
                         let answer = world.send(method, &path, token, &[], "").await;
                         let is_carlos = token == Some(carlos.as_str());
                         // With a live token the FHIR search is his own record: its content is checked below.
-                        let own = is_carlos && *route == "/fhir/{type}" && *method == "GET" && answer.status == 200;
+                        let is_search =
+                            [("/fhir/{type}", "GET"), ("/fhir/{type}/_search", "POST")].contains(&(*route, *method));
+                        let own = is_carlos && is_search && answer.status == 200;
                         if !allowed.contains(&answer.status) && !own {
                             wrong.push(format!("{method} {path}: {}", answer.status));
                         }
@@ -129,7 +137,13 @@ fn f35_tricks_with_paths_reach_nothing() {
             format!("/FHIR/Patient/{me}"),
             format!("/fhir/Patient/{me}/"),
             format!("/fhir/Patient/{me}/Observation"),
+            format!("/fhir/Patient/{me}/Observation/_search"),
+            format!("/fhir/Patient/{me}/_history"),
             format!("/fhir/Patient/{me}/_history/1"),
+            format!("/fhir/Patient/{him}/..%2f{me}/Observation"),
+            format!("/fhir/Patient/{him}%2f..%2f{me}/Observation"),
+            format!("/fhir/Patient/{me};a=b/Observation"),
+            format!("/fhir/patient/{me}/Observation"),
             format!("/fhir/Patient/{me}%00"),
             "/fhir/Patient/".to_owned(),
             "/fhir/_history".to_owned(),

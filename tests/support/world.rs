@@ -393,6 +393,9 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        if !headers.iter().any(|(name, _)| *name == "accept") {
+            request = request.header("accept", "application/fhir+json");
+        }
         if !body.is_empty() {
             request = request.body(body.to_owned());
         }

@@ -1,7 +1,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::respond::FHIR_JSON;
+use super::respond::{self, FHIR_JSON};
 use crate::access::Denial;
 use crate::authorization::Unauthenticated;
 use crate::fhir::model::{Issue, operation_outcome};
@@ -25,6 +25,10 @@ pub(super) enum FhirError {
     MethodNotAllowed,
     /// No acceptable representation.
     NotAcceptable,
+    /// A body of another kind than the interaction takes.
+    UnsupportedMediaType(&'static str),
+    /// More than one request may hold.
+    TooMuch(String),
     /// The gateway's word.
     Refused(Refusal),
 }
@@ -56,8 +60,12 @@ impl FhirError {
             Self::NotServed => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooMuch(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(refusal) => match refusal {
-                Refusal::Denied(Denial::NotServed(_)) | Refusal::NotFound => StatusCode::NOT_FOUND,
+                Refusal::Denied(Denial::NotServed(_) | Denial::NotInCompartment(_)) | Refusal::NotFound => {
+                    StatusCode::NOT_FOUND
+                }
                 Refusal::Denied(_) => StatusCode::FORBIDDEN,
                 Refusal::Invalid { .. } => StatusCode::BAD_REQUEST,
                 Refusal::Unavailable { .. } | Refusal::NoAudit => StatusCode::SERVICE_UNAVAILABLE,
@@ -78,6 +86,8 @@ impl FhirError {
             Self::NotServed => error("not-supported", "This is not served here"),
             Self::MethodNotAllowed => error("not-supported", "This interaction is not supported"),
             Self::NotAcceptable => error("not-supported", "Only FHIR JSON is served: application/fhir+json"),
+            Self::UnsupportedMediaType(wanted) => error("invalid", &format!("This takes {wanted}")),
+            Self::TooMuch(details) => error("too-costly", details),
             Self::Refused(refusal) => refusal.issues(),
         }
     }
@@ -88,7 +98,7 @@ impl IntoResponse for FhirError {
         let mut response = (self.status(), operation_outcome(&self.issues())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        respond::protect(headers);
         match &self {
             Self::Unauthenticated { presented } => {
                 let challenge = if *presented { "Bearer error=\"invalid_token\"" } else { "Bearer" };

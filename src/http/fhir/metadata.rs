@@ -19,8 +19,7 @@ pub(super) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, FhirError> {
     let parameters = parameters::decode(query.as_deref().unwrap_or_default())?;
-    let format = parameters.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
-    respond::check_acceptable(&headers, format)?;
+    respond::check_acceptable(&headers, parameters::format(&parameters))?;
     let mut response = metadata.0.clone().into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(respond::FHIR_JSON));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));

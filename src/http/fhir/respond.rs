@@ -9,12 +9,12 @@ pub(super) const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
 
 /// Turns an answer into a response: 304 when the client has it already, judged only after it was authorised.
 pub(super) fn respond(answer: &Answer, request: &HeaderMap) -> Response {
-    let unchanged = answer.etag().is_some_and(|etag| has(request, etag));
+    let unchanged = is_unchanged(answer, request);
     let mut response =
         if unchanged { StatusCode::NOT_MODIFIED.into_response() } else { answer.body().clone().into_response() };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    protect(headers);
     if let Some(etag) = answer.etag().and_then(|etag| HeaderValue::from_str(etag).ok()) {
         headers.insert(header::ETAG, etag);
     }
@@ -22,6 +22,32 @@ pub(super) fn respond(answer: &Answer, request: &HeaderMap) -> Response {
         headers.insert(header::LAST_MODIFIED, modified);
     }
     response
+}
+
+/// A FHIR answer that is no single resource.
+pub(super) fn fhir_json(body: Vec<u8>) -> Response {
+    let mut response = body.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+    protect(response.headers_mut());
+    response
+}
+
+/// Kept by no cache, taken for nothing but what it says it is.
+pub(super) fn protect(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// Conditional read (FHIR R4 http.html §3.1.0.1.3): the date counts only where no entity tag is given (RFC 9110
+/// §13.1.3), and a tag covers the view as well as the version.
+fn is_unchanged(answer: &Answer, request: &HeaderMap) -> bool {
+    if request.contains_key(header::IF_NONE_MATCH) {
+        return answer.etag().is_some_and(|etag| has(request, etag));
+    }
+    let since = request.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
+    let since = since.and_then(|text| jiff::fmt::rfc2822::parse(text).ok()).map(|time| time.timestamp().as_second());
+    let modified = answer.last_modified().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    since.zip(modified).is_some_and(|(since, modified)| modified.as_second() <= since)
 }
 
 fn has(request: &HeaderMap, etag: &str) -> bool {
@@ -39,13 +65,6 @@ fn http_date(instant: &str) -> Option<HeaderValue> {
 
 /// Refuses a request that wants anything but JSON.
 pub(super) fn check_acceptable(request: &HeaderMap, format: Option<&str>) -> Result<(), FhirError> {
-    let is_json = |kind: &str| {
-        let essence = kind.split(';').next().unwrap_or_default().trim().replace(' ', "+");
-        matches!(
-            essence.as_str(),
-            "" | "*/*" | "application/*" | "json" | "application/json" | "application/fhir+json" | "text/json"
-        )
-    };
     if let Some(format) = format {
         return if is_json(format) { Ok(()) } else { Err(FhirError::NotAcceptable) };
     }
@@ -56,4 +75,13 @@ pub(super) fn check_acceptable(request: &HeaderMap, format: Option<&str>) -> Res
     } else {
         Err(FhirError::NotAcceptable)
     }
+}
+
+/// Whether a media type is JSON, or a range with JSON in it.
+pub(super) fn is_json(kind: &str) -> bool {
+    let essence = kind.split(';').next().unwrap_or_default().trim().replace(' ', "+").to_ascii_lowercase();
+    matches!(
+        essence.as_str(),
+        "" | "*/*" | "application/*" | "json" | "application/json" | "application/fhir+json" | "text/json"
+    )
 }

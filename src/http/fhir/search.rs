@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::bearer::Bearer;
@@ -10,7 +10,7 @@ use super::error::FhirError;
 use super::{parameters, respond};
 use crate::access::Subject;
 use crate::fhir::ResourceType;
-use crate::fhir::interaction::{Interaction, handling};
+use crate::fhir::interaction::Interaction;
 use crate::gateway::Gateway;
 
 /// `GET /fhir/{type}?…`.
@@ -34,14 +34,7 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, FhirError> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.trim_start().starts_with("application/x-www-form-urlencoded") {
-        return Err(FhirError::Invalid("invalid", "_search wants application/x-www-form-urlencoded".to_owned()));
-    }
-    let form =
-        std::str::from_utf8(&body).map_err(|_| FhirError::Invalid("invalid", "The form is not UTF-8".to_owned()))?;
-    let mut parameters = parameters::decode(query.as_deref().unwrap_or_default())?;
-    parameters.extend(parameters::decode(form)?);
+    let parameters = parameters::posted(query.as_deref(), &headers, &body)?;
     search(&gateway, subject, &resource_type, parameters, &headers).await
 }
 
@@ -52,11 +45,10 @@ async fn search(
     parameters: Vec<(String, String)>,
     headers: &HeaderMap,
 ) -> Result<Response, FhirError> {
-    let format = parameters.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
-    respond::check_acceptable(headers, format)?;
+    respond::check_acceptable(headers, parameters::format(&parameters))?;
     let resource_type = ResourceType::parse(resource_type).ok_or(FhirError::NotServed)?;
-    let prefer = headers.get("prefer").and_then(|value| value.to_str().ok());
-    let interaction = Interaction::Search { resource_type, parameters, handling: handling(prefer) };
+    let handling = parameters::handling(headers);
+    let interaction = Interaction::Search { resource_type, parameters, handling };
     let answer = gateway.handle(subject, interaction).await?;
     Ok(respond::respond(&answer, headers))
 }
