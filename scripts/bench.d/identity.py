@@ -24,7 +24,7 @@ def check(name, targets, stack, enrolled):
         theirs, ours = entries(upstream), entries(gateway)
         # Without _sort the order is the gateway's own.
         expect(name, sorted(own.rewritten(text) for text in theirs), sorted(ours))
-        if len(ours) != canned.ENTRIES[size] or json.loads(gateway)["total"] != len(ours):
+        if len(ours) != canned.ENTRIES[size] or "total" in json.loads(gateway):
             raise SystemExit(f"{name}: {len(ours)} entries")
 
 
