@@ -41,6 +41,11 @@ pub(super) fn run(data: &[u8]) {
     assert!(set.covers(&set), "{printed} covers itself");
     let (other, _) = ScopeSet::parse(second);
     let both = set.intersection(&other);
+    assert_eq!(
+        ScopeSet::parse(&both.to_string()),
+        (both.clone(), Vec::new()),
+        "the intersection is lost when it is stored"
+    );
     assert_within(&both, &set, "the intersection exceeds the first set");
     assert_within(&both, &other, "the intersection exceeds the second set");
     if set.covers(&other) {

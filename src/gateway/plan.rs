@@ -87,11 +87,22 @@ impl Call {
 
 /// Whether a criterion only says what the confinement says already (`subject=…` beside `patient=…`).
 fn names_patient(criterion: &Criterion, chart: &Chart) -> bool {
-    matches!(
-        criterion.values.as_slice(),
-        [Value::Reference(ReferenceValue::Local { resource_type: Some(kind), id })]
-            if kind == "Patient" && chart.is_patient(id)
-    )
+    !criterion.values.is_empty() && criterion.values.iter().all(|value| is_own(value, chart))
+}
+
+fn is_own(value: &Value, chart: &Chart) -> bool {
+    matches!(value, Value::Reference(ReferenceValue::Local { resource_type: Some(kind), id })
+        if kind == "Patient" && chart.is_patient(id))
+}
+
+/// A reference to the person is one to each of their Patients there: what is about one may be performed by another.
+fn widen(criterion: &mut Criterion, chart: &Chart) {
+    if chart.patients.len() > 1 && criterion.values.iter().any(|value| is_own(value, chart)) {
+        criterion.values.retain(|value| !is_own(value, chart));
+        criterion.values.extend(chart.patients.iter().map(|patient| {
+            Value::Reference(ReferenceValue::Local { resource_type: Some("Patient".to_owned()), id: patient.clone() })
+        }));
+    }
 }
 
 /// What translating a query needs besides the chart.
@@ -159,9 +170,10 @@ fn confinements(
 impl Translation<'_> {
     /// The query in the ids of one source for one of the person's patients there, or `None` if it can match nothing.
     pub(super) fn at_source(&self, query: &Query, chart: &Chart, patient: &str) -> Option<Query> {
-        let mapped = query
+        let mut mapped = query
             .map_ids(|id| self.upstream_id(query.resource_type, id, chart, patient))
             .map_references(|value| self.reference(value, chart, patient));
+        mapped.criteria.iter_mut().for_each(|criterion| widen(criterion, chart));
         (!mapped.is_never()).then_some(mapped)
     }
 

@@ -92,9 +92,9 @@ impl Released {
 }
 
 impl VisibleOwners {
-    /// Whether a reference to an owner may stay. True for types whose owners point at them.
+    /// Whether a reference to an owner may stay.
     pub(super) fn may_name(&self, referent: &Referent) -> bool {
-        self.targets.is_empty() || self.targets.contains(referent)
+        self.targets.contains(referent)
     }
 
     fn show(&self, raw: &RawResource, several: Several, targets: &[Referent], chart: &Chart) -> bool {

@@ -226,7 +226,13 @@ impl ResourceScope {
         constraint.extend(other.constraint.iter().filter(|pair| !self.constraint.contains(pair)).cloned());
         // A constraint that came from the other side cannot be spelled in v1.
         let spelling = if constraint.is_empty() { self.spelling } else { Spelling::V2 };
-        Some(Self { context: self.context, resource_type, actions, spelling, constraint })
+        // What could not be read again grants nothing: narrower is safe.
+        Some(Self { context: self.context, resource_type, actions, spelling, constraint }).filter(Self::is_readable)
+    }
+
+    /// Whether what it prints is short enough to be read again: escapes make it longer than what was read.
+    fn is_readable(&self) -> bool {
+        self.to_string().len() <= LONGEST_SCOPE
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -316,7 +322,7 @@ impl Scope {
         }
         match Self::WORDS.iter().find(|(word, _)| *word == text) {
             Some((_, scope)) => Some(scope.clone()),
-            None => ResourceScope::parse(text).map(Self::Resource),
+            None => ResourceScope::parse(text).filter(ResourceScope::is_readable).map(Self::Resource),
         }
     }
 }
@@ -435,7 +441,7 @@ impl ScopeSet {
                 _ => {}
             }
         }
-        Self(out)
+        Self(out.into_iter().take(MOST_SCOPES).collect())
     }
 
     /// Whether everything that `other` says is covered by a single scope of this set (RFC 6749 §6: a refresh must not
