@@ -7,6 +7,8 @@ mod architecture;
 #[cfg(test)]
 mod fhir;
 #[cfg(test)]
+mod invariants;
+#[cfg(test)]
 mod knowledge;
 #[cfg(test)]
 mod naive;

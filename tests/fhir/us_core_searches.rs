@@ -22,7 +22,7 @@ type Pairs = Vec<(String, String)>;
 /// The people of the reference data: two long records, and one that has something of nearly every type.
 const PEOPLE: [&str; 3] = ["85", "355", "client_test"];
 /// Combinations of values per search and person.
-const COMBINATIONS: usize = 3;
+const COMBINATIONS: usize = 4;
 /// Requests under way at once.
 const AT_ONCE: usize = 6;
 
