@@ -14,10 +14,11 @@ use crate::base::keys::MasterKey;
 use crate::base::random::SharedRandom;
 use crate::base::secret::Secret;
 use crate::config;
+use crate::identity::{Username, check_password};
 use crate::storage::Db;
 
 pub use overview::{Overview, PersonOverview};
-pub use password::{PasswordError, Passwords};
+pub use password::{PasswordError, Passwords, Verdict};
 pub use session::{NewSession, SignIn, SignInError};
 pub use throttle::{Throttle, Throttled};
 
@@ -61,11 +62,16 @@ impl Accounts {
         }
     }
 
-    /// The PHC string to store for a password.
+    /// The PHC string to store for a password that somebody chose who signs in as `username`.
     ///
     /// # Errors
-    /// [`PasswordError`].
-    pub async fn hash_password(&self, password: &Secret<String>) -> Result<Secret<String>, PasswordError> {
+    /// [`PasswordError`]; `Refused` with what to tell them.
+    pub async fn hash_password(
+        &self,
+        username: &Username,
+        password: &Secret<String>,
+    ) -> Result<Secret<String>, PasswordError> {
+        check_password(password.expose(), username.folded())?;
         self.passwords.hash(password, &*self.random).await
     }
 

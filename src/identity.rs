@@ -3,12 +3,14 @@
 mod account;
 mod grant;
 mod link;
+mod password;
 mod person;
 mod username;
 
 pub use account::{Account, AccountState};
 pub use grant::{Grant, GrantBasis, GrantState, Period};
 pub use link::{Assurance, Demographics, Link, LinkMethod, LinkState};
+pub use password::{PasswordProblem, check_password, normal_password};
 pub use person::{Person, PersonState};
 pub use username::{Username, UsernameError};
 

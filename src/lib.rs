@@ -25,6 +25,7 @@ pub mod accounts;
 pub mod audit;
 pub mod authorization;
 pub mod gateway;
+pub mod jobs;
 pub mod practice;
 
 // The sandbox EHR stands apart: it sees floors 0 and 1 only, and talks to the gateway over HTTP.

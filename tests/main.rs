@@ -20,6 +20,7 @@ mod oauth {
     mod clients;
     mod codes;
     mod discovery;
+    mod expiry;
     mod launch;
     mod postgres;
     mod refresh;

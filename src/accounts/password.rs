@@ -11,6 +11,7 @@ use crate::base::hash::hmac_sha256;
 use crate::base::keys::{KeyUse, MasterKey};
 use crate::base::random::Random;
 use crate::base::secret::Secret;
+use crate::identity::{PasswordProblem, normal_password};
 
 /// Longer passwords than this are not looked at, in bytes (NIST SP 800-63B-4 §3.1.1.2 wants at least 64 characters).
 const LONGEST: usize = 1_024;
@@ -25,6 +26,9 @@ pub enum PasswordError {
     /// Empty, or longer than 1,024 bytes.
     #[error("a password has from 1 to 1024 bytes")]
     Length,
+    /// It must not be chosen.
+    #[error(transparent)]
+    Refused(#[from] PasswordProblem),
     /// The hash could not be computed: no memory, or the process is ending.
     #[error("the password could not be checked")]
     Unavailable,
@@ -35,6 +39,20 @@ pub enum PasswordError {
 pub struct Passwords {
     pepper: Secret<[u8; 32]>,
     permits: Arc<Semaphore>,
+}
+
+/// How a hash begins that was made as hashes are made now.
+const CURRENT: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
+
+/// What became of a password that was checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is another one, or there is none.
+    Wrong,
+    /// It is the one.
+    Right,
+    /// It is the one, and its hash was made with parameters of another time: it is to be hashed again.
+    RightButOutdated,
 }
 
 /// OWASP's floor for Argon2id: 19 MiB, two passes, one lane.
@@ -51,7 +69,8 @@ impl Passwords {
     }
 
     fn pepper(&self, password: &Secret<String>) -> Result<Secret<[u8; 32]>, PasswordError> {
-        let bytes = password.expose().as_bytes();
+        let normal = Secret::new(normal_password(password.expose()));
+        let bytes = normal.expose().as_bytes();
         if bytes.is_empty() || bytes.len() > LONGEST {
             return Err(PasswordError::Length);
         }
@@ -72,7 +91,8 @@ impl Passwords {
         .await
     }
 
-    /// Whether `password` is the one that `stored` was made from. Without `stored` it works as long and says no.
+    /// Whether `password` is the one that `stored` was made from, with the parameters that `stored` names. Without
+    /// `stored` it works as long and says no.
     ///
     /// # Errors
     /// [`PasswordError::Unavailable`].
@@ -80,7 +100,7 @@ impl Passwords {
         &self,
         password: &Secret<String>,
         stored: Option<Secret<String>>,
-    ) -> Result<bool, PasswordError> {
+    ) -> Result<Verdict, PasswordError> {
         // A password of impossible length takes as long as any other.
         let (peppered, possible) = match self.pepper(password) {
             Ok(peppered) => (peppered, true),
@@ -90,7 +110,12 @@ impl Passwords {
             let known = stored.is_some() && possible;
             let text = stored.unwrap_or_else(|| Secret::new(DECOY.to_owned()));
             let hash = PasswordHash::new(text.expose()).map_err(|_| PasswordError::Unavailable)?;
-            Ok(argon2()?.verify_password(peppered.expose(), &hash).is_ok() && known)
+            let good = argon2()?.verify_password(peppered.expose(), &hash).is_ok() && known;
+            Ok(match good {
+                false => Verdict::Wrong,
+                true if text.expose().starts_with(CURRENT) => Verdict::Right,
+                true => Verdict::RightButOutdated,
+            })
         })
         .await
     }
@@ -122,13 +147,16 @@ mod tests {
         let passwords = Passwords::new(&MasterKey::new([1; 32]), 2);
         let stored = passwords.hash(&secret("correct horse"), &SeededRandom::new(1)).await.unwrap();
         assert!(stored.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", stored.expose());
-        for (given, good) in [("correct horse", true), ("correct horsf", false), ("", false)] {
-            assert_eq!(passwords.verify(&secret(given), Some(stored.clone())).await, Ok(good), "{given}");
+        assert!(stored.expose().starts_with(CURRENT));
+        for (given, verdict) in
+            [("correct horse", Verdict::Right), ("correct horsf", Verdict::Wrong), ("", Verdict::Wrong)]
+        {
+            assert_eq!(passwords.verify(&secret(given), Some(stored.clone())).await, Ok(verdict), "{given}");
         }
         let other_pepper = Passwords::new(&MasterKey::new([2; 32]), 2);
-        assert_eq!(other_pepper.verify(&secret("correct horse"), Some(stored)).await, Ok(false));
-        assert_eq!(passwords.verify(&secret("anything"), None).await, Ok(false));
-        assert_eq!(passwords.verify(&secret(&"x".repeat(2_000)), None).await, Ok(false));
+        assert_eq!(other_pepper.verify(&secret("correct horse"), Some(stored)).await, Ok(Verdict::Wrong));
+        assert_eq!(passwords.verify(&secret("anything"), None).await, Ok(Verdict::Wrong));
+        assert_eq!(passwords.verify(&secret(&"x".repeat(2_000)), None).await, Ok(Verdict::Wrong));
         let too_long = passwords.hash(&secret(&"x".repeat(1_025)), &SeededRandom::new(1)).await;
         assert_eq!(too_long.unwrap_err(), PasswordError::Length);
     }

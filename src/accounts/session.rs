@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::{Accounts, PasswordError, Throttled};
+use super::{Accounts, PasswordError, Throttled, Verdict};
 use crate::audit::ActKind;
 use crate::authorization::SignedIn;
 use crate::base::id::AccountId;
@@ -77,8 +77,8 @@ impl Accounts {
         let known = self.account_named(username.as_ref()).await?;
         let account = known.as_ref().filter(|account| account.is_active());
         let stored = account.and_then(|account| account.password_hash.clone());
-        let good = self.passwords.verify(&request.password, stored).await?;
-        let Some(account) = account.filter(|_| good) else {
+        let verdict = self.passwords.verify(&request.password, stored.clone()).await?;
+        let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else {
             let rule = match &known {
                 None => "unknown",
                 Some(account) if account.is_active() => "password",
@@ -88,7 +88,13 @@ impl Accounts {
             return Err(SignInError::Wrong);
         };
         self.throttle.proven(&name, request.address);
-        self.begin_session(account.id, request.previous.as_deref()).await
+        let renewed = match (verdict, stored) {
+            (Verdict::RightButOutdated, Some(old)) => {
+                Some((old, self.passwords.hash(&request.password, &*self.random).await?))
+            }
+            _ => None,
+        };
+        self.begin_session(account.id, request.previous.as_deref(), renewed).await
     }
 
     async fn account_named(&self, username: Option<&Username>) -> Result<Option<Account>, StorageError> {
@@ -104,7 +110,13 @@ impl Accounts {
         self.acts.record(act.by(account.map(|account| account.id)).refused(rule)).await
     }
 
-    async fn begin_session(&self, account: AccountId, previous: Option<&str>) -> Result<NewSession, SignInError> {
+    /// Begins a session; `renewed` is the old hash of the password and the one that takes its place.
+    async fn begin_session(
+        &self,
+        account: AccountId,
+        previous: Option<&str>,
+        renewed: Option<(Secret<String>, Secret<String>)>,
+    ) -> Result<NewSession, SignInError> {
         let cookie = TokenKind::Session.mint(&*self.random);
         let previous = previous.and_then(|cookie| TokenKind::Session.hash(cookie));
         let Some(hash) = TokenKind::Session.hash(cookie.expose()) else { return Err(SignInError::Wrong) };
@@ -117,6 +129,9 @@ impl Accounts {
                 async move {
                     if let Some(previous) = previous {
                         sessions::delete(tx, &previous).await?;
+                    }
+                    if let Some((old, new)) = renewed {
+                        accounts::renew_password_hash(tx, account, &old, &new).await?;
                     }
                     sessions::insert(tx, &hash, &session).await?;
                     Ok(((), Some(act)))

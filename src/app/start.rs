@@ -20,6 +20,7 @@ use crate::gateway::{ClientParts, Gateway, GatewayParts, Mappings, SourceError, 
 use crate::http::fhir::Metadata;
 use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
+use crate::jobs::Expiry;
 use crate::mapping::{ReleasePolicies, VendorProfiles};
 use crate::practice;
 use crate::storage::{Db, StorageError, generations, organizations, sources};
@@ -115,6 +116,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         random: random.clone(),
         base_url: base_url.clone(),
     }));
+    let expiry_clock = clock.clone();
     let accounts = Arc::new(Accounts::new(acts.clone(), clock, random.clone(), &master_key, &config.oauth));
     let metadata = capability::statement(knowledge, &base_url, oauth_uris(&authorization))
         .map_err(|error| StartError::Knowledge(error.to_string()))?;
@@ -136,6 +138,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         }
     });
     tokio::spawn(refresh.run());
+    tokio::spawn(Expiry::new(db.clone(), expiry_clock).run());
     let logged = axum::middleware::from_fn(move |request, next| request_log::log(random.clone(), request, next));
     Ok(App {
         router: router(state.clone()).layer(logged),

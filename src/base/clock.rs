@@ -34,6 +34,12 @@ impl Instant {
         Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// This instant moved back by `by`, saturating at the beginning of time.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     /// How long ago `earlier` was; zero when it lies in the future.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

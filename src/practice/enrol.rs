@@ -119,10 +119,11 @@ pub async fn account(
     now: Instant,
     new: NewAccount<'_>,
 ) -> Result<AccountId, EnrolError> {
+    let username = Username::new(new.username)?;
     let account = Account {
         id: AccountId::mint(random),
-        username: Username::new(new.username)?,
-        password_hash: Some(registry.hash_password(new.password).await?),
+        password_hash: Some(registry.hash_password(&username, new.password).await?),
+        username,
         person: new.person,
         created: now,
         state: AccountState::Active,

@@ -18,6 +18,7 @@ statements! {
     BY_PERSON = "SELECT id, username, username_folded, password_hash, person_id, created, state, closed \
                  FROM accounts WHERE person_id = $1 AND state = 'active'";
     SET_PASSWORD = "UPDATE accounts SET password_hash = $2 WHERE id = $1 AND state = 'active'";
+    RENEW_HASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2 AND state = 'active'";
     CLOSE = "UPDATE accounts SET state = 'closed', closed = $2, password_hash = NULL WHERE id = $1 AND state = 'active'";
 }
 
@@ -128,6 +129,20 @@ pub async fn by_person(on: impl Into<Executor<'_>>, person: PersonId) -> Result<
 pub async fn set_password(tx: &mut Tx, id: AccountId, hash: &Secret<String>) -> Result<(), StorageError> {
     let rows = execute!(tx, SET_PASSWORD, id.to_string(), hash.expose().as_str())?;
     if rows == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "accounts" }) }
+}
+
+/// Replaces the hash of a password by another one of the same password. One that was changed meanwhile stays.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn renew_password_hash(
+    tx: &mut Tx,
+    id: AccountId,
+    old: &Secret<String>,
+    new: &Secret<String>,
+) -> Result<bool, StorageError> {
+    let rows = execute!(tx, RENEW_HASH, id.to_string(), old.expose().as_str(), new.expose().as_str())?;
+    Ok(rows == 1)
 }
 
 /// Closes an account for good, forgets its password, and moves the generation on.

@@ -1,6 +1,6 @@
 //! What people granted to clients, and the codes that carry it there.
 
-use super::statement::{execute, fetch_optional, statements};
+use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, AuthorizationId, PersonId};
@@ -19,6 +19,18 @@ statements! {
     INSERT_CODE = "INSERT INTO codes (hash, authorization_id, redirect_uri, challenge, nonce, expires) \
                    VALUES ($1, $2, $3, $4, $5, $6)";
     GET_CODE = "SELECT authorization_id, redirect_uri, challenge, nonce, expires, redeemed FROM codes WHERE hash = $1";
+    DELETE_EXPIRED_CODES = "DELETE FROM codes WHERE hash IN \
+                            (SELECT hash FROM codes WHERE expires < $1 ORDER BY expires LIMIT $2)";
+    /// A stretch of authorizations, each with whether anything of it is left.
+    STRETCH = "SELECT a.id, CAST(CASE WHEN a.created < $2 \
+               AND NOT EXISTS (SELECT 1 FROM codes c WHERE c.authorization_id = a.id) \
+               AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.authorization_id = a.id) \
+               AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.authorization_id = a.id) \
+               THEN 1 ELSE 0 END AS BIGINT) FROM authorizations a WHERE a.id > $1 ORDER BY a.id LIMIT $3";
+    DELETE_ABANDONED = "DELETE FROM authorizations WHERE id > $1 AND id <= $2 AND created < $3 \
+               AND NOT EXISTS (SELECT 1 FROM codes c WHERE c.authorization_id = authorizations.id) \
+               AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.authorization_id = authorizations.id) \
+               AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.authorization_id = authorizations.id)";
     REDEEM = "UPDATE codes SET redeemed = $2 WHERE hash = $1 AND redeemed IS NULL";
 }
 
@@ -124,4 +136,44 @@ pub async fn code(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option
 pub async fn redeem(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<bool, StorageError> {
     let changed = execute!(tx, REDEEM, hash.to_vec(), now.micros())?;
     Ok(changed == 1)
+}
+
+/// Forgets codes that ended before `end`, so many at most, and says how many it were.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn delete_expired_codes(tx: &mut Tx, end: Instant, most: i64) -> Result<u64, StorageError> {
+    execute!(tx, DELETE_EXPIRED_CODES, end.micros(), most)
+}
+
+/// Authorizations in the order of their ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stretch {
+    /// The id of the last one; none when there was nothing behind the start.
+    pub last: Option<String>,
+    /// How many of them were made before the time that was given, and have no code and no token left.
+    pub abandoned: usize,
+}
+
+/// Looks at so many authorizations behind the id `after` (empty: from the first on).
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn stretch(
+    on: impl Into<Executor<'_>>,
+    after: &str,
+    before: Instant,
+    most: i64,
+) -> Result<Stretch, StorageError> {
+    let rows: Vec<(String, i64)> = fetch_all!(on, STRETCH, after, before.micros(), most)?;
+    let abandoned = rows.iter().filter(|(_, abandoned)| *abandoned == 1).count();
+    Ok(Stretch { last: rows.into_iter().next_back().map(|(id, _)| id), abandoned })
+}
+
+/// Forgets the abandoned ones behind `after` up to `last`, and says how many it were.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn delete_abandoned(tx: &mut Tx, after: &str, last: &str, before: Instant) -> Result<u64, StorageError> {
+    execute!(tx, DELETE_ABANDONED, after, last, before.micros())
 }

@@ -11,7 +11,8 @@ statements! {
            JOIN accounts a ON a.id = s.account_id WHERE s.hash = $1 AND a.state = 'active'";
     TOUCH = "UPDATE sessions SET last_used = $2 WHERE hash = $1 AND last_used < $2";
     DELETE = "DELETE FROM sessions WHERE hash = $1 RETURNING account_id";
-    DELETE_EXPIRED = "DELETE FROM sessions WHERE expires < $1";
+    DELETE_EXPIRED = "DELETE FROM sessions WHERE hash IN \
+                      (SELECT hash FROM sessions WHERE expires < $1 ORDER BY expires LIMIT $2)";
 }
 
 /// A signed-in browser.
@@ -27,12 +28,11 @@ pub struct StoredSession {
     pub expires: Instant,
 }
 
-/// Stores a new session, and forgets those that ended.
+/// Stores a new session.
 ///
 /// # Errors
 /// [`StorageError`].
 pub async fn insert(tx: &mut Tx, hash: &[u8; 32], session: &StoredSession) -> Result<(), StorageError> {
-    execute!(&mut *tx, DELETE_EXPIRED, session.signed_in.micros()).map(drop)?;
     execute!(
         tx,
         INSERT,
@@ -68,6 +68,14 @@ pub async fn get(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<
 /// [`StorageError`].
 pub async fn touch(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<(), StorageError> {
     execute!(tx, TOUCH, hash.to_vec(), now.micros()).map(drop)
+}
+
+/// Forgets sessions that ended before `end`, so many at most, and says how many it were.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn delete_expired(tx: &mut Tx, end: Instant, most: i64) -> Result<u64, StorageError> {
+    execute!(tx, DELETE_EXPIRED, end.micros(), most)
 }
 
 /// Ends a session, and says whose it was if there was one.

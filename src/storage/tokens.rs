@@ -28,6 +28,13 @@ statements! {
     ACTIVATE = "UPDATE refresh_tokens SET activated = $2 WHERE hash = $1 AND activated IS NULL";
     USE = "UPDATE refresh_tokens SET used = $2 WHERE hash = $1 AND used IS NULL";
     EXTEND = "UPDATE refresh_tokens SET expires = $2 WHERE hash = $1 AND expires < $2";
+    DELETE_EXPIRED_ACCESS = "DELETE FROM access_tokens WHERE hash IN \
+                             (SELECT hash FROM access_tokens WHERE expires < $1 ORDER BY expires LIMIT $2)";
+    /// Access tokens that came with one are deleted before it.
+    DELETE_EXPIRED_REFRESH = "DELETE FROM refresh_tokens WHERE hash IN \
+                              (SELECT r.hash FROM refresh_tokens r WHERE r.expires < $1 AND NOT EXISTS \
+                              (SELECT 1 FROM access_tokens t WHERE t.refresh_hash = r.hash) \
+                              ORDER BY r.expires LIMIT $2)";
 }
 
 /// Stores an access token.
@@ -159,6 +166,22 @@ pub async fn use_refresh(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<b
 /// [`StorageError`].
 pub async fn extend_refresh(tx: &mut Tx, hash: &[u8; 32], expires: Instant) -> Result<bool, StorageError> {
     update(tx, &EXTEND, hash, expires).await
+}
+
+/// Forgets access tokens that ended before `end`, so many at most, and says how many it were.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn delete_expired_access(tx: &mut Tx, end: Instant, most: i64) -> Result<u64, StorageError> {
+    execute!(tx, DELETE_EXPIRED_ACCESS, end.micros(), most)
+}
+
+/// Forgets refresh tokens that ended before `end`, used ones too: until then a replay must be known for one.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn delete_expired_refresh(tx: &mut Tx, end: Instant, most: i64) -> Result<u64, StorageError> {
+    execute!(tx, DELETE_EXPIRED_REFRESH, end.micros(), most)
 }
 
 async fn update(

@@ -2,7 +2,7 @@
 //! must decide here.
 
 use super::world::World;
-use super::{acts, codes, discovery, refresh, sessions, tokens};
+use super::{acts, codes, discovery, expiry, refresh, sessions, tokens};
 use crate::support::database::with_postgres;
 
 macro_rules! on_postgres {
@@ -23,5 +23,7 @@ on_postgres! {
     online_access_ends = refresh::online_access_ends;
     processes_make_one_key = discovery::processes_make_one_key;
     sessions_end = sessions::sessions_end;
+    what_ended_is_removed = expiry::what_ended_is_removed;
+    removal_goes_in_batches = expiry::removal_goes_in_batches;
     a_grant_that_ends = tokens::a_grant_that_ends;
 }

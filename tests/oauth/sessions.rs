@@ -146,3 +146,35 @@ async fn the_style_sheet_is_ours_and_named_by_its_content() {
     assert!(!style.body.contains("http") && !style.body.contains("@import"));
     assert_eq!(browser.get("/static/chartgate.css").await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_of_other_parameters_is_renewed_when_its_password_is_shown() {
+    use argon2::password_hash::PasswordHasher as _;
+    use chartgate::base::hash::hmac_sha256;
+    use chartgate::base::keys::{KeyUse, MasterKey};
+    use chartgate::base::secret::Secret;
+    use chartgate::storage::{StorageError, accounts};
+
+    let world = World::new().await;
+    let db = &world.database.db;
+    let pepper = MasterKey::new([7; 32]).derive(KeyUse::PasswordPepper);
+    let peppered = hmac_sha256(pepper.expose(), &[PASSWORD.as_bytes()]);
+    let params = argon2::Params::new(8 * 1_024, 1, 1, Some(32)).unwrap();
+    let weak = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let old = weak.hash_password_with_salt(&peppered, &[3; 16]).unwrap().to_string();
+    assert!(old.starts_with("$argon2id$v=19$m=8192,t=1,p=1$"));
+    let (ann, hash) = (world.ann, Secret::new(old.clone()));
+    let set =
+        db.write::<_, StorageError>(move |tx| Box::pin(async move { accounts::set_password(tx, ann, &hash).await }));
+    set.await.unwrap();
+    let stored = async || accounts::by_id(db, ann).await.unwrap().unwrap().password_hash.unwrap().expose().clone();
+
+    assert_eq!(try_to_sign_in(&mut world.browser(), "ann", "wrong").await.status, 422);
+    assert_eq!(stored().await, old, "a wrong password renews nothing");
+    assert_eq!(try_to_sign_in(&mut world.browser(), "ann", PASSWORD).await.status, 303);
+    let renewed = stored().await;
+    assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{renewed}");
+    assert_eq!(try_to_sign_in(&mut world.browser(), "ann", PASSWORD).await.status, 303);
+    assert_eq!(stored().await, renewed, "once is enough");
+    assert_eq!(try_to_sign_in(&mut world.browser(), "ann", "wrong").await.status, 422);
+}

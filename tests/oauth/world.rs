@@ -292,7 +292,7 @@ async fn people(
     service: &Accounts,
     now: Instant,
 ) -> (AccountId, PersonId, PersonId, GrantId, PersonId) {
-    let hash = service.hash_password(&Secret::new(PASSWORD.to_owned())).await.unwrap();
+    let hash = service.hash_password(&Username::new("ann").unwrap(), &Secret::new(PASSWORD.to_owned())).await.unwrap();
     let account = move |name: &str, person| Account {
         id: AccountId::mint(&SeededRandom::new(name.len() as u64 + 100) as &dyn Random),
         username: Username::new(name).unwrap(),
