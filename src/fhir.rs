@@ -6,6 +6,7 @@ pub mod edits;
 pub mod interaction;
 pub mod knowledge;
 pub mod model;
+pub mod narrative;
 pub mod operation;
 pub mod prune;
 pub mod reference;

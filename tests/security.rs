@@ -4,6 +4,7 @@ mod alarm;
 mod content;
 mod hostile;
 mod identity;
+mod narrative;
 mod owners;
 mod paging;
 mod redaction;

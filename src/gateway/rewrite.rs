@@ -11,6 +11,7 @@ use crate::access::is_served;
 use crate::fhir::ResourceType;
 use crate::fhir::edits::{EditError, Edits};
 use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
+use crate::fhir::narrative;
 use crate::fhir::prune::prune;
 use crate::fhir::reference::{ReferenceForm, parse_reference};
 use crate::fhir::scan::{self, Needle, RawResource, ReferenceSpan, ScanError, Span};
@@ -94,6 +95,11 @@ impl Rewriter<'_> {
             self.cut_narrative(raw, &mut edits, &mut gone);
         }
         self.clean_strings(released, &mut edits, &mut gone)?;
+        for (narrative, clean) in narrative::unclean(&raw.bytes) {
+            if !redaction.takes(narrative) && !encloses(&gone, narrative) {
+                edits.replace(narrative, &clean);
+            }
+        }
         for reference in &raw.facts.references {
             if redaction.takes(reference.value) || encloses(&gone, reference.value) {
                 continue;
