@@ -18,7 +18,7 @@ struct Walk<'a> {
     begun: bool,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// `None` as soon as anything is not as it must be.
     fn all(mut self) -> Option<()> {
         while let Some(at) = memchr::memchr3(b'<', b'&', b'\\', self.rest) {
@@ -91,7 +91,7 @@ impl Walk<'_> {
     }
 
     /// The name of an element or attribute.
-    fn name(&mut self) -> &[u8] {
+    fn name(&mut self) -> &'a [u8] {
         let is_name = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b':';
         let length = self.rest.iter().position(|byte| !is_name(byte)).unwrap_or(self.rest.len());
         let (name, rest) = self.rest.split_at_checked(length).unwrap_or_default();
