@@ -29,6 +29,8 @@ impl<'a> Walk<'a> {
             self.rest = self.rest.get(at..)?;
             match self.rest.first()? {
                 b'<' => self.tag()?,
+                // Around the root: white space alone.
+                b'\\' if self.depth == 0 && matches!(self.rest.get(1)?, b'n' | b't' | b'r') => self.skip(2)?,
                 _ if self.depth == 0 => return None,
                 b'&' => self.skip(policy::reference(self.rest)?)?,
                 _ => self.escape()?,

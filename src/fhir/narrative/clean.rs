@@ -120,8 +120,9 @@ impl Writer {
             return;
         }
         self.root(&[]);
-        self.visible |= !text.trim().is_empty();
+        let before = self.out.len();
         escape_into(text, &mut self.out);
+        self.visible |= self.out.get(before..).is_some_and(|written| !written.trim().is_empty());
     }
 
     fn end(mut self) -> String {
