@@ -34,6 +34,7 @@ mod rewrite;
 mod search;
 mod searchset;
 mod source;
+mod standing;
 mod stream;
 mod subset;
 mod via;
@@ -55,6 +56,7 @@ use crate::storage::Db;
 pub use answer::{Answer, Refusal};
 pub use content::{Content, essence};
 pub use source::{ClientParts, Mappings, SourceError, Sources};
+pub use standing::SourceStanding;
 
 use cursor::Cursors;
 use hashed::HashedIds;

@@ -5,6 +5,7 @@ pub mod error;
 pub mod fallback;
 pub mod fhir;
 pub mod form;
+pub mod metrics;
 pub mod oauth;
 pub mod operations;
 pub mod pages;

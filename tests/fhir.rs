@@ -12,6 +12,7 @@ mod everything;
 mod faults;
 mod lazy;
 mod merged;
+mod metrics;
 mod operations;
 mod oracle;
 mod paging;

@@ -18,6 +18,7 @@ use crate::fhir::knowledge::Knowledge;
 use crate::fhir::model::OauthUris;
 use crate::gateway::{ClientParts, Gateway, GatewayParts, Mappings, SourceError, Sources};
 use crate::http::fhir::Metadata;
+use crate::http::metrics::RequestCounts;
 use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
 use crate::jobs::Expiry;
@@ -139,10 +140,14 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     });
     tokio::spawn(refresh.run());
     tokio::spawn(Expiry::new(db.clone(), expiry_clock).run());
-    let logged = axum::middleware::from_fn(move |request, next| request_log::log(random.clone(), request, next));
+    let counts = Arc::new(RequestCounts::default());
+    let counted = counts.clone();
+    let logged = axum::middleware::from_fn(move |request, next| {
+        request_log::log(random.clone(), counted.clone(), request, next)
+    });
     Ok(App {
         router: router(state.clone()).layer(logged),
-        operations: operations::router().with_state(state),
+        operations: operations::router(counts).with_state(state),
         authorization,
         accounts,
         gateway,

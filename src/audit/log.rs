@@ -51,12 +51,24 @@ impl AuditLog {
         Self { queue, healthy }
     }
 
+    /// How many entries wait to be inserted, places that are taken included.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity().saturating_sub(self.queue.capacity())
+    }
+
+    /// Whether the last insert succeeded.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Acquire)
+    }
+
     /// Takes a place before anything is fetched.
     ///
     /// # Errors
     /// [`NoPlace`] when the queue is full or the last insert failed.
     pub fn reserve(&self) -> Result<Place, NoPlace> {
-        if !self.healthy.load(Ordering::Acquire) {
+        if !self.is_healthy() {
             return Err(NoPlace);
         }
         self.queue.clone().try_reserve_owned().map(Place).map_err(|_| NoPlace)

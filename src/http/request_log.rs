@@ -1,5 +1,6 @@
 //! One line for each request: what, how long, how it ended. Never the query string, never an id of a patient.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
@@ -7,17 +8,20 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::metrics::RequestCounts;
 use crate::base::random::SharedRandom;
 
-/// Logs the request and gives it an id, which the answer names too.
-pub async fn log(random: SharedRandom, request: Request, next: Next) -> Response {
+/// Logs and counts the request, and gives it an id, which the answer names too.
+pub async fn log(random: SharedRandom, counts: Arc<RequestCounts>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let request_id = random.uuid().simple().to_string();
     let mut response = next.run(request).await;
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let route = route.as_ref().map(MatchedPath::as_str);
     let status = response.status().as_u16();
+    counts.add(route, status);
+    let route = route.unwrap_or("none");
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     tracing::info!(%method, route, status, duration_us, request = %request_id, "request");
     if let Ok(value) = HeaderValue::from_str(&request_id) {
