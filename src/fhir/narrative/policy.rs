@@ -186,8 +186,7 @@ fn is_style(value: &[u8]) -> bool {
         let known = |name: &&str| name.as_bytes().eq_ignore_ascii_case(property);
         let harmless =
             |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'#' | b'%' | b'.' | b',' | b'-');
-        (PROPERTIES.iter().any(|name| known(name)) || MORE_PROPERTIES.iter().any(|name| known(name)))
-            && value.iter().all(harmless)
+        PROPERTIES.iter().chain(&MORE_PROPERTIES).any(known) && value.iter().all(harmless)
     })
 }
 
