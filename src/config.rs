@@ -2,6 +2,7 @@
 //!
 //! Secrets are never in it: it names files that hold them. `docs/config.schema.json` is its schema.
 
+mod cache;
 mod limits;
 mod log;
 mod oauth;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use cache::{Cache, Freshness};
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use oauth::Oauth;
@@ -32,6 +34,8 @@ pub struct Config {
     pub oauth: Oauth,
     /// What one request may cost.
     pub limits: Limits,
+    /// Answers of sources that are kept.
+    pub cache: Cache,
     /// Log lines.
     pub log: Log,
     /// Practices.
@@ -118,13 +122,14 @@ impl Config {
         self.storage.validate()?;
         self.oauth.validate()?;
         self.limits.validate()?;
+        self.cache.validate()?;
         sources::validate(&self.organizations, &self.sources, self.demo)
     }
 }
 
 /// Lays `CHARTGATE_{SECTION}_{FIELD}` over the file. A value is read as TOML if it is that, else as text.
 fn overlay(table: &mut toml::Table, environment: impl Iterator<Item = (String, String)>) -> Result<(), ConfigError> {
-    const SECTIONS: [&str; 5] = ["server", "storage", "oauth", "limits", "log"];
+    const SECTIONS: [&str; 6] = ["server", "storage", "oauth", "limits", "cache", "log"];
     for (name, value) in environment {
         let Some(rest) = name.strip_prefix("CHARTGATE_") else { continue };
         let rest = rest.to_ascii_lowercase();

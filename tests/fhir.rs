@@ -17,6 +17,7 @@ mod operations;
 mod oracle;
 mod paging;
 mod record;
+mod resilience;
 mod routes;
 mod search;
 mod shared_data;

@@ -46,3 +46,5 @@ mod security;
 mod storage;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upstream;

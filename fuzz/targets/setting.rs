@@ -67,19 +67,16 @@ impl Setting {
         let connection = Connection::new(SOURCE, &[], Credential::None).expect("a base URL");
         let source = ConnectedSource {
             vendor: VendorProfiles::embedded().expect("profiles").by_name("generic").expect("generic").clone(),
-            client: Client::new(connection, Limits::default(), clock.clone(), random.clone()),
+            client: Arc::new(Client::new(connection, Limits::default(), clock.clone(), random.clone())),
             organization: "Practice".to_owned(),
             foreign: std::sync::atomic::AtomicU64::new(0),
             release: None,
             source,
         };
-        let chart = Arc::new(Chart {
-            source: Arc::new(source),
-            person,
-            reference: person_reference(person),
-            patients: vec![OWN.to_owned()],
-            rank: 0,
-        });
+        let patients: Arc<[String]> = Arc::new([OWN.to_owned()]);
+        let errand = source.client.errand(patients.clone());
+        let reference = person_reference(person);
+        let chart = Arc::new(Chart { source: Arc::new(source), errand, person, reference, patients, rank: 0 });
         let link = Link {
             id: LinkId::mint(&*random),
             person,

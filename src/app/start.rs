@@ -25,6 +25,7 @@ use crate::jobs::Expiry;
 use crate::mapping::{ReleasePolicies, VendorProfiles};
 use crate::practice;
 use crate::storage::{Db, StorageError, generations, organizations, sources};
+use crate::upstream::Cache;
 
 /// Why the gateway does not start. One line, which names what to mend.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +84,7 @@ pub struct Parts {
     pub random: SharedRandom,
 }
 
-/// How often changes of sources that another process made are looked for.
+/// How often changes of sources, and of rights that end what the cache keeps, are looked for that another process made.
 const SOURCES_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Opens the database, connects the sources, and starts what runs beside requests.
@@ -101,7 +102,8 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let acts = Acts::begin(db.clone(), &master_key, &*random).await?;
     practice::connect(&acts, &config, &clock, &random).await?;
     let sources = Arc::new(Sources::default());
-    let clients = ClientParts { limits: config.limits.clone(), clock: clock.clone(), random: random.clone() };
+    let cache = Cache::new(&config.cache, db.generation(), random.clone());
+    let clients = ClientParts { limits: config.limits.clone(), clock: clock.clone(), random: random.clone(), cache };
     let refresh = Refresh { db: db.clone(), sources: sources.clone(), mappings, clients };
     refresh.run_once().await?;
     let authorization = AuthorizationServer::new(acts.clone(), clock.clone(), random.clone(), &master_key, &config);
@@ -181,6 +183,9 @@ impl Refresh {
         loop {
             tokio::time::sleep(SOURCES_INTERVAL).await;
             let Ok(generation) = generations::current(&self.db).await else { continue };
+            if let Some(cache) = &self.clients.cache {
+                cache.moved_on(generation);
+            }
             if seen == Some(generation) {
                 continue;
             }

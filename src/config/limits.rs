@@ -32,8 +32,14 @@ pub struct Limits {
     pub page_link_seconds: u64,
     /// Failures in a row after which a source is left alone for a while.
     pub breaker_failures: u32,
-    /// That while, in milliseconds.
+    /// That while, in milliseconds; it doubles with every try that fails.
     pub breaker_open_ms: u64,
+    /// The longest while, in milliseconds.
+    pub breaker_longest_ms: u64,
+    /// Requests to a source that may be sent a second time, in percent of those sent once. 0 sends none again.
+    pub retry_percent: u8,
+    /// Whether equal requests to a source for the same chart at the same time are sent once. Off to compare.
+    pub single_flight: bool,
 }
 
 impl Default for Limits {
@@ -51,8 +57,11 @@ impl Default for Limits {
             default_count: 50,
             max_count: 500,
             page_link_seconds: 600,
-            breaker_failures: 8,
-            breaker_open_ms: 5_000,
+            breaker_failures: 5,
+            breaker_open_ms: 1_000,
+            breaker_longest_ms: 60_000,
+            retry_percent: 10,
+            single_flight: true,
         }
     }
 }
@@ -87,6 +96,12 @@ impl Limits {
         }
         if self.source_concurrency > 10_000 {
             return Err(ConfigError::refused("limits.source_concurrency", "must be at most 10000"));
+        }
+        if !(1..=300_000).contains(&self.breaker_open_ms) || !(1..=300_000).contains(&self.breaker_longest_ms) {
+            return Err(ConfigError::refused("limits.breaker_open_ms, breaker_longest_ms", "must be from 1 to 300000"));
+        }
+        if self.retry_percent > 100 {
+            return Err(ConfigError::refused("limits.retry_percent", "must be at most 100"));
         }
         if self.default_count > self.max_count {
             return Err(ConfigError::refused("limits.default_count", "must not exceed limits.max_count"));

@@ -5,16 +5,19 @@ use super::source::{ConnectedSource, Sources};
 use crate::access::Permit;
 use crate::base::id::PersonId;
 use crate::organization::SourceKey;
+use crate::upstream::Errand;
 
 /// What one person has at one source.
 #[derive(Debug)]
 pub(super) struct Chart {
     pub(super) source: Arc<ConnectedSource>,
+    /// What this request asks of the source: for these charts, and within one deadline.
+    pub(super) errand: Errand,
     pub(super) person: PersonId,
     /// `Patient/{person}`: how every reference to the person is spelled at the gateway.
     pub(super) reference: String,
     /// The person's Patient ids there, the primary one first. Never empty.
-    pub(super) patients: Vec<String>,
+    pub(super) patients: Arc<[String]>,
     /// The best rank among them: whose demographics come first.
     pub(super) rank: i64,
 }
@@ -33,6 +36,27 @@ impl Chart {
     }
 }
 
+/// A chart under construction: the links come one by one.
+struct Linked<'s> {
+    source: &'s Arc<ConnectedSource>,
+    patients: Vec<String>,
+    rank: i64,
+}
+
+impl Linked<'_> {
+    fn chart(self, person: PersonId) -> Chart {
+        let patients: Arc<[String]> = self.patients.into();
+        Chart {
+            source: self.source.clone(),
+            errand: self.source.client.errand(patients.clone()),
+            person,
+            reference: person_reference(person),
+            patients,
+            rank: self.rank,
+        }
+    }
+}
+
 /// The person's charts, by rank, and the keys of sources that are linked but not connected.
 #[derive(Debug, Default)]
 pub(super) struct Charts {
@@ -44,24 +68,23 @@ impl Charts {
     /// The charts that a permit opens. A source without a link is not among them: nothing can be sent to it.
     pub(super) fn of(permit: &Permit, sources: &Sources) -> Self {
         let all = sources.all();
-        let mut by_source: BTreeMap<SourceKey, Chart> = BTreeMap::new();
+        let mut by_source: BTreeMap<SourceKey, Linked<'_>> = BTreeMap::new();
         let mut missing = Vec::new();
         for link in permit.links().iter().filter(|link| link.state.is_active()) {
             let Some(source) = all.get(&link.source) else {
                 missing.push(link.source);
                 continue;
             };
-            let chart = by_source.entry(link.source).or_insert_with(|| Chart {
-                source: source.clone(),
-                person: permit.person(),
-                reference: person_reference(permit.person()),
+            let linked = by_source.entry(link.source).or_insert_with(|| Linked {
+                source,
                 patients: Vec::new(),
                 rank: link.rank,
             });
-            chart.rank = chart.rank.min(link.rank);
-            chart.patients.push(link.patient.clone());
+            linked.rank = linked.rank.min(link.rank);
+            linked.patients.push(link.patient.clone());
         }
-        let mut connected: Vec<Arc<Chart>> = by_source.into_values().map(Arc::new).collect();
+        let chart = |linked: Linked<'_>| Arc::new(linked.chart(permit.person()));
+        let mut connected: Vec<Arc<Chart>> = by_source.into_values().map(chart).collect();
         connected.sort_by_key(|chart| (chart.rank, chart.key()));
         missing.dedup();
         Self { connected, missing }

@@ -38,12 +38,11 @@ pub(super) async fn search<'c>(knowledge: &Knowledge, calls: &'c [Call], page_si
 }
 
 async fn search_one<'c>(knowledge: &Knowledge, call: &'c Call, page_size: usize) -> SourceReply<'c> {
-    let client = &call.chart.source.client;
     let read = |body: Bytes| {
         let bundle = scan::scan_bundle(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
         Ok(Page { resources: bundle.entries.len(), next: bundle.next.clone(), content: bundle, wants_next: true })
     };
-    let gathered = client.search(call.resource_type().as_str(), &call.pairs(page_size), read).await;
+    let gathered = call.chart.errand.search(call.resource_type().as_str(), &call.pairs(page_size), read).await;
     let mut failure = gathered.failure.or_else(|| shortfall(&gathered.pages));
     let entries = gathered.pages.into_iter().flat_map(|page| page.entries);
     let matches = entries.filter(|entry| entry.mode == SearchMode::Match).map(|entry| entry.resource);
@@ -75,9 +74,11 @@ pub(super) async fn read(
     resource_type: ResourceType,
     upstream_id: &str,
 ) -> Result<RawResource, SourceFailure> {
-    let body = chart.source.client.read(resource_type.as_str(), upstream_id).await?;
-    let raw = scan::scan_resource(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
-    if is(&raw, resource_type, upstream_id) { Ok(raw) } else { Err(SourceFailure::Malformed) }
+    let read = |body: Bytes| {
+        let raw = scan::scan_resource(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
+        if is(&raw, resource_type, upstream_id) { Ok(raw) } else { Err(SourceFailure::Malformed) }
+    };
+    chart.errand.read(resource_type.as_str(), upstream_id, read).await
 }
 
 /// Reads one version. The answer must be that very version of that very resource.
@@ -88,10 +89,12 @@ pub(super) async fn vread(
     upstream_id: &str,
     version: &str,
 ) -> Result<RawResource, SourceFailure> {
-    let body = chart.source.client.vread(resource_type.as_str(), upstream_id, version).await?;
-    let raw = scan::scan_resource(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
-    let is_version = raw.facts.version_id.is_some_and(|span| span.of(&raw.bytes) == version.as_bytes());
-    if is_version && is(&raw, resource_type, upstream_id) { Ok(raw) } else { Err(SourceFailure::Malformed) }
+    let read = |body: Bytes| {
+        let raw = scan::scan_resource(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
+        let is_version = raw.facts.version_id.is_some_and(|span| span.of(&raw.bytes) == version.as_bytes());
+        if is_version && is(&raw, resource_type, upstream_id) { Ok(raw) } else { Err(SourceFailure::Malformed) }
+    };
+    chart.errand.vread((resource_type.as_str(), upstream_id), version, read).await
 }
 
 /// Reads all versions that the source has of one resource. What else it sends along is left out.
@@ -110,7 +113,7 @@ pub(super) async fn history(
         Ok(Page { resources: bundle.entries.len(), next: bundle.next.clone(), content: bundle, wants_next: true })
     };
     let count = [("_count".to_owned(), page_size.to_string())];
-    let gathered = chart.source.client.history((resource_type.as_str(), upstream_id), &count, read).await;
+    let gathered = chart.errand.history((resource_type.as_str(), upstream_id), &count, read).await;
     if let Some(failure) = gathered.failure {
         return Err(failure);
     }

@@ -1,5 +1,7 @@
 //! What went wrong, in the words of OperationOutcome.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fhir::model::Issue;
@@ -37,6 +39,9 @@ pub(super) enum Gap {
     ByKind,
     #[serde(rename = "u")]
     Unreachable,
+    /// Shown as it was so many seconds ago.
+    #[serde(rename = "s")]
+    Stale(u64),
 }
 
 impl From<SourceFailure> for Gap {
@@ -50,6 +55,7 @@ impl From<SourceFailure> for Gap {
             SourceFailure::Changed => Self::Changed,
             SourceFailure::UnsafePageLink => Self::PageLink,
             SourceFailure::ByKindOnly => Self::ByKind,
+            SourceFailure::Stale { age } => Self::Stale(age.as_secs()),
             SourceFailure::Unreachable
             | SourceFailure::BreakerOpen
             | SourceFailure::Failed { .. }
@@ -70,6 +76,7 @@ impl From<Gap> for SourceFailure {
             Gap::PageLink => Self::UnsafePageLink,
             Gap::ByKind => Self::ByKindOnly,
             Gap::Unreachable => Self::Unreachable,
+            Gap::Stale(seconds) => Self::Stale { age: Duration::from_secs(seconds) },
         }
     }
 }
@@ -85,6 +92,7 @@ impl Missing {
             Gap::OverBudget => ("incomplete", "has more than could be fetched for one request"),
             Gap::Changed => ("incomplete", "changed while its pages were given out"),
             Gap::ByKind => ("incomplete", "can only be searched kind by kind, and may have others"),
+            Gap::Stale(seconds) => return self.stale_issue(seconds / 60),
             Gap::PageLink | Gap::Unreachable => ("incomplete", "could not be reached or did not answer properly"),
         };
         issue("warning", code, format!("{} {says}. What it knows may be missing here.", self.organization))
@@ -97,8 +105,35 @@ impl Missing {
 
     /// Whether the source could not be asked, as against having answered that it does not do this.
     pub(super) fn is_outage(&self) -> bool {
-        !matches!(Gap::from(self.failure), Gap::Refused | Gap::OverBudget | Gap::Changed | Gap::PageLink | Gap::ByKind)
+        !matches!(
+            Gap::from(self.failure),
+            Gap::Refused | Gap::OverBudget | Gap::Changed | Gap::PageLink | Gap::ByKind | Gap::Stale(_)
+        )
     }
+
+    fn stale_issue(&self, minutes: u64) -> Issue {
+        let ago = match minutes {
+            0 => "less than a minute ago".to_owned(),
+            1 => "1 minute ago".to_owned(),
+            minutes => format!("{minutes} minutes ago"),
+        };
+        let name = &self.organization;
+        let text = format!(
+            "{name} cannot be reached. What it knew {ago} is shown; what it has learnt since, and more, may be missing here."
+        );
+        issue("warning", "incomplete", text)
+    }
+}
+
+/// One issue for each practice and cause. Of several ages of what one practice said, the oldest is told.
+pub(super) fn gaps(missing: &[Missing]) -> Vec<Issue> {
+    let is_outdone = |gap: &Missing| {
+        let is_older = |other: &Missing| other.source == gap.source && other.failure.age() > gap.failure.age();
+        gap.failure.age().is_some() && missing.iter().any(is_older)
+    };
+    let mut issues: Vec<Issue> = missing.iter().filter(|gap| !is_outdone(gap)).map(Missing::issue).collect();
+    issues.dedup();
+    issues
 }
 
 /// Parameters that were dropped under lenient handling (FHIR R4 search.html §3.1.1.1).
@@ -136,6 +171,7 @@ mod tests {
             SourceFailure::Incomplete,
             SourceFailure::Changed,
             SourceFailure::UnsafePageLink,
+            SourceFailure::Stale { age: Duration::from_millis(754_321) },
         ] {
             let missing = |failure| Missing { source: None, organization: "Practice".to_owned(), failure };
             let again = missing(Gap::from(failure).into());

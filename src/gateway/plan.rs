@@ -131,7 +131,7 @@ pub(super) fn confined(
     let resource_type = permit.resource_type();
     let mut calls = Vec::new();
     for chart in charts {
-        for patient in &chart.patients {
+        for patient in chart.patients.iter() {
             let Some(query) = query(chart, patient) else { continue };
             let confinements = confinements(knowledge, resource_type, chart, patient);
             let call = |confinement: Option<(String, String)>| {

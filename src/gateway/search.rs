@@ -173,8 +173,7 @@ impl Gateway {
     ) -> Result<Answer, Refusal> {
         let Search { permit, query, .. } = *search;
         let Cut { entries, missing, total, next } = cut;
-        let mut issues: Vec<_> = missing.iter().map(Missing::issue).collect();
-        issues.dedup();
+        let mut issues = outcome::gaps(&missing);
         issues.extend(outcome::ignored(&query.ignored));
         let frame = Frame {
             resource_type: permit.resource_type(),

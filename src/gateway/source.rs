@@ -13,7 +13,7 @@ use crate::mapping::{
     ReleasePolicies, ReleasePolicyError, STANDARD_RELEASE_POLICY, VendorError, VendorProfile, VendorProfiles,
 };
 use crate::organization::{Organization, ReleasePolicy, Source, SourceKey};
-use crate::upstream::{Client, Connection, ConnectionError, Credential};
+use crate::upstream::{Cache, Client, Connection, ConnectionError, Credential};
 
 /// A source with its client.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct ConnectedSource {
     pub(crate) vendor: VendorProfile,
     /// What its full view holds back; none for a source that gives the patient's own view.
     pub(crate) release: Option<Arc<ReleasePolicy>>,
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     /// Resources it sent that were not about whom it was asked for.
     pub(crate) foreign: AtomicU64,
 }
@@ -71,6 +71,8 @@ pub struct ClientParts {
     pub clock: SharedClock,
     /// Randomness.
     pub random: SharedRandom,
+    /// Where answers are kept, if they are.
+    pub cache: Option<Arc<Cache>>,
 }
 
 impl Sources {
@@ -132,8 +134,9 @@ fn connect(
     let vendor = vendors.by_name(&source.vendor).map_err(|error| SourceError::Vendor(source.key, error))?.clone();
     let connection = Connection::new(&source.base_url, &source.private_addresses, credential(&source.authentication))
         .map_err(|error| SourceError::Connection(source.key, error))?;
-    let client = Client::new(connection, parts.limits.clone(), parts.clock.clone(), parts.random.clone());
-    let foreign = AtomicU64::new(0);
+    let client = Client::new(connection, parts.limits.clone(), parts.clock.clone(), parts.random.clone())
+        .with_cache(parts.cache.clone());
+    let (client, foreign) = (Arc::new(client), AtomicU64::new(0));
     Ok(ConnectedSource { source: source.clone(), organization, vendor, release, client, foreign })
 }
 

@@ -234,8 +234,7 @@ impl Stream {
         let walk = Walk { start, seen: &seen, spent: before };
         let (mut before, first) = (before, self.loaded.len());
         let walked = chart
-            .source
-            .client
+            .errand
             .walk(walk, |body: Bytes| {
                 let bundle = scan::scan_bundle(body, reading.filter.knowledge).map_err(|_| SourceFailure::Malformed)?;
                 let page = self.load(reading, bundle, before);
@@ -333,6 +332,11 @@ impl Stream {
                 Beyond::End
             }
         };
+        if let Some(age) = walked.age {
+            // Also when it ended: what it says covers both.
+            let older = self.gap.and_then(SourceFailure::age).max(Some(age));
+            self.gap = older.map(|age| SourceFailure::Stale { age });
+        }
         let given = self.loaded.last().map_or(0, |page| page.before.saturating_add(page.matches.len()));
         let is_short = u64::try_from(given).unwrap_or(u64::MAX) < self.progress.announced;
         if matches!(self.beyond, Beyond::End) && self.gap.is_none() && is_short {

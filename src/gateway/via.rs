@@ -12,7 +12,7 @@ use super::chart::{Chart, Charts};
 use super::fetch;
 use super::hashed::ResolvedIds;
 use super::outcome::Missing;
-use super::plan;
+use super::plan::{self, Call};
 use super::released::{Filter, Released, VisibleOwners};
 use crate::access::{About, Permit, Referent, about, referent};
 use crate::fhir::ResourceType;
@@ -36,48 +36,53 @@ impl Gateway {
     /// Which resources of the permit's type visible owners point at. `only` narrows the owners to those of one
     /// resource, given by its upstream id.
     pub(super) async fn owned(&self, permit: &Permit, charts: &Charts, only: Option<&str>) -> Visibility {
-        let AuthorizationKind::Via { owners, .. } = &self.knowledge.of(permit.resource_type()).authorization else {
-            return Visibility::default();
-        };
-        let mut owned: BTreeMap<SourceKey, BTreeSet<String>> = BTreeMap::new();
+        let at_each =
+            charts.connected.iter().map(async |chart| (chart.key(), self.owned_at(permit, chart, only).await));
         let mut visibility = Visibility::default();
-        for edge in owners {
-            let EdgeElement::Reference { .. } = &edge.by else { continue };
-            self.owned_through(permit, charts, edge, only, &mut owned, &mut visibility.missing).await;
+        for (key, (owned, missing)) in join_all(at_each).await {
+            visibility.at.insert(key, Arc::new(owned));
+            visibility.missing.extend(missing);
         }
-        visibility.at = owned
-            .into_iter()
-            .map(|(key, owned)| (key, Arc::new(VisibleOwners { owned, ..VisibleOwners::default() })))
-            .collect();
         visibility
+    }
+
+    /// The same at one source.
+    async fn owned_at(&self, permit: &Permit, chart: &Arc<Chart>, only: Option<&str>) -> (VisibleOwners, Vec<Missing>) {
+        let mut visible = VisibleOwners::default();
+        let mut missing = Vec::new();
+        let AuthorizationKind::Via { owners, .. } = &self.knowledge.of(permit.resource_type()).authorization else {
+            return (visible, missing);
+        };
+        let through = owners.iter().map(|edge| self.owned_through(permit, chart, edge, only));
+        for (owned, failures) in join_all(through).await {
+            visible.owned.extend(owned);
+            missing.extend(failures);
+        }
+        (visible, missing)
     }
 
     async fn owned_through(
         &self,
         permit: &Permit,
-        charts: &Charts,
+        chart: &Arc<Chart>,
         edge: &OwnerEdge,
         only: Option<&str>,
-        owned: &mut BTreeMap<SourceKey, BTreeSet<String>>,
-        missing: &mut Vec<Missing>,
-    ) {
-        let EdgeElement::Reference { capture, parameter, .. } = &edge.by else { return };
-        let Some(permit_for_owner) = permit.for_owner(self.knowledge, edge.owner) else { return };
+    ) -> (Vec<String>, Vec<Missing>) {
+        let EdgeElement::Reference { capture, parameter, .. } = &edge.by else { return Default::default() };
+        let Some(permit_for_owner) = permit.for_owner(self.knowledge, edge.owner) else { return Default::default() };
         let only = only.map(|id| (parameter.clone(), format!("{}/{id}", permit.resource_type())));
         let pairs: Vec<(String, String)> = only.into_iter().collect();
-        for chart in &charts.connected {
-            let (found, failures) = self.gather_upstream(&permit_for_owner, chart, &pairs, None).await;
-            missing.extend(failures);
-            for owner in found {
-                let raw = owner.raw();
-                let ids = raw.facts.captured(*capture).filter_map(|span| {
-                    let reference = raw.facts.references.iter().find(|reference| reference.object == span)?;
-                    let to = referent(raw, chart.base_url(), reference)?;
-                    (to.resource_type == Some(permit.resource_type())).then_some(to.id)
-                });
-                owned.entry(chart.key()).or_default().extend(ids);
-            }
+        let (found, missing) = self.gather_upstream(&permit_for_owner, chart, &pairs, None).await;
+        let mut owned = Vec::new();
+        for owner in found {
+            let raw = owner.raw();
+            owned.extend(raw.facts.captured(*capture).filter_map(|span| {
+                let reference = raw.facts.references.iter().find(|reference| reference.object == span)?;
+                let to = referent(raw, chart.base_url(), reference)?;
+                (to.resource_type == Some(permit.resource_type())).then_some(to.id)
+            }));
         }
+        (owned, missing)
     }
 
     /// Which of the resources that `candidates` point at are visible.
@@ -187,23 +192,32 @@ impl Gateway {
         if owners.is_empty() {
             return self.gather_by_targets(permit, charts, query, resolved).await;
         }
-        let visibility = self.owned(permit, charts, None).await;
-        let mut missing = visibility.missing;
-        let mut all = Vec::new();
-        for chart in &charts.connected {
-            let Some(owners) = visibility.at.get(&chart.key()) else { continue };
-            let patient = chart.patients.first().map(String::as_str).unwrap_or_default();
-            let Some(local) = self.translation(resolved).at_source(query, chart, patient) else { continue };
-            let ids: Vec<String> = owners.owned.iter().cloned().collect();
-            for chunk in ids.chunks(IDS_AT_ONCE) {
-                let mut pairs = local.to_pairs();
-                pairs.push(("_id".to_owned(), chunk.join(",")));
-                let (found, failures) = self.gather_upstream(permit, chart, &pairs, Some(owners)).await;
-                all.extend(found);
-                missing.extend(failures);
-            }
-        }
-        (all, missing)
+        // Each source by itself from first to last: one that hangs takes nothing of the others' time.
+        let at_each = charts.connected.iter().map(|chart| self.gather_owned(permit, chart, query, resolved));
+        joined(join_all(at_each).await)
+    }
+
+    async fn gather_owned(
+        &self,
+        permit: &Permit,
+        chart: &Arc<Chart>,
+        query: &Query,
+        resolved: &ResolvedIds,
+    ) -> (Vec<Released>, Vec<Missing>) {
+        let (owners, missing) = self.owned_at(permit, chart, None).await;
+        let patient = chart.patients.first().map(String::as_str).unwrap_or_default();
+        let Some(local) = self.translation(resolved).at_source(query, chart, patient) else {
+            return (Vec::new(), missing);
+        };
+        let ids: Vec<String> = owners.owned.iter().cloned().collect();
+        let owners = Arc::new(owners);
+        let chunks = ids.chunks(IDS_AT_ONCE).map(async |chunk| {
+            let mut pairs = local.to_pairs();
+            pairs.push(("_id".to_owned(), chunk.join(",")));
+            self.gather_upstream(permit, chart, &pairs, Some(&owners)).await
+        });
+        let (found, failures) = joined(join_all(chunks).await);
+        (found, missing.into_iter().chain(failures).collect())
     }
 
     async fn gather_by_targets(
@@ -216,7 +230,11 @@ impl Gateway {
         // R4's `patient` of Provenance finds only what has a Patient among its targets, so nothing confines this call but
         // the budget: what it cuts off is flagged.
         let calls = plan::search(self.translation(resolved), permit, charts, query);
-        let replies = fetch::search(self.knowledge, &calls, self.limits.source_page_size).await;
+        joined(join_all(calls.iter().map(|call| self.gather_targets_of(permit, call))).await)
+    }
+
+    async fn gather_targets_of(&self, permit: &Permit, call: &Call) -> (Vec<Released>, Vec<Missing>) {
+        let replies = fetch::search(self.knowledge, std::slice::from_ref(call), self.limits.source_page_size).await;
         let mut all = Vec::new();
         let mut missing: Vec<Missing> = replies.iter().filter_map(fetch::SourceReply::missing).collect();
         for reply in replies {
@@ -231,4 +249,9 @@ impl Gateway {
         }
         (all, missing)
     }
+}
+
+fn joined(parts: Vec<(Vec<Released>, Vec<Missing>)>) -> (Vec<Released>, Vec<Missing>) {
+    let (found, missing): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    (found.into_iter().flatten().collect(), missing.into_iter().flatten().collect())
 }

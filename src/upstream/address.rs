@@ -1,20 +1,37 @@
 //! Which addresses may be dialled (SSRF): private ones only where the operator named them.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::Instant;
 
-/// Resolves names and drops every address that is not public, unless the source's configuration allows its range.
+/// Resolves names and drops every address that is not public, unless the source's configuration allows its range. When
+/// the resolver fails, the addresses that it gave last serve for a while.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Addresses {
     private: Vec<IpNet>,
+    /// What was resolved and may be dialled, by name: a source has one, and another for its token endpoint at most.
+    last_good: Arc<Mutex<BTreeMap<String, Resolved>>>,
 }
+
+/// When, and to what.
+type Resolved = (Instant, Vec<SocketAddr>);
+
+/// How long addresses serve for when the resolver fails. The system's resolver does not tell what TTL they had.
+const LAST_GOOD: Duration = Duration::from_secs(60);
+/// A resolver that takes longer has failed.
+const RESOLVER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Addresses {
     /// Public addresses, and private ones in `ranges` (CIDR). A range that cannot be read allows nothing.
     pub(super) fn with_private(ranges: &[String]) -> Self {
-        Self { private: ranges.iter().filter_map(|range| range.parse().ok()).collect() }
+        let private = ranges.iter().filter_map(|range| range.parse().ok()).collect();
+        Self { private, ..Self::default() }
     }
 
     /// Whether `ip` may be dialled.
@@ -22,17 +39,38 @@ impl Addresses {
         let ip = ip.to_canonical();
         is_public(ip) || self.private.iter().any(|range| range.contains(&ip))
     }
+
+    /// The addresses to dial for what the resolver said. An address that may not be dialled is an answer, not a failure:
+    /// nothing stands in for it.
+    fn judge(&self, name: &str, found: io::Result<Vec<SocketAddr>>, now: Instant) -> io::Result<Vec<SocketAddr>> {
+        let mut last_good = self.last_good.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match found {
+            Ok(found) if !found.is_empty() => found,
+            failed => {
+                let known = last_good.get(name).filter(|(at, _)| now.saturating_duration_since(*at) < LAST_GOOD);
+                return known.map_or(failed, |(_, addresses)| Ok(addresses.clone()));
+            }
+        };
+        let allowed: Vec<SocketAddr> = found.into_iter().filter(|address| self.allow(address.ip())).collect();
+        if allowed.is_empty() {
+            last_good.remove(name);
+            return Err(io::Error::other("no address of this host may be dialled"));
+        }
+        last_good.insert(name.to_owned(), (now, allowed.clone()));
+        Ok(allowed)
+    }
 }
 
 impl Resolve for Addresses {
     fn resolve(&self, name: Name) -> Resolving {
         let addresses = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| addresses.allow(address.ip())).collect();
-            if allowed.is_empty() {
-                return Err("no address of this host may be dialled".into());
-            }
+            let lookup = tokio::time::timeout(RESOLVER_TIMEOUT, tokio::net::lookup_host((name.as_str(), 0)));
+            let found = match lookup.await {
+                Ok(found) => found.map(Iterator::collect),
+                Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
+            };
+            let allowed = addresses.judge(name.as_str(), found, Instant::now())?;
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
@@ -92,6 +130,25 @@ mod tests {
         for ip in ["93.184.216.34", "2606:2800:220:1::1"] {
             assert!(Addresses::default().allow(ip.parse().unwrap()), "{ip}");
         }
+    }
+
+    #[test]
+    fn r11_when_the_resolver_fails_the_last_addresses_serve_for_a_minute() {
+        let addresses = Addresses::default();
+        let start = Instant::now();
+        let failed = || Err(io::Error::other("no answer"));
+        let good: Vec<SocketAddr> = vec!["93.184.216.34:0".parse().unwrap()];
+        assert!(addresses.judge("ehr.example", failed(), start).is_err());
+        assert_eq!(addresses.judge("ehr.example", Ok(good.clone()), start).unwrap(), good);
+        for found in [failed(), Ok(Vec::new())] {
+            assert_eq!(addresses.judge("ehr.example", found, start + Duration::from_secs(59)).unwrap(), good);
+        }
+        assert!(addresses.judge("other.example", failed(), start).is_err());
+        assert!(addresses.judge("ehr.example", failed(), start + Duration::from_secs(60)).is_err());
+        // U02: a name that now leads inside is refused, and what it led to before is forgotten.
+        assert_eq!(addresses.judge("ehr.example", Ok(good), start).unwrap().len(), 1);
+        assert!(addresses.judge("ehr.example", Ok(vec!["127.0.0.1:0".parse().unwrap()]), start).is_err());
+        assert!(addresses.judge("ehr.example", failed(), start).is_err());
     }
 
     #[test]

@@ -2,32 +2,44 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, StatusCode};
 use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
+use super::body::{Body, Keep};
 use super::breaker::Breaker;
+use super::cache::Cache;
 use super::connection::Connection;
 use super::credential::Bearer;
 use super::failure::SourceFailure;
+use super::flight::Flights;
+use super::patience::Patience;
+use super::retry_after::{self, RetryAfter};
+use super::retry_budget::RetryBudget;
 use crate::base::clock::SharedClock;
 use crate::base::random::SharedRandom;
 use crate::config::Limits;
-use crate::fhir::reference::is_source_id;
 
-/// The client of one source.
+/// The client of one source: its connections, its credential, and what is remembered of how it does. Asked by way of an
+/// [`Errand`](super::Errand).
 #[derive(Debug)]
 pub struct Client {
     pub(super) connection: Connection,
     pub(super) limits: Limits,
     http: OnceCell<reqwest::Client>,
     pub(super) bearer: Bearer,
-    bulkhead: Semaphore,
+    pub(super) bulkhead: Semaphore,
     /// Places of documents that are being fetched.
     pub(super) documents: Arc<Semaphore>,
-    breaker: Breaker,
-    clock: SharedClock,
+    pub(super) breaker: Breaker,
+    pub(super) retry_after: RetryAfter,
+    pub(super) retries: RetryBudget,
+    pub(super) patience: Patience,
+    pub(super) flights: Flights,
+    pub(super) cache: Option<Arc<Cache>>,
+    pub(super) clock: SharedClock,
+    pub(super) random: SharedRandom,
 }
 
 /// One HTTP answer with its body read whole.
@@ -36,23 +48,41 @@ pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<Duration>,
     pub(super) is_json: bool,
+    pub(super) keep: Keep,
     pub(super) body: Bytes,
 }
 
 impl Client {
-    /// A client that has not connected yet.
+    /// A client that has not connected yet, and keeps no answers.
     #[must_use]
     pub fn new(connection: Connection, limits: Limits, clock: SharedClock, random: SharedRandom) -> Self {
+        let deadline = Duration::from_millis(limits.source_deadline_ms);
         Self {
             http: OnceCell::new(),
-            bearer: Bearer::new(connection.credential.clone(), clock.clone(), random),
+            bearer: Bearer::new(connection.credential.clone(), clock.clone(), random.clone()),
             bulkhead: Semaphore::new(limits.source_concurrency),
             documents: Arc::new(Semaphore::new(limits.source_documents)),
-            breaker: Breaker::new(limits.breaker_failures, Duration::from_millis(limits.breaker_open_ms)),
+            breaker: Breaker::new(
+                limits.breaker_failures,
+                Duration::from_millis(limits.breaker_open_ms),
+                Duration::from_millis(limits.breaker_longest_ms),
+            ),
+            retry_after: RetryAfter::new(),
+            retries: RetryBudget::new(limits.retry_percent),
+            patience: Patience::new(deadline),
+            flights: Flights::default(),
+            cache: None,
             connection,
             limits,
             clock,
+            random,
         }
+    }
+
+    /// The same, keeping answers in `cache`.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<Arc<Cache>>) -> Self {
+        Self { cache, ..self }
     }
 
     /// How it reaches its source.
@@ -61,56 +91,9 @@ impl Client {
         &self.connection
     }
 
-    /// `GET {base}/{type}/{id}`: the resource's bytes as sent.
-    ///
-    /// # Errors
-    /// [`SourceFailure`]; `NotFound` when the source says so.
-    pub async fn read(&self, resource_type: &str, id: &str) -> Result<Bytes, SourceFailure> {
-        // A URL drops `.` and resolves `..`: the request would be another one, a search without a patient.
-        if !is_source_id(id.as_bytes()) {
-            return Err(SourceFailure::NotFound);
-        }
-        self.within_limits(self.get(self.connection.url(&[resource_type, id], &[]))).await
-    }
-
-    /// Runs `work` within the deadline, the bulkhead and the breaker.
-    pub(super) async fn within_limits<T>(
-        &self,
-        work: impl Future<Output = Result<T, SourceFailure>>,
-    ) -> Result<T, SourceFailure> {
-        if !self.breaker.admits(self.clock.now()) {
-            return Err(SourceFailure::BreakerOpen);
-        }
-        let time = Duration::from_millis(self.limits.source_deadline_ms);
-        let deadline = tokio::time::Instant::now() + time;
-        // Whoever waits in vain for a place, or gets one late, has learnt nothing of the source: it does not count
-        // against it.
-        let place = tokio::time::timeout_at(deadline, self.bulkhead.acquire()).await;
-        let Ok(Ok(_place)) = place else { return Err(SourceFailure::Busy) };
-        let is_late = deadline.saturating_duration_since(tokio::time::Instant::now()) < time / 2;
-        let outcome = match tokio::time::timeout_at(deadline, work).await {
-            Ok(outcome) => outcome,
-            Err(_) if is_late => return Err(SourceFailure::Busy),
-            Err(_) => Err(SourceFailure::Timeout),
-        };
-        match &outcome {
-            Err(failure) if failure.trips_breaker() => self.breaker.failed(self.clock.now()),
-            _ => self.breaker.succeeded(),
-        }
-        outcome
-    }
-
-    /// One GET, sent again once when the connection broke before an answer, or the token was refused.
-    pub(super) async fn get(&self, url: Url) -> Result<Bytes, SourceFailure> {
-        let first = self.get_once(url.clone()).await;
-        match first {
-            Err(SourceFailure::CredentialRefused) => {
-                self.bearer.forget().await;
-                self.get_once(url).await
-            }
-            Err(failure) if failure.is_retryable() => self.get_once(url).await,
-            _ => first,
-        }
+    /// Time for one request to be answered whole.
+    pub(super) const fn deadline(&self) -> Duration {
+        Duration::from_millis(self.limits.source_deadline_ms)
     }
 
     /// A GET with the credential, and what sends it.
@@ -135,11 +118,11 @@ impl Client {
         Ok((http, request))
     }
 
-    async fn get_once(&self, url: Url) -> Result<Bytes, SourceFailure> {
+    pub(super) async fn get_once(&self, url: Url) -> Result<Body, SourceFailure> {
         let (http, request) = self.request(url, HeaderValue::from_static("application/fhir+json")).await?;
         let answer = execute(http, request, self.limits.body_bytes).await?;
         match answer.status {
-            StatusCode::OK if answer.is_json => Ok(answer.body),
+            StatusCode::OK if answer.is_json => Ok(Body { bytes: answer.body, keep: answer.keep }),
             StatusCode::OK => Err(SourceFailure::Malformed),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(SourceFailure::NotFound),
             StatusCode::UNAUTHORIZED => Err(SourceFailure::CredentialRefused),
@@ -158,7 +141,8 @@ impl Client {
 pub(super) async fn execute(http: &reqwest::Client, request: Request, cap: usize) -> Result<HttpAnswer, SourceFailure> {
     let mut response = http.execute(request).await.map_err(|error| failure_of(&error))?;
     let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let retry_after = header(RETRY_AFTER).and_then(|text| text.parse().ok()).map(Duration::from_secs);
+    let retry_after = retry_after::parse(response.headers());
+    let keep = Keep::parse(response.headers());
     let is_json = header(CONTENT_TYPE).is_some_and(|kind| {
         let essence = kind.split(';').next().unwrap_or_default().trim();
         matches!(essence, "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json")
@@ -170,10 +154,10 @@ pub(super) async fn execute(http: &reqwest::Client, request: Request, cap: usize
     }
     // A small body usually comes in one piece: then it is passed on without a copy.
     let Some(first) = response.chunk().await.map_err(|error| failure_of(&error))? else {
-        return Ok(HttpAnswer { status, retry_after, is_json, body: Bytes::new() });
+        return Ok(HttpAnswer { status, retry_after, is_json, keep, body: Bytes::new() });
     };
     if first.len() == announced {
-        return Ok(HttpAnswer { status, retry_after, is_json, body: first });
+        return Ok(HttpAnswer { status, retry_after, is_json, keep, body: first });
     }
     let mut body = BytesMut::with_capacity(announced.max(first.len()));
     body.extend_from_slice(&first);
@@ -183,7 +167,7 @@ pub(super) async fn execute(http: &reqwest::Client, request: Request, cap: usize
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(HttpAnswer { status, retry_after, is_json, body: body.freeze() })
+    Ok(HttpAnswer { status, retry_after, is_json, keep, body: body.freeze() })
 }
 
 pub(super) fn failure_of(error: &reqwest::Error) -> SourceFailure {

@@ -115,7 +115,8 @@ impl Client {
         let url = self.document_url(address).ok_or(SourceFailure::NotFound)?;
         // Documents have places of their own: many slow ones leave the source's others free.
         let place = self.documents.clone().try_acquire_owned().map_err(|_| SourceFailure::Busy)?;
-        let response = self.within_limits(self.document_head(url, accept)).await?;
+        let deadline = Instant::now() + self.deadline();
+        let response = self.within_limits(&url, deadline, |_| self.document_head(url.clone(), accept)).await?;
         let length = response.content_length();
         let cap = self.limits.document_bytes;
         if length.is_some_and(|length| usize::try_from(length).unwrap_or(usize::MAX) > cap) {

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::breaker::Lesson;
+
 /// Why a source did not answer whole. Carries no text of the source: what it wrote may hold anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceFailure {
@@ -60,18 +62,60 @@ pub enum SourceFailure {
     /// A `next` link that leaves the source or goes in circles.
     #[error("unsafe page link")]
     UnsafePageLink,
+    /// It is down, and what it answered before is shown in place.
+    #[error("shown as of {} s ago", age.as_secs())]
+    Stale {
+        /// How old the oldest page of it is.
+        age: Duration,
+    },
 }
 
 impl SourceFailure {
-    /// Whether the breaker counts it: the source as such is in trouble, not this one request.
-    #[must_use]
-    pub const fn trips_breaker(self) -> bool {
-        matches!(self, Self::Timeout | Self::Unreachable | Self::Failed { .. } | Self::Malformed)
+    /// What it teaches the breaker of the source. `url` tells the request, as a hash.
+    pub(super) const fn lesson(self, url: u64) -> Lesson {
+        match self {
+            Self::Timeout | Self::Unreachable => Lesson::Silent,
+            Self::Failed { status } if is_trouble(status) => Lesson::FailedAt(url),
+            Self::Failed { .. } | Self::Malformed | Self::OverBudget | Self::UnsafePageLink | Self::Incomplete => {
+                Lesson::Unusable
+            }
+            _ => Lesson::Answered,
+        }
     }
 
-    /// Whether the same request may be sent once more.
-    #[must_use]
-    pub const fn is_retryable(self) -> bool {
-        matches!(self, Self::Unreachable)
+    /// Whether the same GET may help when it is sent once more (RFC 9110 §9.2.2): the connection broke, the server
+    /// stumbled, or another token may do. Not when it took too long: it would take as long again.
+    pub(super) const fn is_retryable(self) -> bool {
+        match self {
+            Self::Unreachable | Self::CredentialRefused => true,
+            Self::Failed { status } => is_trouble(status),
+            _ => false,
+        }
     }
+
+    /// Whether the source cannot be asked at the moment, so that an answer from before may stand in: not when it
+    /// answers that we may not ask, or with what cannot be used.
+    pub(super) const fn is_down(self) -> bool {
+        match self {
+            Self::Timeout | Self::Unreachable | Self::BreakerOpen | Self::Throttled { .. } => true,
+            Self::Failed { status } => is_trouble(status),
+            _ => false,
+        }
+    }
+
+    /// How old what is shown is, where it stands in for a source that is down.
+    #[must_use]
+    pub const fn age(self) -> Option<Duration> {
+        if let Self::Stale { age } = self { Some(age) } else { None }
+    }
+
+    /// Whether the source says that it has nothing there, or nothing for us: what it gave before is not to be used.
+    pub(super) const fn withdraws(self) -> bool {
+        matches!(self, Self::NotFound | Self::CredentialRefused | Self::Forbidden | Self::Refused { .. })
+    }
+}
+
+/// Whether a server with this status is in trouble: 501 only says that it does not do this.
+const fn is_trouble(status: u16) -> bool {
+    status >= 500 && status != 501
 }

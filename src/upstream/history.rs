@@ -1,22 +1,27 @@
 use bytes::Bytes;
 use url::Url;
 
-use super::client::Client;
+use super::errand::{Answered, Errand};
 use super::failure::SourceFailure;
 use super::search::{Gathered, Page};
 use crate::fhir::reference::is_source_id;
 
-impl Client {
-    /// `GET {base}/{type}/{id}/_history/{version}`: the version's bytes as sent.
+impl Errand {
+    /// `GET {base}/{type}/{id}/_history/{version}`, read by `read`, which says when a body is not what was asked for.
     ///
     /// # Errors
     /// [`SourceFailure`]; `NotFound` when the source says so.
-    pub async fn vread(&self, resource_type: &str, id: &str, version: &str) -> Result<Bytes, SourceFailure> {
+    pub async fn vread<T>(
+        &self,
+        (resource_type, id): (&str, &str),
+        version: &str,
+        read: impl FnOnce(Bytes) -> Result<T, SourceFailure>,
+    ) -> Result<T, SourceFailure> {
         if !is_source_id(id.as_bytes()) || !is_source_id(version.as_bytes()) {
             return Err(SourceFailure::NotFound);
         }
-        let url = self.connection.url(&[resource_type, id, "_history", version], &[]);
-        self.within_limits(async { self.get(url).await.map_err(unsupported) }).await
+        let url = self.client.connection.url(&[resource_type, id, "_history", version], &[]);
+        self.resource(url, read).await.map_err(unsupported)
     }
 
     /// `GET {base}/{type}/{id}/_history?{pairs}` and every page after it, within the budgets.
@@ -31,9 +36,8 @@ impl Client {
             gathered.failure = Some(SourceFailure::NotFound);
             return gathered;
         }
-        let url = self.connection.url(&[resource_type, id, "_history"], pairs);
-        let walk = self.versions(url, read, &mut gathered.pages);
-        gathered.failure = self.within_limits(async { walk.await.map_err(unsupported) }).await.err();
+        let url = self.client.connection.url(&[resource_type, id, "_history"], pairs);
+        gathered.failure = self.versions(url, read, &mut gathered.pages).await.map_err(unsupported).err();
         gathered
     }
 
@@ -43,17 +47,22 @@ impl Client {
         read: impl Fn(Bytes) -> Result<Page<T>, SourceFailure>,
         pages: &mut Vec<T>,
     ) -> Result<(), SourceFailure> {
+        let (connection, limits) = (&self.client.connection, &self.client.limits);
         let mut resources = 0_usize;
         loop {
-            let page = read(self.get(url).await?)?;
+            let Answered { content: page, age } = self.page(url, &read).await?;
+            if age.is_some() {
+                // A history has no place to say how old it is.
+                return Err(SourceFailure::Unreachable);
+            }
             resources = resources.saturating_add(page.resources);
             pages.push(page.content);
             let Some(next) = page.next else { return Ok(()) };
             // A walk in circles ends here as well.
-            if resources >= self.limits.resources || pages.len() >= self.limits.pages {
+            if resources >= limits.resources || pages.len() >= limits.pages {
                 return Err(SourceFailure::OverBudget);
             }
-            url = self.connection.page_url(&next).ok_or(SourceFailure::UnsafePageLink)?;
+            url = connection.page_url(&next).ok_or(SourceFailure::UnsafePageLink)?;
         }
     }
 }

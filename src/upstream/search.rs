@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use url::Url;
 
-use super::client::Client;
+use super::errand::{Answered, Errand};
 use super::failure::SourceFailure;
 use crate::base::hash::sha256;
 
@@ -10,7 +12,8 @@ use crate::base::hash::sha256;
 pub struct Gathered<T> {
     /// Pages in order.
     pub pages: Vec<T>,
-    /// Why the source did not answer whole.
+    /// Why the source did not answer whole; [`SourceFailure::Stale`] when some or all of it is from before the source
+    /// went down.
     pub failure: Option<SourceFailure>,
 }
 
@@ -60,6 +63,8 @@ pub struct Walked<T> {
     pub pages: Vec<WalkedPage<T>>,
     /// Why it ended before it was told to.
     pub failure: Option<SourceFailure>,
+    /// How old the oldest page is, where pages stand in for those of a source that is down.
+    pub age: Option<Duration>,
 }
 
 /// One page of a walk.
@@ -78,7 +83,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for WalkedPage<T> {
     }
 }
 
-impl Client {
+impl Errand {
     /// `GET {base}/{type}?{pairs}` and every page after it, within the budgets. `read` turns a body into a page, or
     /// says that it is malformed. Pages that came before a failure are kept.
     pub async fn search<T>(
@@ -88,8 +93,9 @@ impl Client {
         read: impl FnMut(Bytes) -> Result<Page<T>, SourceFailure>,
     ) -> Gathered<T> {
         let walk = Walk { start: Start::First { resource_type, pairs }, seen: &[], spent: 0 };
-        let walked = self.walk(walk, read).await;
-        Gathered { pages: walked.pages.into_iter().map(|page| page.content).collect(), failure: walked.failure }
+        let Walked { pages, failure, age } = self.walk(walk, read).await;
+        let failure = age.map(|age| SourceFailure::Stale { age }).or(failure);
+        Gathered { pages: pages.into_iter().map(|page| page.content).collect(), failure }
     }
 
     /// A page and those after it, as long as `read` wants them, within the budgets and in the time of one request.
@@ -98,9 +104,8 @@ impl Client {
         walk: Walk<'_>,
         read: impl FnMut(Bytes) -> Result<Page<T>, SourceFailure>,
     ) -> Walked<T> {
-        let mut walked = Walked { pages: Vec::new(), failure: None };
-        let outcome = self.within_limits(self.pages(walk, read, &mut walked.pages)).await;
-        walked.failure = outcome.err();
+        let mut walked = Walked { pages: Vec::new(), failure: None, age: None };
+        walked.failure = self.pages(walk, read, &mut walked).await.err();
         walked
     }
 
@@ -108,30 +113,32 @@ impl Client {
         &self,
         walk: Walk<'_>,
         mut read: impl FnMut(Bytes) -> Result<Page<T>, SourceFailure>,
-        pages: &mut Vec<WalkedPage<T>>,
+        walked: &mut Walked<T>,
     ) -> Result<(), SourceFailure> {
+        let (connection, limits) = (&self.client.connection, &self.client.limits);
         let mut url = match walk.start {
-            Start::First { resource_type, pairs } => self.connection.url(&[resource_type], pairs),
-            Start::At(link) => self.connection.page_url(link).ok_or(SourceFailure::UnsafePageLink)?,
+            Start::First { resource_type, pairs } => connection.url(&[resource_type], pairs),
+            Start::At(link) => connection.page_url(link).ok_or(SourceFailure::UnsafePageLink)?,
         };
         let mut spent = walk.spent;
         loop {
-            let page = read(self.get(url.clone()).await?)?;
+            let Answered { content: page, age } = self.page(url.clone(), &mut read).await?;
+            walked.age = age.max(walked.age);
             // A page without anything costs as well: else they could follow each other for ever.
             spent = spent.saturating_add(page.resources.max(1));
-            let next = page.next.as_deref().map(|next| self.connection.page_url(next));
+            let next = page.next.as_deref().map(|next| connection.page_url(next));
             let link = next.as_ref().and_then(|next| next.as_ref().map(path_and_query));
-            pages.push(WalkedPage { content: page.content, mark: mark(&url), next: link });
+            walked.pages.push(WalkedPage { content: page.content, mark: mark(&url), next: link });
             let next = match next {
                 None => return Ok(()),
                 Some(next) => next.ok_or(SourceFailure::UnsafePageLink)?,
             };
             // A page that was seen before would come round for ever.
             let before = mark(&next);
-            if walk.seen.contains(&before) || pages.iter().any(|page| page.mark == before) {
+            if walk.seen.contains(&before) || walked.pages.iter().any(|page| page.mark == before) {
                 return Err(SourceFailure::UnsafePageLink);
             }
-            if spent >= self.limits.resources || pages.len() >= self.limits.pages {
+            if spent >= limits.resources || walked.pages.len() >= limits.pages {
                 return Err(SourceFailure::OverBudget);
             }
             if !page.wants_next {

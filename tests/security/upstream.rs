@@ -195,7 +195,13 @@ async fn u06_a_resource_of_countless_references_is_refused_quickly() {
 
 #[tokio::test]
 async fn u20_waiting_for_a_place_does_not_open_the_breaker() {
-    let limits = Limits { source_concurrency: 1, source_deadline_ms: 300, breaker_failures: 2, ..Limits::default() };
+    let limits = Limits {
+        source_concurrency: 1,
+        source_deadline_ms: 300,
+        breaker_failures: 2,
+        single_flight: false,
+        ..Limits::default()
+    };
     let world = World::with_limits(limits).await;
     world.holds(&observation("o1", &json!({})));
     let floods = (0..200).map(|_| world.read("Observation", "o1"));

@@ -202,13 +202,23 @@ pub(crate) fn http_client() -> reqwest::Client {
 impl World {
     /// Starts the EHRs and the gateway, and enrols the people.
     pub(crate) async fn start(practices: Vec<PracticeSpec>, persons: Vec<PersonSpec>, limits: Limits) -> Self {
+        Self::configured(practices, persons, |config| config.limits = limits).await
+    }
+
+    /// The same, with the configuration changed by `change`.
+    pub(crate) async fn configured(
+        practices: Vec<PracticeSpec>,
+        persons: Vec<PersonSpec>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let clock = Arc::new(TestClock::at(Instant::from_micros(NOW)));
         let random: SharedRandom = Arc::new(SeededRandom::new(11));
         let http = http_client();
         let folder = tempfile::tempdir().unwrap();
         let listeners = app::bind(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]).await.unwrap();
         let address = listeners.addresses()[0];
-        let mut config = Config { demo: true, limits, ..Config::default() };
+        let mut config = Config { demo: true, ..Config::default() };
+        change(&mut config);
         config.server.public_url = format!("http://{address}");
         config.storage.url = format!("sqlite:{}", folder.path().join("chartgate.db").display());
         let mut standing = Vec::new();
@@ -440,8 +450,10 @@ impl World {
         self.practices.iter().for_each(|practice| practice.requests.clear());
     }
 
+    /// Ends all faults, and lets the time pass for which an EHR may have asked to be left alone (a second).
     pub(crate) fn heal(&self) {
         self.practices.iter().for_each(|practice| practice.faults.clear());
+        self.clock.advance(Duration::from_secs(1));
     }
 }
 
