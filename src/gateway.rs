@@ -21,6 +21,7 @@ mod guard;
 mod hashed;
 mod history;
 mod identifier;
+mod include;
 mod lazy;
 mod outcome;
 mod page_link;
@@ -37,6 +38,7 @@ mod source;
 mod standing;
 mod stream;
 mod subset;
+mod targets;
 mod via;
 mod vread;
 

@@ -4,6 +4,7 @@ mod alarm;
 mod content;
 mod hostile;
 mod identity;
+mod includes;
 mod narrative;
 mod owners;
 mod paging;

@@ -14,6 +14,8 @@ WORKLOADS = {
 
 PATIENTS = {"small": "pt-small", "large": "pt-large"}
 ENTRIES = {"small": 25, "large": 256}
+# Entries that the gateway asks for on a page: no more than its own page has, and 200 at most.
+PAGE_SIZES = {"small": 50, "large": 200}
 VALUES = ["6.30", "5.1", "1e-3", "120", "98.60", "0.0010", "7.0", "310"]
 CODES = [
     ("4548-4", "Hemoglobin A1c/Hemoglobin.total in Blood", "%"),
@@ -73,7 +75,7 @@ def bodies(base):
     path = {"/fhir/Observation/obs-small-0003": observation("small", 3)}
     for size, upstream in PATIENTS.items():
         path[f"/fhir/Patient/{upstream}"] = patient(size)
-        path[f"/fhir/Observation?patient=Patient%2F{upstream}&_count=200"] = searchset(size, base)
+        path[f"/fhir/Observation?patient=Patient%2F{upstream}&_count={PAGE_SIZES[size]}"] = searchset(size, base)
     return path
 
 
@@ -81,6 +83,6 @@ def bodies(base):
 UPSTREAM_PATHS = {
     "read Patient": "/fhir/Patient/pt-small",
     "read Observation": "/fhir/Observation/obs-small-0003",
-    "search 30 KB": "/fhir/Observation?patient=Patient%2Fpt-small&_count=200",
+    "search 30 KB": "/fhir/Observation?patient=Patient%2Fpt-small&_count=50",
     "search 300 KB": "/fhir/Observation?patient=Patient%2Fpt-large&_count=200",
 }

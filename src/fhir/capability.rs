@@ -1,7 +1,7 @@
 //! What the gateway says of itself: the CapabilityStatement, made from the same tables that it works with.
 
 use super::ResourceType;
-use super::knowledge::{AuthorizationKind, Knowledge};
+use super::knowledge::{AuthorizationKind, Edge, Knowledge};
 use super::model::{
     CapabilityInput, InteractionCapability, ModelError, OauthUris, Operation, ResourceCapability,
     SearchParamCapability, capability_statement,
@@ -72,6 +72,8 @@ fn resource(knowledge: &Knowledge, resource_type: ResourceType) -> ResourceCapab
         operations: operations(resource_type),
         versioning: Some(if is_searched { "versioned" } else { "no-version" }),
         conditional_read: Some("full-support"),
+        search_includes: facts.followed.iter().map(Edge::to_text).collect(),
+        search_rev_includes: facts.followed_back.iter().map(Edge::to_text).collect(),
         search_params: parameters.collect(),
         ..ResourceCapability::default()
     }

@@ -4,12 +4,14 @@
 
 mod authorization;
 mod compile;
+mod edge;
 mod parameter;
 mod requirement;
 mod rule;
 mod table;
 
 pub use authorization::{AlternativeSubject, AuthorizationKind, EdgeElement, OwnerEdge, Several};
+pub use edge::Edge;
 pub use parameter::{
     Comparator, ComponentMember, CompositeComponent, DataType, Modifier, PathCondition, SearchKind, SearchParameter,
     SearchPath,
@@ -48,6 +50,10 @@ pub struct TypeFacts {
     pub includes: Vec<RequiredInclude>,
     /// `_revinclude` values that US Core names for searches of this type.
     pub revincludes: Vec<RequiredInclude>,
+    /// Edges that `_include` may follow from this type.
+    pub followed: Vec<Edge>,
+    /// Edges that `_revinclude` may follow to this type.
+    pub followed_back: Vec<Edge>,
     /// Top-level members of the `_summary=true` view; choice types written out.
     pub summary: Vec<String>,
     /// Top-level members with a minimum of 1, or modifier elements: `_elements` never removes them.
@@ -144,6 +150,8 @@ impl TypeFacts {
             required_searches: Vec::new(),
             includes: Vec::new(),
             revincludes: Vec::new(),
+            followed: Vec::new(),
+            followed_back: Vec::new(),
             summary: Vec::new(),
             mandatory: Vec::new(),
             profiles: Vec::new(),

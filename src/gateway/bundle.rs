@@ -11,6 +11,7 @@ use crate::fhir::search::SortValue;
 /// A released resource with its place in the order.
 #[derive(Debug)]
 pub(super) struct Entry {
+    pub(super) resource_type: ResourceType,
     pub(super) keys: Vec<SortValue>,
     /// The id at the gateway, which breaks ties.
     pub(super) id: String,
@@ -29,7 +30,6 @@ pub(super) enum Content {
 /// Everything about a page but its entries.
 #[derive(Debug)]
 pub(super) struct Frame<'a> {
-    pub(super) resource_type: ResourceType,
     pub(super) gateway_base: &'a str,
     pub(super) bundle_id: String,
     pub(super) last_updated: String,
@@ -51,21 +51,26 @@ pub(super) fn after(entries: &[Entry], keys: &[SortValue], id: &str) -> usize {
     entries.partition_point(|entry| entry.keys.as_slice().cmp(keys).then_with(|| entry.id.as_str().cmp(id)).is_le())
 }
 
-/// Writes the page. Entries whose changes collide are left out and said to be.
-pub(super) fn write(frame: &Frame<'_>, entries: &[Entry], rewriter: &mut Rewriter<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1_024 + entries.iter().map(Entry::size).sum::<usize>());
+/// Writes the page: its matches, then what they include. Entries whose changes collide are left out and said to be.
+pub(super) fn write(frame: &Frame<'_>, matches: &[Entry], included: &[Entry], rewriter: &mut Rewriter<'_>) -> Vec<u8> {
+    let all = || matches.iter().map(|entry| (entry, "match")).chain(included.iter().map(|entry| (entry, "include")));
+    let mut out = Vec::with_capacity(1_024 + all().map(|(entry, _)| entry.size()).sum::<usize>());
     write_head(frame, &mut out);
     let mut issues = frame.issues.clone();
     let mut separator: &[u8] = b",\"entry\":[";
-    for entry in entries {
+    for (entry, mode) in all() {
         let before = out.len();
         out.extend_from_slice(separator);
         out.extend_from_slice(b"{\"fullUrl\":\"");
         out.extend_from_slice(
-            format!("{}/{}/{}\",\"resource\":", frame.gateway_base, frame.resource_type, entry.id).as_bytes(),
+            format!("{}/{}/{}\",\"resource\":", frame.gateway_base, entry.resource_type, entry.id).as_bytes(),
         );
-        if write_content(frame, entry, rewriter, &mut out).is_some() {
-            out.extend_from_slice(b",\"search\":{\"mode\":\"match\"}}");
+        // A part of each resource was asked of the matches alone.
+        let subset = frame.subset.as_ref().filter(|_| mode == "match");
+        if write_content(subset, entry, rewriter, &mut out).is_some() {
+            out.extend_from_slice(b",\"search\":{\"mode\":\"");
+            out.extend_from_slice(mode.as_bytes());
+            out.extend_from_slice(b"\"}}");
             separator = b",";
         } else {
             out.truncate(before);
@@ -95,8 +100,8 @@ impl Entry {
     }
 }
 
-fn write_content(frame: &Frame<'_>, entry: &Entry, rewriter: &mut Rewriter<'_>, out: &mut Vec<u8>) -> Option<()> {
-    let Some(subset) = &frame.subset else {
+fn write_content(subset: Option<&Subset>, entry: &Entry, rewriter: &mut Rewriter<'_>, out: &mut Vec<u8>) -> Option<()> {
+    let Some(subset) = subset else {
         return match &entry.content {
             Content::Released(released) => rewriter.write(released, &entry.id, out).ok(),
             Content::Merged(bytes) => {

@@ -24,7 +24,6 @@ use super::released::Released;
 use super::rewrite::Rewriter;
 use super::search::{Search, nobody_answered, unavailable, unconnected};
 use super::searchset::{self, Frame, Link};
-use super::via::IDS_AT_ONCE;
 use crate::access::{Permit, referent};
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::AuthorizationKind;
@@ -279,10 +278,9 @@ impl Gateway {
                     stage.missing.push(super::fetch::missing(chart, crate::upstream::SourceFailure::OverBudget));
                 }
                 let ids: Vec<String> = ids.into_iter().take(MAX_REFERENCED).collect();
-                let fetched = join_all(ids.chunks(IDS_AT_ONCE).map(|ids| self.by_ids(permit, chart, ids))).await;
-                let (found, missing): (Vec<_>, Vec<_>) = fetched.into_iter().unzip();
-                stage.missing.extend(missing.into_iter().flatten());
-                for released in found.into_iter().flatten() {
+                let (found, missing) = self.by_ids(permit, chart, &ids, None).await;
+                stage.missing.extend(missing);
+                for released in found {
                     let id = rewriter.gateway_id(&released);
                     if !seen.insert(format!("{kind}/{id}")) {
                         continue;

@@ -19,6 +19,8 @@ use crate::upstream::{Page, SourceFailure};
 pub(super) struct SourceReply<'c> {
     pub(super) call: &'c Call,
     pub(super) resources: Vec<RawResource>,
+    /// What came along with the matches.
+    pub(super) extras: Vec<RawResource>,
     pub(super) failure: Option<SourceFailure>,
 }
 
@@ -45,14 +47,15 @@ async fn search_one<'c>(knowledge: &Knowledge, call: &'c Call, page_size: usize)
     let gathered = call.chart.errand.search(call.resource_type().as_str(), &call.pairs(page_size), read).await;
     let mut failure = gathered.failure.or_else(|| shortfall(&gathered.pages));
     let entries = gathered.pages.into_iter().flat_map(|page| page.entries);
-    let matches = entries.filter(|entry| entry.mode == SearchMode::Match).map(|entry| entry.resource);
+    let (matches, others): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.mode == SearchMode::Match);
+    let matches = matches.into_iter().map(|entry| entry.resource);
     let (resources, nameless): (Vec<_>, Vec<_>) = matches.partition(|resource| resource.facts.id.is_some());
     if !nameless.is_empty() {
         // Without an id they cannot be told apart or read again.
         failure = failure.or(Some(SourceFailure::Malformed));
     }
     failure = failure.or(call.is_partial.then_some(SourceFailure::ByKindOnly));
-    SourceReply { call, resources, failure }
+    SourceReply { call, resources, extras: others.into_iter().map(|entry| entry.resource).collect(), failure }
 }
 
 /// A source that says how many there are and gives fewer, without a link to the rest, has left some out. Entries that

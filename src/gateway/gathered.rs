@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Gateway;
 use super::answer::Refusal;
 use super::bundle::{self, Content, Entry};
+use super::chart::Chart;
 use super::fetch;
 use super::outcome::Missing;
 use super::page_link::Place;
@@ -16,12 +17,15 @@ use super::search::{Cut, Search};
 use crate::access::Permit;
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::AuthorizationKind;
+use crate::fhir::scan::RawResource;
 use crate::fhir::search::{Summary, TotalMode};
 
 /// Everything that matches, before it is ordered and paged.
 pub(super) struct Found {
     pub(super) entries: Vec<Entry>,
     pub(super) missing: Vec<Missing>,
+    /// What sources sent along with their matches.
+    pub(super) extras: Vec<(Arc<Chart>, RawResource)>,
 }
 
 impl Gateway {
@@ -36,9 +40,9 @@ impl Gateway {
         let after = match place {
             None => None,
             Some(Place::After { keys, id }) => Some((keys, id)),
-            Some(Place::Streams(_)) => return Ok(None),
+            Some(Place::Streams { .. }) => return Ok(None),
         };
-        let Found { mut entries, missing } = self.find(search, rewriter).await?;
+        let Found { mut entries, missing, extras } = self.find(search, rewriter).await?;
         bundle::order(&mut entries);
         let query = search.query;
         let total = (query.total != Some(TotalMode::None)).then_some(entries.len());
@@ -49,11 +53,12 @@ impl Gateway {
         shown.truncate(if count_only { 0 } else { size });
         let place = |last: &Entry| Place::After { keys: last.keys.clone(), id: last.id.clone() };
         let next = shown.last().filter(|_| has_more).map(place);
-        Ok(Some(Cut { entries: shown, missing, total, next }))
+        Ok(Some(Cut { entries: shown, missing, total, next, extras }))
     }
 
     async fn find(&self, search: &Search<'_>, rewriter: &mut Rewriter<'_>) -> Result<Found, Refusal> {
         let Search { permit, charts, query, resolved } = *search;
+        let mut extras = Vec::new();
         let (released, missing) = match &self.knowledge.of(permit.resource_type()).authorization {
             AuthorizationKind::Subject { itself: true, .. } => {
                 return Ok(self.find_person(permit, charts, query, rewriter).await);
@@ -62,18 +67,22 @@ impl Gateway {
                 let details = "Binary is read by its id, not searched".to_owned();
                 return Err(Refusal::Invalid { code: "not-supported", details });
             }
-            AuthorizationKind::Via { .. } => self.gather_via(permit, charts, query, resolved).await,
-            _ => self.gather(permit, &plan::search(self.translation(resolved), permit, charts, query), None).await,
+            AuthorizationKind::Via { .. } => Box::pin(self.gather_via(permit, charts, query, resolved)).await,
+            _ => {
+                let calls = plan::search(self.translation(resolved), permit, charts, query);
+                self.gather_along(permit, &calls, None, &mut extras).await
+            }
         };
         let entries = released
             .into_iter()
             .map(|released| Entry {
+                resource_type: permit.resource_type(),
                 keys: self.keys(query, released.raw(), Some(released.chart())),
                 id: rewriter.gateway_id(&released),
                 content: Content::Released(Box::new(released)),
             })
             .collect();
-        Ok(Found { entries, missing })
+        Ok(Found { entries, missing, extras })
     }
 
     /// Fetches, filters and evaluates.
@@ -83,6 +92,17 @@ impl Gateway {
         calls: &[Call],
         owners: Option<&Arc<VisibleOwners>>,
     ) -> (Vec<Released>, Vec<Missing>) {
+        self.gather_along(permit, calls, owners, &mut Vec::new()).await
+    }
+
+    /// The same, with what the sources sent along: of that nothing is filtered.
+    pub(super) async fn gather_along(
+        &self,
+        permit: &Permit,
+        calls: &[Call],
+        owners: Option<&Arc<VisibleOwners>>,
+        extras: &mut Vec<(Arc<Chart>, RawResource)>,
+    ) -> (Vec<Released>, Vec<Missing>) {
         let replies = fetch::search(self.knowledge, calls, self.limits.source_page_size).await;
         let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
         let mut released = Vec::new();
@@ -90,6 +110,7 @@ impl Gateway {
         for reply in replies {
             missing.extend(reply.missing());
             let chart = &reply.call.chart;
+            extras.extend(reply.extras.into_iter().map(|raw| (chart.clone(), raw)));
             let visible = reply.resources.into_iter().filter_map(|raw| Released::release(filter, chart, raw, owners));
             released.extend(visible.filter(|released| self.matches(&reply.call.query, released.raw(), chart)));
         }

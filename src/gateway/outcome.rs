@@ -33,6 +33,8 @@ pub(super) enum Gap {
     OverBudget,
     #[serde(rename = "m")]
     Changed,
+    #[serde(rename = "d")]
+    OutOfOrder,
     #[serde(rename = "l")]
     PageLink,
     #[serde(rename = "k")]
@@ -53,6 +55,7 @@ impl From<SourceFailure> for Gap {
             SourceFailure::NotFound | SourceFailure::Refused { .. } => Self::Refused,
             SourceFailure::OverBudget | SourceFailure::Incomplete => Self::OverBudget,
             SourceFailure::Changed => Self::Changed,
+            SourceFailure::OutOfOrder => Self::OutOfOrder,
             SourceFailure::UnsafePageLink => Self::PageLink,
             SourceFailure::ByKindOnly => Self::ByKind,
             SourceFailure::Stale { age } => Self::Stale(age.as_secs()),
@@ -73,6 +76,7 @@ impl From<Gap> for SourceFailure {
             Gap::Refused => Self::NotFound,
             Gap::OverBudget => Self::OverBudget,
             Gap::Changed => Self::Changed,
+            Gap::OutOfOrder => Self::OutOfOrder,
             Gap::PageLink => Self::UnsafePageLink,
             Gap::ByKind => Self::ByKindOnly,
             Gap::Unreachable => Self::Unreachable,
@@ -93,6 +97,10 @@ impl Missing {
             Gap::Changed => ("incomplete", "changed while its pages were given out"),
             Gap::ByKind => ("incomplete", "can only be searched kind by kind, and may have others"),
             Gap::Stale(seconds) => return self.stale_issue(seconds / 60),
+            Gap::OutOfOrder => {
+                let details = format!("{} did not keep the order that was asked for.", self.organization);
+                return issue("warning", "not-supported", details);
+            }
             Gap::PageLink | Gap::Unreachable => ("incomplete", "could not be reached or did not answer properly"),
         };
         issue("warning", code, format!("{} {says}. What it knows may be missing here.", self.organization))
@@ -107,7 +115,13 @@ impl Missing {
     pub(super) fn is_outage(&self) -> bool {
         !matches!(
             Gap::from(self.failure),
-            Gap::Refused | Gap::OverBudget | Gap::Changed | Gap::PageLink | Gap::ByKind | Gap::Stale(_)
+            Gap::Refused
+                | Gap::OverBudget
+                | Gap::Changed
+                | Gap::OutOfOrder
+                | Gap::PageLink
+                | Gap::ByKind
+                | Gap::Stale(_)
         )
     }
 
@@ -131,8 +145,12 @@ pub(super) fn gaps(missing: &[Missing]) -> Vec<Issue> {
         let is_older = |other: &Missing| other.source == gap.source && other.failure.age() > gap.failure.age();
         gap.failure.age().is_some() && missing.iter().any(is_older)
     };
-    let mut issues: Vec<Issue> = missing.iter().filter(|gap| !is_outdone(gap)).map(Missing::issue).collect();
-    issues.dedup();
+    let mut issues: Vec<Issue> = Vec::new();
+    for issue in missing.iter().filter(|gap| !is_outdone(gap)).map(Missing::issue) {
+        if !issues.contains(&issue) {
+            issues.push(issue);
+        }
+    }
     issues
 }
 
@@ -170,6 +188,7 @@ mod tests {
             SourceFailure::OverBudget,
             SourceFailure::Incomplete,
             SourceFailure::Changed,
+            SourceFailure::OutOfOrder,
             SourceFailure::UnsafePageLink,
             SourceFailure::Stale { age: Duration::from_millis(754_321) },
         ] {

@@ -41,7 +41,13 @@ pub(super) enum Place {
     After { keys: Vec<SortValue>, id: String },
     /// Where each source that has more left off. The others were given whole.
     #[serde(rename = "s")]
-    Streams(Vec<Progress>),
+    Streams {
+        #[serde(rename = "l")]
+        live: Vec<Progress>,
+        /// The sort values of the last entry that was given.
+        #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
+        last: Vec<SortValue>,
+    },
 }
 
 impl Position {
@@ -94,8 +100,8 @@ impl PageLinks {
             let plain = serde_json::to_vec(&position).ok()?;
             let length = BASE64URL_NOPAD.encode_len(plain.len());
             if length > LONG
-                && let Place::Streams(streams) = &mut position.place
-                && let Some(longest) = streams.iter_mut().max_by_key(|progress| progress.link_length())
+                && let Place::Streams { live, .. } = &mut position.place
+                && let Some(longest) = live.iter_mut().max_by_key(|progress| progress.link_length())
                 && longest.link_length() > 0
             {
                 longest.forget_link();

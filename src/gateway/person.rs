@@ -69,13 +69,14 @@ impl Gateway {
         let entries = raw
             .filter(|raw| crate::fhir::search::matches(query, raw, &evaluation))
             .map(|raw| Entry {
+                resource_type: ResourceType::Patient,
                 keys: self.keys(query, &raw, None),
                 id: permit.person().to_string(),
                 content: Content::Merged(raw.bytes.to_vec()),
             })
             .into_iter()
             .collect();
-        Found { entries, missing }
+        Found { entries, missing, extras: Vec::new() }
     }
 }
 

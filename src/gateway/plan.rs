@@ -34,13 +34,13 @@ impl Call {
         let mut pairs: Vec<(String, String)> = self.confinement.iter().chain(&self.kind).cloned().collect();
         let narrowing = Query {
             criteria: self.sendable().into_iter().cloned().collect(),
-            sort: Vec::new(),
+            sort: if self.is_ordered() { self.query.sort.clone() } else { Vec::new() },
             count: Some(vendor.page_size.unwrap_or(page_size).min(page_size)),
             total: None,
             summary: None,
             elements: Vec::new(),
             includes: Vec::new(),
-            revincludes: Vec::new(),
+            revincludes: self.query.revincludes.iter().filter(|edge| vendor.sends_along(edge)).cloned().collect(),
             ignored: Vec::new(),
             resource_type: self.resource_type,
         };
@@ -48,20 +48,30 @@ impl Call {
         pairs
     }
 
+    /// Whether the source is asked for the order that the client wants.
+    fn is_ordered(&self) -> bool {
+        self.chart.source.vendor.sorts_by(self.resource_type, &self.query.sort)
+    }
+
     /// The client's criteria that the source is sent.
     fn sendable(&self) -> Vec<&Criterion> {
-        let confined = self.confinement.as_ref().map(|(name, _)| name.as_str());
         let mut sendable = self.chart.source.vendor.sendable(self.resource_type, &self.query.criteria);
         sendable.retain(|criterion| {
-            confined != Some(criterion.parameter.as_str()) && !names_patient(criterion, &self.chart)
+            let confined = self.confinement.as_ref().is_some_and(|(name, _)| *name == criterion.parameter);
+            !confined && !self.says_again(criterion)
         });
         sendable
+    }
+
+    /// Whether a criterion only says what the confinement says already (`subject=…` beside `patient=…`).
+    fn says_again(&self, criterion: &Criterion) -> bool {
+        self.confinement.is_some() && names_patient(criterion, &self.chart)
     }
 
     /// Whether the source is asked for no more than the client wants and sees: nothing is left to sift here.
     pub(super) fn is_sent_whole(&self) -> bool {
         let sent = self.sendable().len();
-        let said = self.query.criteria.iter().filter(|criterion| names_patient(criterion, &self.chart)).count();
+        let said = self.query.criteria.iter().filter(|criterion| self.says_again(criterion)).count();
         sent.saturating_add(said) == self.query.criteria.len() && self.chart.source.release.is_none()
     }
 
@@ -85,7 +95,7 @@ impl Call {
     }
 }
 
-/// Whether a criterion only says what the confinement says already (`subject=…` beside `patient=…`).
+/// Whether a criterion names the person and nobody else (`subject=…` beside `patient=…`).
 fn names_patient(criterion: &Criterion, chart: &Chart) -> bool {
     !criterion.values.is_empty() && criterion.values.iter().all(|value| is_own(value, chart))
 }

@@ -1,5 +1,6 @@
 //! The read interaction (FHIR R4 http.html §3.1.0.1).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Gateway;
@@ -148,7 +149,8 @@ impl Gateway {
         let Place { charts, chart, .. } = place;
         let upstream = raw.id().unwrap_or_default();
         if has_targets {
-            let (visible, missing) = self.visible_targets(permit, chart, std::slice::from_ref(raw)).await;
+            let (visible, missing) =
+                self.visible_targets(permit, chart, std::slice::from_ref(raw), BTreeSet::new()).await;
             return (Some(visible), missing);
         }
         let here = Charts { connected: charts.at(chart.key()).into_iter().cloned().collect(), missing: Vec::new() };

@@ -9,6 +9,7 @@ use super::answer::{Answer, Refusal};
 use super::bundle::{self, Entry, Frame};
 use super::chart::{Chart, Charts};
 use super::hashed::ResolvedIds;
+use super::include::{self, Included};
 use super::outcome::{self, Missing};
 use super::page_link::{self, Place, Position};
 use super::plan::Translation;
@@ -38,6 +39,8 @@ pub(super) struct Cut {
     pub(super) total: Option<usize>,
     /// Where the next page begins, if there is one.
     pub(super) next: Option<Place>,
+    /// What sources sent along with their matches. Nothing of it has been authorised yet.
+    pub(super) extras: Vec<(Arc<Chart>, RawResource)>,
 }
 
 /// Rows of hashed ids that are looked up for one search.
@@ -57,10 +60,7 @@ impl Gateway {
         let asked = position.as_ref().map_or(parameters, |position| position.parameters.as_slice());
         let query =
             search::parse(self.knowledge, permit.resource_type(), asked, handling).map_err(|error| invalid(&error))?;
-        if let Some(include) = query.includes.first().or_else(|| query.revincludes.first()) {
-            let details = format!("_include and _revinclude of {} are not supported", include.parameter);
-            return Err(Refusal::Invalid { code: "not-supported", details });
-        }
+        include::check(self.knowledge, &query)?;
         let charts = Charts::of(permit, &self.sources);
         let resolved = self.resolve(permit.resource_type(), asked).await?;
         let search = Search { permit, charts: &charts, query: &query, resolved: &resolved };
@@ -85,7 +85,7 @@ impl Gateway {
         let cut = if self.is_lazy(search.permit, search.charts, search.query) {
             self.lazy_page(search, place, size, rewriter).await
         } else {
-            self.gathered_page(search, place, size, rewriter).await?
+            Box::pin(self.gathered_page(search, place, size, rewriter)).await?
         };
         // A link that was made when the sources were others.
         let mut cut = cut.ok_or_else(stale)?;
@@ -172,11 +172,19 @@ impl Gateway {
         mut rewriter: Rewriter<'_>,
     ) -> Result<Answer, Refusal> {
         let Search { permit, query, .. } = *search;
-        let Cut { entries, missing, total, next } = cut;
+        let Cut { entries, mut missing, total, next, extras } = cut;
+        let included = if query.includes.is_empty() && query.revincludes.is_empty() {
+            Included::default()
+        } else {
+            // Boxed, like all that few searches need: the others should not carry room for it.
+            Box::pin(self.included(search, &entries, extras, &mut rewriter)).await
+        };
+        let Included { entries: included, missing: not_included, issues: uncovered } = included;
+        missing.extend(not_included);
         let mut issues = outcome::gaps(&missing);
+        issues.extend(uncovered);
         issues.extend(outcome::ignored(&query.ignored));
         let frame = Frame {
-            resource_type: permit.resource_type(),
             gateway_base: &self.base_url,
             bundle_id: self.random.uuid().to_string(),
             last_updated: self.clock.now().to_fhir(),
@@ -186,9 +194,10 @@ impl Gateway {
             issues,
             subset: Subset::of(query, self.knowledge, permit.resource_type()),
         };
-        let body = bundle::write(&frame, &entries, &mut rewriter);
+        let body = bundle::write(&frame, &entries, &included, &mut rewriter);
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
-        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources: entries.len(), content: None })
+        let resources = entries.len().saturating_add(included.len());
+        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, content: None })
     }
 
     fn next_link(

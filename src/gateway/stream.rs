@@ -2,17 +2,19 @@
 //! carries instead of anything kept here.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::chart::Chart;
 use super::fetch;
 use super::outcome::{Gap, Missing};
 use super::plan::Call;
 use super::released::{Filter, Released};
 use crate::base::hash::sha256;
 use crate::fhir::scan::{self, RawResource, ScannedBundle, SearchMode};
-use crate::fhir::search::{self, Evaluation};
+use crate::fhir::search::{self, Evaluation, SortKey, SortValue};
 use crate::upstream::{Page, PageMark, SourceFailure, Start, Walk, Walked};
 
 /// Pages of one source that are fetched to fill one page here. After them a page is given short, with a link to the
@@ -77,6 +79,8 @@ impl Progress {
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'a> {
     pub(super) filter: Filter<'a>,
+    /// The order that the sources were asked for.
+    pub(super) sort: &'a [SortKey],
     /// Entries to ask for on a page when nothing will be sifted here.
     pub(super) page_size: usize,
     /// And when something may be.
@@ -84,8 +88,10 @@ pub(super) struct Reading<'a> {
 }
 
 /// A resource that can be given next.
-struct Waiting {
-    released: Released,
+pub(super) struct Waiting {
+    pub(super) released: Released,
+    /// Its place in the order that was asked for.
+    pub(super) keys: Vec<SortValue>,
     /// Which page of this request it stands on, and at which place.
     page: usize,
     at: usize,
@@ -97,7 +103,8 @@ struct Loaded {
     mark: PageMark,
     /// Matches on the pages before.
     before: usize,
-    matches: Vec<IdMark>,
+    /// Their ids: cheap pieces of the page.
+    matches: Vec<Bytes>,
 }
 
 /// What lies beyond the pages that were fetched.
@@ -121,7 +128,9 @@ pub(super) struct Stream {
     waiting: VecDeque<Waiting>,
     beyond: Beyond,
     /// The ids that were taken: a source may send one twice.
-    taken: HashSet<String>,
+    taken: HashSet<Bytes>,
+    /// What it sent along with its matches. Nothing of it has been authorised yet.
+    extras: Vec<RawResource>,
     gap: Option<SourceFailure>,
     /// Its pages were fetched as often as one request may, and nothing of them can be shown.
     stalled: bool,
@@ -146,14 +155,24 @@ impl Stream {
             waiting: VecDeque::new(),
             beyond: Beyond::Unread,
             taken: HashSet::new(),
+            extras: Vec::new(),
             gap,
             stalled: false,
         }
     }
 
     /// The resource that comes next, as far as it was fetched.
-    pub(super) fn pop(&mut self) -> Option<Released> {
-        self.waiting.pop_front().map(|waiting| waiting.released)
+    pub(super) fn head(&self) -> Option<&Waiting> {
+        self.waiting.front()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Waiting> {
+        self.waiting.pop_front()
+    }
+
+    /// Says from now on that the source does not keep the order.
+    pub(super) fn loses_order(&mut self) {
+        self.gap = self.gap.or(Some(SourceFailure::OutOfOrder));
     }
 
     /// How many resources can be given without fetching.
@@ -185,6 +204,12 @@ impl Stream {
         self.gap.map(|failure| fetch::missing(&self.call.chart, failure))
     }
 
+    /// What it sent along with its matches, because it was asked to or of its own accord.
+    pub(super) fn into_extras(self) -> impl Iterator<Item = (Arc<Chart>, RawResource)> {
+        let chart = self.call.chart.clone();
+        self.extras.into_iter().map(move |raw| (chart.clone(), raw))
+    }
+
     /// Where the next page goes on; `None` when everything was given.
     pub(super) fn progress(&self) -> Option<Progress> {
         if matches!(self.beyond, Beyond::Unread) {
@@ -203,7 +228,7 @@ impl Stream {
         };
         let on_page = self.loaded.get(page).and_then(|page| page.matches.get(passed.checked_sub(1)?));
         let on_earlier = || self.loaded.get(..page)?.iter().rev().find_map(|page| page.matches.last());
-        let anchor = on_page.or_else(on_earlier).copied().or(self.progress.anchor);
+        let anchor = on_page.or_else(on_earlier).map(|id| mark(id.as_ref())).or(self.progress.anchor);
         // Not those beyond: they will be fetched again.
         let seen = self.seen_before(page);
         let oldest = seen.len().saturating_sub(REMEMBERED);
@@ -269,52 +294,66 @@ impl Stream {
     fn load(&mut self, reading: Reading<'_>, bundle: ScannedBundle, before: usize) -> Page<()> {
         let ScannedBundle { total, next, entries, refused, .. } = bundle;
         self.progress.announced = self.progress.announced.max(total.unwrap_or(0));
-        let matches = entries.into_iter().filter(|entry| entry.mode == SearchMode::Match).map(|entry| entry.resource);
-        let matches: Vec<RawResource> = matches.collect();
+        let (matches, others): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| entry.mode == SearchMode::Match);
+        self.extras.extend(others.into_iter().map(|entry| entry.resource));
+        let matches: Vec<RawResource> = matches.into_iter().map(|entry| entry.resource).collect();
         if refused > 0 || matches.iter().any(|raw| raw.facts.id.is_none()) {
             // What could not be read, or has no id by which it could be read again, is left out.
             self.gap = self.gap.or(Some(SourceFailure::Malformed));
         }
-        let marks: Vec<IdMark> = matches.iter().map(|raw| mark(raw.id().unwrap_or_default())).collect();
-        let from = self.resume(&marks, next.is_some());
+        let ids: Vec<Bytes> = matches.iter().map(id).collect();
+        let from = self.resume(&ids, next.is_some());
+        self.taken.extend(ids.iter().take(from).cloned());
         let resources = matches.len();
         let page = self.loaded.len();
+        let mut is_ordered = true;
         let chart = &self.call.chart;
         let evaluation =
             Evaluation { knowledge: reading.filter.knowledge, base: Some(chart.base_url()), now: reading.filter.now };
         for (at, raw) in matches.into_iter().enumerate().skip(from) {
-            let Some(id) = raw.id().map(str::to_owned) else { continue };
-            if self.taken.contains(&id) {
+            let id = id(&raw);
+            if id.is_empty() || self.taken.contains(&id) {
                 continue;
             }
             let Some(released) = Released::release(reading.filter, chart, raw, None) else { continue };
             if !search::matches(&self.call.query, released.raw(), &evaluation) {
                 continue;
             }
+            let keys: Vec<SortValue> =
+                reading.sort.iter().map(|key| search::sort_key(key, released.raw(), &evaluation)).collect();
+            is_ordered &= self.waiting.back().is_none_or(|last| last.keys <= keys);
             self.taken.insert(id);
-            self.waiting.push_back(Waiting { released, page, at });
+            self.waiting.push_back(Waiting { released, keys, page, at });
         }
-        self.loaded.push(Loaded { link: None, mark: PageMark::default(), before, matches: marks });
+        if !is_ordered {
+            self.loses_order();
+        }
+        self.loaded.push(Loaded { link: None, mark: PageMark::default(), before, matches: ids });
         Page { content: (), resources, next, wants_next: false }
     }
 
     /// How many matches of this page to pass over: those that were dealt with before.
-    fn resume(&mut self, marks: &[IdMark], has_next: bool) -> usize {
+    fn resume(&mut self, ids: &[Bytes], has_next: bool) -> usize {
         let to_pass = std::mem::take(&mut self.to_pass);
         let anchor = self.anchor.take();
-        if let Some(found) = anchor.and_then(|anchor| marks.iter().position(|mark| *mark == anchor)) {
+        let is_anchor = |id: &Bytes| anchor.is_some_and(|anchor| mark(id) == anchor);
+        if to_pass.checked_sub(1).and_then(|last| ids.get(last)).is_some_and(is_anchor) {
+            return to_pass;
+        }
+        if let Some(found) = anchor.and_then(|anchor| ids.iter().position(|id| mark(id) == anchor)) {
             // Wherever it stands now: what is before it was dealt with, or came after the search began.
             return found.saturating_add(1);
         }
-        if self.progress.link.is_none() && to_pass >= marks.len() && to_pass > 0 && has_next {
+        if self.progress.link.is_none() && to_pass >= ids.len() && to_pass > 0 && has_next {
             // Counted from the first page: the place is on a later one.
-            (self.to_pass, self.anchor) = (to_pass.saturating_sub(marks.len()), anchor);
-            return marks.len();
+            (self.to_pass, self.anchor) = (to_pass.saturating_sub(ids.len()), anchor);
+            return ids.len();
         }
         if to_pass > 0 {
             self.gap = self.gap.or(Some(SourceFailure::Changed));
         }
-        to_pass.min(marks.len())
+        to_pass.min(ids.len())
     }
 
     /// Notes where the pages of a walk are, and what comes after them.
@@ -346,9 +385,14 @@ impl Stream {
     }
 }
 
-fn mark(id: &str) -> IdMark {
+/// The id of a resource; empty when it has none.
+fn id(raw: &RawResource) -> Bytes {
+    raw.facts.id.map(|span| raw.bytes.slice_ref(span.of(&raw.bytes))).unwrap_or_default()
+}
+
+fn mark(id: &[u8]) -> IdMark {
     let mut mark = IdMark::default();
-    for (to, from) in mark.iter_mut().zip(sha256(id.as_bytes())) {
+    for (to, from) in mark.iter_mut().zip(sha256(id)) {
         *to = from;
     }
     mark

@@ -2,7 +2,7 @@
 //! names it, a Provenance through what it is about. The owners are looked up with the same permit, confined like any
 //! search, and only looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -14,8 +14,7 @@ use super::hashed::ResolvedIds;
 use super::outcome::Missing;
 use super::plan::{self, Call};
 use super::released::{Filter, Released, VisibleOwners};
-use crate::access::{About, Permit, Referent, about, referent};
-use crate::fhir::ResourceType;
+use crate::access::{Permit, referent};
 use crate::fhir::knowledge::{AuthorizationKind, EdgeElement, OwnerEdge};
 use crate::fhir::scan::RawResource;
 use crate::fhir::search::{self, Handling, Query};
@@ -29,8 +28,10 @@ pub(super) struct Visibility {
     pub(super) missing: Vec<Missing>,
 }
 
-/// Ids in one `_id` parameter: keeps URLs under 8 KB whatever the ids' length.
-pub(super) const IDS_AT_ONCE: usize = 40;
+/// Characters of ids in one parameter: keeps URLs under 8 KB, with every `/` and `,` of them encoded.
+const MAX_LIST: usize = 4_000;
+/// Ids in one parameter: fewer than a page of any source has room for.
+const IDS_AT_ONCE: usize = 100;
 
 impl Gateway {
     /// Which resources of the permit's type visible owners point at. `only` narrows the owners to those of one
@@ -85,78 +86,43 @@ impl Gateway {
         (owned, missing)
     }
 
-    /// Which of the resources that `candidates` point at are visible.
-    pub(super) async fn visible_targets(
-        &self,
-        permit: &Permit,
-        chart: &Arc<Chart>,
-        candidates: &[RawResource],
-    ) -> (Arc<VisibleOwners>, Vec<Missing>) {
-        let patients: Vec<&str> = chart.patients.iter().map(String::as_str).collect();
-        let kind = &self.knowledge.of(permit.resource_type()).authorization;
-        let mut by_type: BTreeMap<ResourceType, BTreeSet<String>> = BTreeMap::new();
-        for raw in candidates {
-            if let About::Owners(_, targets) = about(kind, raw, chart.base_url(), &patients) {
-                for target in targets {
-                    if let Some(resource_type) = target.resource_type {
-                        by_type.entry(resource_type).or_default().insert(target.id);
-                    }
-                }
-            }
-        }
-        let mut lookups = Vec::new();
-        for (resource_type, ids) in by_type {
-            let ids: Vec<String> = ids.into_iter().collect();
-            for chunk in ids.chunks(IDS_AT_ONCE) {
-                lookups.push(self.visible_of(permit, chart, resource_type, chunk.to_vec()));
-            }
-        }
-        let mut visible = VisibleOwners::default();
-        let mut missing = Vec::new();
-        for (targets, failures) in join_all(lookups).await {
-            visible.targets.extend(targets);
-            missing.extend(failures);
-        }
-        (Arc::new(visible), missing)
-    }
-
-    /// Which resources of one type, given by their upstream ids, the person sees.
-    async fn visible_of(
-        &self,
-        permit: &Permit,
-        chart: &Arc<Chart>,
-        resource_type: ResourceType,
-        ids: Vec<String>,
-    ) -> (Vec<Referent>, Vec<Missing>) {
-        let named = |id: String| Referent { resource_type: Some(resource_type), id };
-        let Some(permit) = permit.for_owner(self.knowledge, resource_type) else { return Default::default() };
-        match &self.knowledge.of(resource_type).authorization {
-            AuthorizationKind::Subject { itself: true, .. } => {
-                (ids.into_iter().filter(|id| chart.is_patient(id)).map(named).collect(), Vec::new())
-            }
-            AuthorizationKind::Subject { .. } => {
-                let (found, missing) = self.by_ids(&permit, chart, &ids).await;
-                (found.iter().map(|owner| named(owner.upstream_id().to_owned())).collect(), missing)
-            }
-            AuthorizationKind::Via { owners, .. } if !owners.is_empty() => {
-                let here = Charts { connected: vec![chart.clone()], missing: Vec::new() };
-                let visibility = self.owned(&permit, &here, None).await;
-                let owned = visibility.at.get(&chart.key());
-                let is_owned = |id: &String| owned.is_some_and(|owners| owners.owned.contains(id));
-                (ids.into_iter().filter(is_owned).map(named).collect(), visibility.missing)
-            }
-            // Not about anybody, or visible through its own targets: makes nothing else visible.
-            _ => Default::default(),
-        }
-    }
-
+    /// Resources that are named by their ids: in lists, or one by one where the source has no search by id.
     pub(super) async fn by_ids(
         &self,
         permit: &Permit,
         chart: &Arc<Chart>,
         ids: &[String],
+        owners: Option<&Arc<VisibleOwners>>,
     ) -> (Vec<Released>, Vec<Missing>) {
-        self.gather_upstream(permit, chart, &[("_id".to_owned(), ids.join(","))], None).await
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        if self.takes_lists(permit, chart, "_id", ids) {
+            let lists: Vec<_> = chunks(ids).map(|list| vec![("_id".to_owned(), list)]).collect();
+            let asked = lists.iter().map(|pairs| self.gather_upstream(permit, chart, pairs, owners));
+            for (released, failures) in join_all(asked).await {
+                found.extend(released);
+                missing.extend(failures);
+            }
+            return (found, missing);
+        }
+        let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
+        let reads = ids.iter().map(|id| fetch::read(self.knowledge, chart, permit.resource_type(), id));
+        for read in join_all(reads).await {
+            match read {
+                Ok(raw) => found.extend(Released::release(filter, chart, raw, owners)),
+                // A reference may lead nowhere.
+                Err(SourceFailure::NotFound | SourceFailure::Forbidden) => {}
+                Err(failure) => missing.push(fetch::missing(chart, failure)),
+            }
+        }
+        (found, missing)
+    }
+
+    /// Whether the source can be searched by a list of these.
+    pub(super) fn takes_lists(&self, permit: &Permit, chart: &Chart, parameter: &str, values: &[String]) -> bool {
+        let pairs: Vec<_> = chunks(values).take(1).map(|list| (parameter.to_owned(), list)).collect();
+        let kind = permit.resource_type();
+        search::parse(self.knowledge, kind, &pairs, Handling::Strict)
+            .is_ok_and(|query| chart.source.vendor.sendable(kind, &query.criteria).len() == query.criteria.len())
     }
 
     /// A search at one source with parameters in the source's own ids.
@@ -167,15 +133,41 @@ impl Gateway {
         pairs: &[(String, String)],
         owners: Option<&Arc<VisibleOwners>>,
     ) -> (Vec<Released>, Vec<Missing>) {
-        match search::parse(self.knowledge, permit.resource_type(), pairs, Handling::Strict) {
-            Ok(query) => {
-                let charts = std::slice::from_ref(chart);
-                let calls = plan::confined(self.knowledge, permit, charts, |_, _| Some(query.clone()));
-                self.gather(permit, &calls, owners).await
-            }
-            // Not to be had is not the same as not there: the answer must say that something may be missing.
-            Err(_) => (Vec::new(), vec![fetch::missing(chart, SourceFailure::Malformed)]),
+        match self.upstream_calls(permit, chart, pairs) {
+            Ok(calls) => self.gather(permit, &calls, owners).await,
+            Err(missing) => (Vec::new(), vec![missing]),
         }
+    }
+
+    /// The same, before anything is authorised.
+    pub(super) async fn fetch_upstream(
+        &self,
+        permit: &Permit,
+        chart: &Arc<Chart>,
+        pairs: &[(String, String)],
+    ) -> (Vec<RawResource>, Vec<Missing>) {
+        let calls = match self.upstream_calls(permit, chart, pairs) {
+            Ok(calls) => calls,
+            Err(missing) => return (Vec::new(), vec![missing]),
+        };
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for reply in fetch::search(self.knowledge, &calls, self.limits.source_page_size).await {
+            missing.extend(reply.missing());
+            found.extend(reply.resources);
+        }
+        (found, missing)
+    }
+
+    fn upstream_calls(
+        &self,
+        permit: &Permit,
+        chart: &Arc<Chart>,
+        pairs: &[(String, String)],
+    ) -> Result<Vec<Call>, Missing> {
+        // Not to be had is not the same as not there: the answer must say that something may be missing.
+        let query = search::parse(self.knowledge, permit.resource_type(), pairs, Handling::Strict)
+            .map_err(|_| fetch::missing(chart, SourceFailure::Malformed))?;
+        Ok(plan::confined(self.knowledge, permit, std::slice::from_ref(chart), |_, _| Some(query.clone())))
     }
 
     /// A search for a type that is visible through others.
@@ -209,49 +201,51 @@ impl Gateway {
         let Some(local) = self.translation(resolved).at_source(query, chart, patient) else {
             return (Vec::new(), missing);
         };
+        let local = Query { includes: Vec::new(), revincludes: Vec::new(), ..local };
         let ids: Vec<String> = owners.owned.iter().cloned().collect();
         let owners = Arc::new(owners);
-        let chunks = ids.chunks(IDS_AT_ONCE).map(async |chunk| {
+        let lists = chunks(&ids).map(async |list| {
             let mut pairs = local.to_pairs();
-            pairs.push(("_id".to_owned(), chunk.join(",")));
+            pairs.push(("_id".to_owned(), list));
             self.gather_upstream(permit, chart, &pairs, Some(&owners)).await
         });
-        let (found, failures) = joined(join_all(chunks).await);
+        let (found, failures) = joined(join_all(lists).await);
         (found, missing.into_iter().chain(failures).collect())
     }
+}
 
-    async fn gather_by_targets(
-        &self,
-        permit: &Permit,
-        charts: &Charts,
-        query: &Query,
-        resolved: &ResolvedIds,
-    ) -> (Vec<Released>, Vec<Missing>) {
-        // R4's `patient` of Provenance finds only what has a Patient among its targets, so nothing confines this call but
-        // the budget: what it cuts off is flagged.
-        let calls = plan::search(self.translation(resolved), permit, charts, query);
-        joined(join_all(calls.iter().map(|call| self.gather_targets_of(permit, call))).await)
-    }
-
-    async fn gather_targets_of(&self, permit: &Permit, call: &Call) -> (Vec<Released>, Vec<Missing>) {
-        let replies = fetch::search(self.knowledge, std::slice::from_ref(call), self.limits.source_page_size).await;
-        let mut all = Vec::new();
-        let mut missing: Vec<Missing> = replies.iter().filter_map(fetch::SourceReply::missing).collect();
-        for reply in replies {
-            let chart = &reply.call.chart;
-            let (owners, failures) = self.visible_targets(permit, chart, &reply.resources).await;
-            missing.extend(failures);
-            let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
-            let raw = reply.resources.into_iter();
-            let released = raw.filter_map(|raw| Released::release(filter, chart, raw, Some(&owners)));
-            // Only now: a search looks at what is shown, not at what was redacted.
-            all.extend(released.filter(|released| self.matches(&reply.call.query, released.raw(), chart)));
-        }
-        (all, missing)
-    }
+/// Ids as the lists that one parameter each can take.
+pub(super) fn chunks(ids: &[String]) -> impl Iterator<Item = String> {
+    let mut rest = ids;
+    std::iter::from_fn(move || {
+        let mut length = 0_usize;
+        let fits = rest.iter().take(IDS_AT_ONCE).take_while(|id| {
+            length = length.saturating_add(id.len()).saturating_add(5);
+            length <= MAX_LIST
+        });
+        // One that is longer than a list can be is asked for by itself.
+        let (list, later) = rest.split_at_checked(fits.count().max(1))?;
+        rest = later;
+        Some(list.join(","))
+    })
 }
 
 fn joined(parts: Vec<(Vec<Released>, Vec<Missing>)>) -> (Vec<Released>, Vec<Missing>) {
     let (found, missing): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     (found.into_iter().flatten().collect(), missing.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_ids_hold_each_once_and_stay_short() {
+        for (length, many) in [(1, 1), (1, 1_000), (36, 471), (64, 471), (5_000, 3), (36, 0)] {
+            let ids: Vec<String> = (0..many).map(|n| format!("{n:0length$}")).collect();
+            let lists: Vec<String> = chunks(&ids).collect();
+            assert_eq!(lists.join(",").split(',').filter(|id| !id.is_empty()).collect::<Vec<_>>(), ids);
+            assert!(lists.iter().all(|list| list.len() <= MAX_LIST.max(length)), "{length}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod table;
 use std::collections::BTreeMap;
 
 use crate::fhir::ResourceType;
-use crate::fhir::search::{Criterion, TokenValue, Value};
+use crate::fhir::search::{Criterion, Include, SortKey, TokenValue, Value};
 
 use table::{LimitRow, ProfileFile, RequiredRow};
 
@@ -26,6 +26,8 @@ pub struct VendorProfile {
     pub features: Features,
     /// What it takes back.
     pub write_back: WriteBack,
+    /// Edges (`Provenance:target`) that are asked for with `_revinclude`.
+    sends_along: Vec<String>,
     rules: Box<[TypeRules]>,
 }
 
@@ -38,6 +40,8 @@ struct TypeRules {
     patient_parameter: Option<String>,
     required: Option<RequiredSearch>,
     limits: BTreeMap<String, LimitRow>,
+    /// Parameters by which it orders a whole result as FHIR R4 says, resources without a value last.
+    sorts: Vec<String>,
 }
 
 /// A search that is refused unless it names one of some parameters.
@@ -137,6 +141,9 @@ impl VendorProfile {
         for (name, parameter) in file.patient_parameter {
             of(&name, &mut |rules| rules.patient_parameter = Some(parameter.clone()))?;
         }
+        for (name, parameters) in file.sorts {
+            of(&name, &mut |rules| rules.sorts.clone_from(&parameters))?;
+        }
         for row in file.required {
             let required = required(&row)?;
             of(&row.resource, &mut |rules| rules.required = Some(required.clone()))?;
@@ -153,6 +160,7 @@ impl VendorProfile {
             recognition: file.recognition,
             features: file.features,
             write_back: file.write_back,
+            sends_along: file.sends_along,
             rules: rules.into_boxed_slice(),
         })
     }
@@ -168,6 +176,20 @@ impl VendorProfile {
             let names_it = |names: &Vec<String>| names.iter().any(|name| name == parameter);
             !names_it(&rules.unsupported) && rules.only.as_ref().is_none_or(names_it)
         })
+    }
+
+    /// Whether the server can order a result by all of these, so that a search sorted by them is read lazily.
+    #[must_use]
+    pub fn sorts_by(&self, resource_type: ResourceType, keys: &[SortKey]) -> bool {
+        let known = self.rules(resource_type).map(|rules| rules.sorts.as_slice()).unwrap_or_default();
+        keys.iter().all(|key| known.contains(&key.parameter))
+    }
+
+    /// Whether the resources at this end of an edge come along with a search that asks for them.
+    #[must_use]
+    pub fn sends_along(&self, edge: &Include) -> bool {
+        let edge = (edge.source.as_str(), edge.parameter.as_str());
+        self.sends_along.iter().any(|listed| listed.split_once(':') == Some(edge))
     }
 
     /// The criteria of a search that this vendor is sent. What is left out is evaluated here: a filter that it

@@ -59,6 +59,9 @@ pub enum SourceFailure {
     /// Only some kinds of what was asked for can be asked for, and all of those were.
     #[error("searched by kind only")]
     ByKindOnly,
+    /// A result that is not in the order that was asked for and promised.
+    #[error("out of order")]
+    OutOfOrder,
     /// A `next` link that leaves the source or goes in circles.
     #[error("unsafe page link")]
     UnsafePageLink,

@@ -61,7 +61,7 @@ fn observation(source: usize, number: usize) -> Value {
     observation
 }
 
-fn practice(source: usize) -> PracticeSpec {
+fn practice(source: usize, vendor: &str) -> PracticeSpec {
     let mut resources = vec![
         json!({"resourceType": "Patient", "id": "p", "name": [{"family": "Five"}]}),
         json!({"resourceType": "Patient", "id": "q", "name": [{"family": "Other"}]}),
@@ -74,18 +74,23 @@ fn practice(source: usize) -> PracticeSpec {
     PracticeSpec {
         key: format!("practice-{source}"),
         name: format!("Practice {source}"),
-        vendor: "generic".to_owned(),
+        vendor: vendor.to_owned(),
         resources,
     }
 }
 
 async fn five() -> World {
+    five_of(["generic"; 5]).await
+}
+
+async fn five_of(vendors: [&str; 5]) -> World {
     let links = |patient: &str| (0..5).map(|n| (format!("practice-{n}"), patient.to_owned())).collect();
     let persons = vec![
         PersonSpec { key: "somebody".to_owned(), links: links("p") },
         PersonSpec { key: "another".to_owned(), links: links("q") },
     ];
-    World::start((0..5).map(practice).collect(), persons, limits()).await
+    let practices = vendors.iter().enumerate().map(|(source, vendor)| practice(source, vendor));
+    World::start(practices.collect(), persons, limits()).await
 }
 
 /// Everything of the person at these sources, with its id at the gateway, in the order of the key.
@@ -157,6 +162,49 @@ fn pages_of_five_sources_are_the_sorted_union_once_each() {
                 }
             }
         }
+    });
+}
+
+#[test]
+fn sources_that_keep_an_order_are_merged_and_not_gathered() {
+    run(async {
+        let world = five_of(["plain-r4"; 5]).await;
+        let token = world.token("somebody").await;
+        for sort in ["date", "-date", "value-quantity", "-value-quantity", "value-string", "-code", "status,-date"] {
+            let all = sorted(&world, sort, &[0, 1, 2, 3, 4]);
+            let held = |id: &str| all.iter().find(|(known, _)| known == id).unwrap().1;
+            for size in [4, 7, 23, 60] {
+                world.forget_upstream();
+                let first = format!("/fhir/Observation?_count={size}&_sort={sort}");
+                let _ = world.get(&first, &token).await;
+                if size == 4 {
+                    assert_eq!(world.upstream_counts(), [1; 5], "_sort={sort}: one page of each");
+                }
+                let pages = world.pages(&first, &token).await;
+                let shown = ids(&pages).concat();
+                let mut once = shown.clone();
+                once.sort();
+                let mut wanted: Vec<String> = all.iter().map(|(id, _)| id.clone()).collect();
+                wanted.sort();
+                assert_eq!(once, wanted, "_sort={sort} _count={size}");
+                for pair in shown.windows(2) {
+                    // Ties are in no order.
+                    let order = naive::compare(sort, ("", held(&pair[0])), ("", held(&pair[1])));
+                    assert!(order.is_le(), "_sort={sort} _count={size}: {pair:?}");
+                }
+                for page in &pages {
+                    assert_eq!(page.outcomes(), Vec::<String>::new(), "_sort={sort} _count={size}");
+                    assert!(page.json().get("total").is_none());
+                }
+                let (_, before) = pages.split_last().unwrap();
+                assert!(before.iter().all(|page| page.matches().len() == size), "_sort={sort} _count={size}");
+            }
+        }
+        // One that cannot: then nobody is trusted with it.
+        let world = five_of(["plain-r4", "plain-r4", "generic", "plain-r4", "plain-r4"]).await;
+        let token = world.token("somebody").await;
+        let page = world.get("/fhir/Observation?_count=7&_sort=date", &token).await;
+        assert_eq!(page.json()["total"], 60);
     });
 }
 

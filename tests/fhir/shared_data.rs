@@ -82,6 +82,48 @@ fn two_inferno_patients_at_two_sources_are_one_whole_person() {
 }
 
 #[test]
+fn a_provenance_of_hundreds_of_targets_comes_with_any_of_them_in_few_calls() {
+    let Some(data) = shared() else { return };
+    run(async {
+        for vendor in ["generic", "epic-like"] {
+            let records = bundle(&data.join("inferno/uscore_bundle_patient_355.json"));
+            let links = vec![("one".to_owned(), patient_in(&records))];
+            let persons = vec![PersonSpec { key: "tester".to_owned(), links }];
+            let practice = PracticeSpec { vendor: vendor.to_owned(), ..practice("one", records) };
+            let world = World::start(vec![practice], persons, Limits::default()).await;
+            let token = world.token("tester").await;
+            world.forget_upstream();
+            let whole = world.search("Provenance", &[], &token).await;
+            let found = whole.matches();
+            let counts = |targets: &Value| {
+                let all = targets["target"].as_array().unwrap();
+                (all.len(), all.iter().filter(|target| target.get("reference").is_some()).count())
+            };
+            assert!(found.iter().any(|provenance| counts(provenance).0 == 471), "{vendor}");
+            for request in world.practices[0].requests.all() {
+                let is_confined = request.query.iter().any(|(name, _)| ["patient", "target"].contains(&name.as_str()));
+                let by_id = request.query.iter().any(|(name, _)| name == "_id");
+                assert!(is_confined || by_id || !request.path.ends_with("Provenance"), "{:?}", request.query);
+            }
+            for resource_type in ["Observation", "Condition", "Encounter", "Patient"] {
+                world.forget_upstream();
+                let query = pairs(&[("_count", "5"), ("_revinclude", "Provenance:target")]);
+                let answer = world.search(resource_type, &query, &token).await;
+                assert_eq!(answer.outcomes(), Vec::<String>::new());
+                let included = answer.entries("include");
+                assert_eq!(included.len(), 1, "{vendor} {resource_type}");
+                let provenance = &included[0]["resource"];
+                assert!(found.contains(provenance), "{vendor} {resource_type}: the same as when it is searched for");
+                let (all, shown) = counts(provenance);
+                assert!(all == 471 && shown > 400, "{shown} of {all}");
+                let calls = world.upstream_counts()[0];
+                assert!(calls <= 60, "{vendor} {resource_type}: {calls} calls");
+            }
+        }
+    });
+}
+
+#[test]
 fn synthea_families_are_served_whole_and_apart() {
     let Some(data) = shared() else { return };
     run(async {

@@ -97,8 +97,16 @@ impl World {
         Self::with(limits, SourceView::Patient, "standard").await
     }
 
+    pub(crate) async fn of_vendor(vendor: &str) -> Self {
+        Self::of(Limits::default(), SourceView::Patient, "standard", vendor).await
+    }
+
     /// With an EHR that gives this view, of a practice with this policy of release.
     pub(crate) async fn with(limits: Limits, view: SourceView, release_policy: &str) -> Self {
+        Self::of(limits, view, release_policy, "generic").await
+    }
+
+    async fn of(limits: Limits, view: SourceView, release_policy: &str, vendor: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let clock = Arc::new(TestClock::at(Instant::from_micros(1_789_477_200_000_000)));
         let random: SharedRandom = Arc::new(SeededRandom::new(5));
@@ -121,7 +129,7 @@ impl World {
             organization: "x".to_owned(),
             name: "X EHR".to_owned(),
             base_url: base.clone(),
-            vendor: "generic".to_owned(),
+            vendor: vendor.to_owned(),
             authentication: SourceAuthentication::None,
             view,
             private_addresses: vec!["127.0.0.0/8".to_owned()],

@@ -173,3 +173,40 @@ async fn f16_a_page_link_tells_nothing_of_the_source() {
     let sealed = String::from_utf8_lossy(&sealed);
     assert!(!sealed.contains("Observation") && !sealed.contains("pat-a"), "{sealed}");
 }
+
+#[tokio::test]
+async fn a_source_that_does_not_keep_the_order_it_promised_is_said_not_to() {
+    let world = World::of_vendor("plain-r4").await;
+    let subject = world.subject("patient/*.rs");
+    let dated = |numbers: &[usize]| -> Vec<Value> {
+        numbers
+            .iter()
+            .map(|n| observation(&format!("o{n}"), &json!({"effectiveDateTime": format!("2024-01-{n:02}")})))
+            .collect()
+    };
+    let said = ["Practice X did not keep the order that was asked for."];
+    // Within a page, between pages of one request, between pages of the client.
+    for (first, second) in [([3, 1], [4, 5]), ([3, 4], [1, 5])] {
+        world.replies("Observation", page(&dated(&first), Some("Observation?page=2")));
+        world.replies("Observation?page=2", page(&dated(&second), None));
+        let whole = get(&world, &subject, &[("_sort", "date")]).await;
+        assert_eq!((ids(&whole).len(), outcomes(&whole)), (4, said.map(str::to_owned).to_vec()));
+        let two = get(&world, &subject, &[("_sort", "date"), ("_count", "2")]).await;
+        let rest = get(&world, &subject, &[("_page", &next(&two).unwrap())]).await;
+        assert_eq!((ids(&rest).len(), outcomes(&rest)), (2, said.map(str::to_owned).to_vec()));
+    }
+    world.replies("Observation", page(&dated(&[1, 2]), Some("Observation?page=2")));
+    world.replies("Observation?page=2", page(&dated(&[2, 3]), None));
+    let whole = get(&world, &subject, &[("_sort", "date")]).await;
+    assert_eq!((ids(&whole).len(), outcomes(&whole)), (3, Vec::new()), "the same once");
+}
+
+#[tokio::test]
+async fn r10_what_an_ehr_sends_twice_is_shown_once_wherever_a_page_ends() {
+    let world = World::start().await;
+    let subject = world.subject("patient/*.rs");
+    world.replies("Observation", page(&observations([0, 1, 0, 2, 1, 3, 3, 4]), None));
+    let all = pages_of_two(&world, &subject).await;
+    let shown: Vec<String> = all.iter().flat_map(|(ids, _)| ids.clone()).collect();
+    assert_eq!(shown, names(0..5));
+}

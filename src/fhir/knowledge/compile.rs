@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::authorization::AuthorizationKind;
+use super::edge;
 use super::parameter::{
     ComponentMember, CompositeComponent, DataType, Modifier, PathCondition, SearchKind, SearchParameter, SearchPath,
 };
 use super::requirement::{RequiredInclude, RequiredParameter, RequiredSearch, UsCoreVersion};
 use super::table::{
-    AuthorizationRow, ComponentRow, ConditionRow, ElementsRow, IncludeRow, ParameterRow, PathRow, ReferenceRow,
-    Sources, Table, UsCoreRow,
+    AuthorizationRow, ComponentRow, ConditionRow, EdgesRow, ElementsRow, IncludeRow, ParameterRow, PathRow,
+    ReferenceRow, Sources, Table, UsCoreRow,
 };
 use super::{Knowledge, KnowledgeError, ReferenceElement, TypeFacts};
 use crate::fhir::ResourceType;
@@ -22,6 +23,7 @@ pub(super) fn compile(sources: Sources<'_>) -> Result<Knowledge, KnowledgeError>
     let mut references: Table<Vec<ReferenceRow>> = read("references.json", sources.references)?;
     let mut elements: Table<ElementsRow> = read("elements.json", sources.elements)?;
     let mut us_core: Table<UsCoreRow> = read("us-core.json", sources.us_core)?;
+    let mut includes: Table<EdgesRow> = read("includes.json", sources.includes)?;
     let common = parameters.common.take().unwrap_or_default();
 
     let mut types = Vec::with_capacity(ResourceType::ALL.len());
@@ -29,19 +31,24 @@ pub(super) fn compile(sources: Sources<'_>) -> Result<Knowledge, KnowledgeError>
     for &resource_type in ResourceType::ALL {
         let missing = |table| KnowledgeError::Missing { table, resource_type };
         rules.push(authorization.take(resource_type).ok_or_else(|| missing("authorization.json"))?);
-        types.push(Draft::new(
+        let row = includes.take(resource_type).ok_or_else(|| missing("includes.json"))?;
+        let (followed, followed_back) = edge::edges(resource_type, &row)?;
+        let mut draft = Draft::new(
             resource_type,
             &common,
             &parameters.take(resource_type).ok_or_else(|| missing("search-parameters.json"))?,
             references.take(resource_type).ok_or_else(|| missing("references.json"))?,
             elements.take(resource_type).ok_or_else(|| missing("elements.json"))?,
             us_core.take(resource_type).ok_or_else(|| missing("us-core.json"))?,
-        )?);
+        )?;
+        (draft.facts.followed, draft.facts.followed_back) = (followed, followed_back);
+        types.push(draft);
     }
     let kinds = super::rule::kinds(rules, &mut types)?;
     let types: Vec<TypeFacts> = types.into_iter().zip(kinds).map(|(draft, kind)| draft.finish(kind)).collect();
     let knowledge = Knowledge { types, nothing: TypeFacts::refused(ResourceType::Account) };
     check_includes(&knowledge)?;
+    edge::check(&knowledge)?;
     Ok(knowledge)
 }
 
@@ -277,7 +284,7 @@ fn condition(row: &ConditionRow) -> PathCondition {
 /// The modifiers of the kind, as far as they mean something for the elements read.
 fn modifiers(name: &str, kind: SearchKind, paths: &[SearchPath]) -> Vec<Modifier> {
     if name == "_id" {
-        return Vec::new();
+        return vec![Modifier::Missing];
     }
     let reads = |wanted: &[DataType]| paths.iter().any(|path| wanted.contains(&path.datatype));
     let texts = [DataType::CodeableConcept, DataType::Coding, DataType::Identifier];

@@ -249,6 +249,14 @@ pub(super) struct IncludeRow {
     pub(super) value: String,
 }
 
+/// A row of `includes.json`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EdgesRow {
+    pub(super) includes: Vec<String>,
+    pub(super) revincludes: Vec<String>,
+}
+
 /// The texts of the tables.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sources<'a> {
@@ -257,6 +265,7 @@ pub(super) struct Sources<'a> {
     pub(super) references: &'a str,
     pub(super) elements: &'a str,
     pub(super) us_core: &'a str,
+    pub(super) includes: &'a str,
 }
 
 /// The tables compiled into the binary.
@@ -266,4 +275,5 @@ pub(super) const EMBEDDED: Sources<'static> = Sources {
     references: include_str!("../../../fhir-profiles/references.json"),
     elements: include_str!("../../../fhir-profiles/elements.json"),
     us_core: include_str!("../../../fhir-profiles/us-core.json"),
+    includes: include_str!("../../../fhir-profiles/includes.json"),
 };

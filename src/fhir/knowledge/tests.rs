@@ -10,6 +10,7 @@ enum In {
     References,
     Elements,
     UsCore,
+    Includes,
 }
 
 /// The embedded tables with one text replaced, which must be there.
@@ -27,12 +28,14 @@ fn refusal(table: In, from: &str, to: &str) -> String {
     let references = change(In::References, EMBEDDED.references);
     let elements = change(In::Elements, EMBEDDED.elements);
     let us_core = change(In::UsCore, EMBEDDED.us_core);
+    let includes = change(In::Includes, EMBEDDED.includes);
     let sources = Sources {
         authorization: &authorization,
         search_parameters: &search_parameters,
         references: &references,
         elements: &elements,
         us_core: &us_core,
+        includes: &includes,
     };
     compile(sources).err().unwrap_or_else(|| panic!("{from} → {to} was taken")).to_string()
 }
@@ -150,6 +153,11 @@ fn requirements_that_cannot_be_met_are_refused() {
             "US Core includes Provenance:goal",
         ),
         (In::UsCore, "CareTeam:participant:Patient", "CareTeam:participant:Slot", "US Core includes"),
+        (In::Includes, r#""CareTeam:participant""#, "", "which is not listed"),
+        (In::Includes, "MedicationRequest:medication", "MedicationRequest:status", "is no edge of it"),
+        (In::Includes, "MedicationRequest:medication", "MedicationDispense:medication", "is no edge of it"),
+        (In::Includes, "MedicationRequest:medication", "Claim:patient", "is no edge"),
+        (In::Includes, "Provenance:target", "Observation:focus", "US Core"),
         (In::Elements, r#""summary":["id","#, r#""summary":["meta.id","#, "top-level members"),
         (In::Elements, r#"["photo.url"]"#, r#"["photo."]"#, "no element path"),
     ] {

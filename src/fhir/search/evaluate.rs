@@ -52,6 +52,7 @@ fn value_holds(
             return last_updated(resource)
                 .is_some_and(|found| date::compare(*comparator, wanted.interval(), found, cx.now));
         }
+        (Value::Missing(missing), "_id") => return resource.id().is_none() == *missing,
         (Value::Missing(missing), "_lastUpdated") => return last_updated(resource).is_none() == *missing,
         _ => {}
     }

@@ -110,7 +110,7 @@ fn modifier(parameter: &SearchParameter, suffix: &str) -> Result<(Option<Modifie
     let allowed = modifier.filter(|modifier| parameter.modifiers.contains(modifier));
     match (allowed, target) {
         (Some(_), Some(target)) if parameter.targets.contains(&target) => Ok((None, Some(target))),
-        (Some(modifier), None) if parameter.name != "_id" => Ok((Some(modifier), None)),
+        (Some(modifier), None) => Ok((Some(modifier), None)),
         // Dropping these would change whose record is asked for.
         _ if parameter.name == "_id" || parameter.kind == SearchKind::Reference => Err(Refusal::NotSupported(TEXT)),
         _ => Err(Refusal::Unknown(TEXT)),

@@ -11,6 +11,12 @@ pub(super) struct ProfileFile {
     pub(super) name: String,
     pub(super) title: Option<String>,
     pub(super) page_size: Option<usize>,
+    /// Edges (`Provenance:target`) that are asked for with `_revinclude`: their type is not searched by them.
+    #[serde(default)]
+    pub(super) sends_along: Vec<String>,
+    /// By resource type: search parameters by which it orders a whole result, resources without a value last.
+    #[serde(default)]
+    pub(super) sorts: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub(super) recognition: Recognition,
     #[serde(default)]

@@ -82,6 +82,9 @@ pub(super) fn values(
     if pieces.len() > MAX_VALUES {
         return Err(Refusal::TooLong("a parameter has more than 200 values"));
     }
+    if modifier == Some(Modifier::Missing) && pieces.len() > 1 {
+        return Err(Refusal::Value(":missing takes one value"));
+    }
     let part = Part { facts, parameter, kind: parameter.kind, targets: &parameter.targets, target };
     pieces
         .into_iter()

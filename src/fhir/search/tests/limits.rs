@@ -41,7 +41,7 @@ fn what_could_widen_a_result_is_refused_whatever_the_handling() {
         "_revinclude=*:*",
         "_include=Observation:subject:Encounter",
         "_id:not=a1",
-        "_id:missing=true",
+        "_id:text=true",
         "subject:Encounter=1",
         "subject:patient=1",
         "patient:Group=1",
