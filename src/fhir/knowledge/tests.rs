@@ -157,7 +157,12 @@ fn requirements_that_cannot_be_met_are_refused() {
         (In::Includes, "MedicationRequest:medication", "MedicationRequest:status", "is no edge of it"),
         (In::Includes, "MedicationRequest:medication", "MedicationDispense:medication", "is no edge of it"),
         (In::Includes, "MedicationRequest:medication", "Claim:patient", "is no edge"),
-        (In::Includes, "Provenance:target", "Observation:focus", "US Core"),
+        (
+            In::Includes,
+            r#""AllergyIntolerance":{"includes":[],"revincludes":["Provenance:target"]}"#,
+            r#""AllergyIntolerance":{"includes":[],"revincludes":["Observation:focus"]}"#,
+            "US Core includes Provenance:target",
+        ),
         (In::Elements, r#""summary":["id","#, r#""summary":["meta.id","#, "top-level members"),
         (In::Elements, r#"["photo.url"]"#, r#"["photo."]"#, "no element path"),
     ] {
