@@ -53,7 +53,7 @@ const words = (concept) => concept?.text ?? concept?.coding?.find((c) => c.displ
 const quantity = (q) => (q ? `${q.value} ${q.unit ?? ""}` : "");
 
 const views = [
-  ["Conditions", "Condition", (r) => [words(r.code), words(r.clinicalStatus), r.onsetDateTime ?? r.recordedDate]],
+  ["Conditions", "Condition?_sort=-recorded-date", (r) => [words(r.code), words(r.clinicalStatus), r.onsetDateTime ?? r.recordedDate]],
   ["Medications", "MedicationRequest?_sort=-authoredon", (r) =>
     [words(r.medicationCodeableConcept) ?? r.medicationReference?.display ?? words(r.contained?.find((c) => c.code)?.code),
       r.status, r.authoredOn]],
