@@ -439,7 +439,6 @@ async fn check_all(data: &Path, groups: &[Group]) {
 }
 
 #[test]
-#[ignore = "switched on with _include and _revinclude"]
 fn every_us_core_include_brings_what_the_matches_point_at() {
     let Some(data) = shared() else { return };
     for file in metadata(&data) {

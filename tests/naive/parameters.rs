@@ -41,6 +41,7 @@ CarePlan category token category
 CarePlan date date period
 CarePlan patient reference subject
 CarePlan status token status
+CareTeam participant reference participant>member
 CareTeam patient reference subject
 CareTeam role token participant>role
 CareTeam status token status
@@ -108,6 +109,7 @@ Location address-state string address>state
 Location name string name alias
 Media patient reference subject
 Medication code token code
+MedicationDispense medication reference medicationReference
 MedicationDispense patient reference subject
 MedicationDispense status token status
 MedicationDispense type token type
@@ -148,6 +150,7 @@ Patient name string name
 PaymentNotice request reference request
 Practitioner identifier token identifier
 Practitioner name string name
+PractitionerRole endpoint reference endpoint
 PractitionerRole practitioner reference practitioner
 PractitionerRole specialty token specialty
 Procedure code token code
