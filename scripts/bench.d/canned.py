@@ -3,19 +3,28 @@
 Written as text, not through a JSON library: number forms such as 6.3 and 1e-3 must survive the gateway unchanged.
 """
 
-# Workload: the path below the FHIR base as a client of the gateway asks. What stands in braces are ids that the gateway
-# gave out.
+# Workload: whose record, and the path below the FHIR base as a client of the gateway asks. What stands in braces are ids
+# that the gateway gave out.
 WORKLOADS = {
-    "read Patient": "/Patient/{small person}",
-    "read Observation": "/Observation/{key}.obs-small-0003",
-    "search 30 KB": "/Observation?patient={small person}",
-    "search 300 KB": "/Observation?patient={large person}&_count=500",
+    "read Patient": ("small", "/Patient/{person}"),
+    "read Observation": ("small", "/Observation/{key}.{observation}"),
+    "search 30 KB": ("small", "/Observation?patient={person}"),
+    "search 300 KB": ("large", "/Observation?patient={person}&_count=500"),
 }
 
-PATIENTS = {"small": "pt-small", "large": "pt-large"}
+# The same questions, as they are put to the upstream itself and to nginx before it. The gateway asks for pages of 200:
+# with terms of release it may have to sift.
+UPSTREAM_PATHS = {
+    "read Patient": "/fhir/Patient/{patient}",
+    "read Observation": "/fhir/Observation/{observation}",
+    "search 30 KB": "/fhir/Observation?patient=Patient%2F{patient}&_count=200",
+    "search 300 KB": "/fhir/Observation?patient=Patient%2F{patient}&_count=200",
+}
+
+# Records of each size. Requests go through them in turn: were all connections to ask the same at the same time, the
+# gateway would ask its upstream once for all of them, and a hot record would be measured.
+PEOPLE = {"small": 32, "large": 16}
 ENTRIES = {"small": 25, "large": 256}
-# Entries that the gateway asks for on a page: no more than its own page has, and 200 at most.
-PAGE_SIZES = {"small": 50, "large": 200}
 VALUES = ["6.30", "5.1", "1e-3", "120", "98.60", "0.0010", "7.0", "310"]
 CODES = [
     ("4548-4", "Hemoglobin A1c/Hemoglobin.total in Blood", "%"),
@@ -25,7 +34,15 @@ CODES = [
 ]
 
 
-def patient(size):
+def patient_id(size, person):
+    return f"pt-{size}-{person:02}"
+
+
+def observation_id(size, person, number=3):
+    return f"obs-{size}-{person:02}-{number:04}"
+
+
+def patient(size, person):
     return (
         '{"resourceType":"Patient","id":"%s","meta":{"versionId":"7","lastUpdated":"2026-03-02T09:15:00.000+01:00"},'
         '"text":{"status":"generated","div":"<div xmlns=\\"http://www.w3.org/1999/xhtml\\">Ines Halvorsen, born 1984'
@@ -35,14 +52,14 @@ def patient(size):
         '"Ines"]}],"telecom":[{"system":"phone","value":"+1 555 0143","use":"mobile"},{"system":"email","value":"ines'
         '@example.org"}],"gender":"female","birthDate":"1984-11-05","address":[{"use":"home","line":["12 Harbour Row"'
         '],"city":"Northport","postalCode":"04101","country":"US"}],"communication":[{"language":{"coding":[{"system":'
-        '"urn:ietf:bcp:47","code":"en"}]},"preferred":true}]}' % (PATIENTS[size], size)
+        '"urn:ietf:bcp:47","code":"en"}]},"preferred":true}]}' % (patient_id(size, person), size)
     )
 
 
-def observation(size, number):
+def observation(size, person, number):
     code, display, unit = CODES[number % len(CODES)]
     return (
-        '{"resourceType":"Observation","id":"obs-%s-%04d","meta":{"versionId":"%d","lastUpdated":"2026-02-%02dT08:00:0'
+        '{"resourceType":"Observation","id":"%s","meta":{"versionId":"%d","lastUpdated":"2026-02-%02dT08:00:0'
         '0.123Z","profile":["http://hl7.org/fhir/us/core/StructureDefinition/us-core-observation-lab"]},"text":{'
         '"status":"generated","div":"<div xmlns=\\"http://www.w3.org/1999/xhtml\\">Laboratory result number %d, taken '
         'fasting</div>"},"status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/'
@@ -53,36 +70,37 @@ def observation(size, number):
         '{"value":%s,"unit":"%s","system":"http://unitsofmeasure.org","code":"%s"},"interpretation":[{"coding":[{'
         '"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"N"}]}],"referenceRange'
         '":[{"low":{"value":4.00,"unit":"%s"},"high":{"value":6.00,"unit":"%s"}}]}'
-        % (size, number, number + 1, number % 28 + 1, number, code, display, display, PATIENTS[size], number % 9,
-           number % 28 + 1, number % 28 + 1, number % 3, VALUES[number % len(VALUES)], unit, unit, unit, unit)
+        % (observation_id(size, person, number), number + 1, number % 28 + 1, number, code, display, display,
+           patient_id(size, person), number % 9, number % 28 + 1, number % 28 + 1, number % 3,
+           VALUES[number % len(VALUES)], unit, unit, unit, unit)
     )
 
 
-def searchset(size, base):
+def searchset(size, person, base):
     entries = ",".join(
-        '{"fullUrl":"%s/Observation/obs-%s-%04d","resource":%s,"search":{"mode":"match"}}'
-        % (base, size, number, observation(size, number))
+        '{"fullUrl":"%s/Observation/%s","resource":%s,"search":{"mode":"match"}}'
+        % (base, observation_id(size, person, number), observation(size, person, number))
         for number in range(ENTRIES[size])
     )
     return (
         '{"resourceType":"Bundle","type":"searchset","total":%d,"link":[{"relation":"self","url":"%s/Observation?'
-        'patient=%s"}],"entry":[%s]}' % (ENTRIES[size], base, PATIENTS[size], entries)
+        'patient=%s"}],"entry":[%s]}' % (ENTRIES[size], base, patient_id(size, person), entries)
     )
 
 
 def bodies(base):
     """Path and query as the gateway asks its upstream for them, and the body."""
-    path = {"/fhir/Observation/obs-small-0003": observation("small", 3)}
-    for size, upstream in PATIENTS.items():
-        path[f"/fhir/Patient/{upstream}"] = patient(size)
-        path[f"/fhir/Observation?patient=Patient%2F{upstream}&_count={PAGE_SIZES[size]}"] = searchset(size, base)
-    return path
-
-
-# The same questions, as they are put to the upstream itself and to nginx before it.
-UPSTREAM_PATHS = {
-    "read Patient": "/fhir/Patient/pt-small",
-    "read Observation": "/fhir/Observation/obs-small-0003",
-    "search 30 KB": "/fhir/Observation?patient=Patient%2Fpt-small&_count=50",
-    "search 300 KB": "/fhir/Observation?patient=Patient%2Fpt-large&_count=200",
-}
+    found = {}
+    for size, people in PEOPLE.items():
+        for person in range(people):
+            names = {"patient": patient_id(size, person), "observation": observation_id(size, person)}
+            body = {
+                "read Patient": lambda: patient(size, person),
+                "read Observation": lambda: observation(size, person, 3),
+                "search 30 KB": lambda: searchset(size, person, base),
+                "search 300 KB": lambda: searchset(size, person, base),
+            }
+            for name, (its_size, _) in WORKLOADS.items():
+                if its_size == size:
+                    found[UPSTREAM_PATHS[name].format(**names)] = body[name]()
+    return found

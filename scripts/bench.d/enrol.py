@@ -18,7 +18,7 @@ SCOPE = "launch/patient patient/*.rs"
 
 
 def enrol(stack):
-    """Organization, source, client, and for each size of record an account with a linked chart and a token."""
+    """Organization, source, client, and for each record an account with a linked chart and a token."""
     cli = stack.cli
     cli("master-key", str(stack.folder / "master.key"))
     cli("organization", "add", "Harbour Family Practice")
@@ -30,30 +30,37 @@ def enrol(stack):
     password = secrets.token_urlsafe(24)
     (stack.folder / "password").write_text(password + "\n")
     enrolled = {"key": key}
-    for size, upstream in canned.PATIENTS.items():
-        printed = cli("account", "add", size, "--password-file", str(stack.folder / "password"))
-        person = re.search(r"^person (\S+)$", printed, re.M).group(1)
-        cli("link", "add", person, key, upstream)
-        enrolled[f"{size} person"] = person
+    for size, people in canned.PEOPLE.items():
+        enrolled[size] = []
+        for person in range(people):
+            printed = cli("account", "add", f"{size}{person}", "--password-file", str(stack.folder / "password"))
+            found = re.search(r"^person (\S+)$", printed, re.M).group(1)
+            cli("link", "add", found, key, canned.patient_id(size, person))
+            enrolled[size].append({"person": found})
     stack.start_gateway()
-    for size in canned.PATIENTS:
-        enrolled[f"{size} token"] = Browser(stack.issuer()).token(size, password)
+    for size in canned.PEOPLE:
+        for number, person in enumerate(enrolled[size]):
+            person["token"] = Browser(stack.issuer()).token(f"{size}{number}", password)
     stack.stop("gateway")
     return enrolled
 
 
 def targets(stack, enrolled):
-    """For each target and workload what to request: port, path and headers."""
+    """For each target and workload where to ask, and the requests to make in turn: path and headers."""
     found = {"direct": {}, "nginx": {}, "gateway": {}}
-    for name, path in canned.WORKLOADS.items():
-        size = "large" if "300" in name else "small"
-        headers = {"Authorization": f"Bearer {enrolled[f'{size} token']}"}
-        upstream = canned.UPSTREAM_PATHS[name]
-        found["direct"][name] = (stack.ports["upstream"], upstream, {})
-        found["nginx"][name] = (stack.ports["nginx"], upstream, headers)
-        for known, value in enrolled.items():
-            path = path.replace("{%s}" % known, value)
-        found["gateway"][name] = (stack.ports["gateway"], "/fhir" + path, headers)
+    for name, (size, path) in canned.WORKLOADS.items():
+        asked = {target: [] for target in found}
+        for number, person in enumerate(enrolled[size]):
+            headers = {"Authorization": f"Bearer {person['token']}"}
+            names = {"patient": canned.patient_id(size, number), "observation": canned.observation_id(size, number)}
+            upstream = canned.UPSTREAM_PATHS[name].format(**names)
+            asked["direct"].append((upstream, {}))
+            asked["nginx"].append((upstream, headers))
+            own = path.format(key=enrolled["key"], person=person["person"], **names)
+            asked["gateway"].append(("/fhir" + own, headers))
+        for target, requests in asked.items():
+            port = stack.ports["upstream" if target == "direct" else target]
+            found[target][name] = (port, requests)
     return found
 
 

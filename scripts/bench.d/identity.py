@@ -8,12 +8,19 @@ import measure
 
 
 def check(name, targets, stack, enrolled):
-    bodies = {target: one(targets[target][name]) for target in targets}
-    if bodies["nginx"] != bodies["direct"]:
-        raise SystemExit(f"{name}: nginx does not pass the body on as it is")
-    size = "large" if "300" in name else "small"
-    own = Own(enrolled["key"], canned.PATIENTS[size], enrolled[f"{size} person"])
-    upstream, gateway = bodies["direct"].decode(), bodies["gateway"].decode()
+    size, _ = canned.WORKLOADS[name]
+    clients = {target: measure.Client(targets[target][name]) for target in targets}
+    for number, person in enumerate(enrolled[size]):
+        bodies = {target: client.get() for target, client in clients.items()}
+        if bodies["nginx"] != bodies["direct"]:
+            raise SystemExit(f"{name}: nginx does not pass the body on as it is")
+        own = Own(enrolled["key"], canned.patient_id(size, number), person["person"])
+        check_one(name, bodies["direct"].decode(), bodies["gateway"].decode(), own, stack)
+    for client in clients.values():
+        client.close()
+
+
+def check_one(name, upstream, gateway, own, stack):
     if str(stack.ports["upstream"]) in re.sub(r'"[^"]*localhost[^"]*"', "", gateway):
         raise SystemExit(f"{name}: the upstream's host stands in the answer")
     if name == "read Patient":
@@ -24,6 +31,7 @@ def check(name, targets, stack, enrolled):
         theirs, ours = entries(upstream), entries(gateway)
         # Without _sort the order is the gateway's own.
         expect(name, sorted(own.rewritten(text) for text in theirs), sorted(ours))
+        size, _ = canned.WORKLOADS[name]
         if len(ours) != canned.ENTRIES[size] or "total" in json.loads(gateway):
             raise SystemExit(f"{name}: {len(ours)} entries")
 
@@ -68,9 +76,3 @@ def expect(name, expected, given):
         wrong = sum(a != b for a, b in zip(expected, given)) + abs(len(expected) - len(given))
         raise SystemExit(f"{name}: {wrong} of {len(expected)} resources are not the upstream's bytes")
 
-
-def one(target):
-    client = measure.Client(target)
-    body = client.get()
-    client.close()
-    return body

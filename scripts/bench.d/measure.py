@@ -1,5 +1,7 @@
 """The measurements. Ratios of one run count: two cores are shared by the client, the targets and the upstream."""
 
+import itertools
+import json
 import re
 import socket
 import statistics
@@ -58,13 +60,14 @@ def visit(stack, target, request, options, connections=None):
 
 def visit_once(stack, target, request, options, connections):
     process = "upstream" if target == "direct" else target
-    port, path, headers = request
+    port, requests = request
+    script = stack.folder / "requests.lua"
+    script.write_text(in_turn(requests))
     command = [servers.tool("wrk"), "-t1", f"-c{connections}", f"-d{options.seconds}s", "--timeout", "10s"]
-    for header, value in headers.items():
-        command += ["-H", f"{header}: {value}"]
+    command += ["-s", str(script)]
     accepts, asked = stack.upstream_counts()
     cpu, started = stack.cpu(process), time.monotonic()
-    done = subprocess.run([*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, f"http://127.0.0.1:{port}"], capture_output=True, text=True, timeout=120)
     if done.returncode:
         raise SystemExit(f"wrk: {done.stderr.strip()}")
     elapsed = time.monotonic() - started
@@ -72,39 +75,66 @@ def visit_once(stack, target, request, options, connections):
     time.sleep(0.25)
     cpu = stack.cpu(process) - cpu
     accepts_after, asked_after = stack.upstream_counts()
-    requests = int(re.search(r"(\d+) requests in", done.stdout).group(1))
+    answered = int(re.search(r"(\d+) requests in", done.stdout).group(1))
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
     errors = re.search(r"Socket errors: (.*)", done.stdout)
-    if failed or errors or not requests:
-        raise Refused(f"{(failed or errors or [done.stdout])[0]} of {requests}")
+    if failed or errors or not answered:
+        raise Refused(f"{(failed or errors or [done.stdout])[0]} of {answered}")
     return {
-        "requests": requests,
-        "per second": requests / elapsed,
-        "cpu us": cpu / requests * 1e6,
+        "requests": answered,
+        "per second": answered / elapsed,
+        "cpu us": cpu / answered * 1e6,
         # wrk leaves up to one request for each connection under way when it ends: those were sent, and are not counted.
-        "upstream calls": round((asked_after - asked) / requests, 3),
+        "upstream calls": round((asked_after - asked) / answered, 3),
         "upstream connections": accepts_after - accepts,
     }
 
 
+def in_turn(requests):
+    """A script for wrk that sends these requests one after the other, over and over, whichever connection is free."""
+    rows = []
+    for path, headers in requests:
+        fields = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items())
+        rows.append(f"  wrk.format('GET', {json.dumps(path)}, {{ {fields} }}),")
+    return "\n".join([
+        "local last, requests = 0, nil",
+        "init = function()",
+        "  requests = {",
+        *rows,
+        "  }",
+        "end",
+        "request = function()",
+        "  last = last % #requests + 1",
+        "  return requests[last]",
+        "end",
+        "",
+    ])
+
+
 class Client:
-    """One kept connection, one request at a time, with as little of its own as Python allows."""
+    """One kept connection, one request at a time, with as little of its own as Python allows; the target's requests in
+    turn."""
 
     def __init__(self, target):
-        port, path, headers = target
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self.request = f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\n{lines}\r\n".encode()
+        port, requests = target
+        self.requests = itertools.cycle([self.written(port, *request) for request in requests])
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    @staticmethod
+    def written(port, path, headers):
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\n{lines}\r\n".encode()
+
     def get(self):
-        self.socket.sendall(self.request)
+        request = next(self.requests)
+        self.socket.sendall(request)
         received = self.socket.recv(1 << 19)
         while (end := received.find(b"\r\n\r\n")) < 0:
             received = self.more(received)
         head = received[:end].decode()
         if not head.startswith("HTTP/1.1 200 "):
-            raise SystemExit(f"{self.request.split()[1].decode().partition('?')[0]}: {head.splitlines()[0]}")
+            raise SystemExit(f"{request.split()[1].decode().partition('?')[0]}: {head.splitlines()[0]}")
         length = end + 4 + int(re.search(r"(?i)\r\ncontent-length: (\d+)", head).group(1))
         while len(received) < length:
             received = self.more(received)
