@@ -16,7 +16,7 @@ use crate::http::fhir::Metadata;
 use crate::http::pages::Pages;
 use crate::storage::Db;
 
-pub use listen::{Listeners, bind, serve};
+pub use listen::{Listeners, Patience, bind, serve};
 pub use start::{App, Parts, StartError, master_key, start, stop_signal};
 
 /// What handlers take their parts from.

@@ -10,4 +10,5 @@ mod owners;
 mod paging;
 mod redaction;
 mod release;
+mod slow_clients;
 mod upstream;

@@ -1,12 +1,33 @@
+//! Listens, and speaks HTTP/1.1 with whoever connects.
+
+mod pace;
+
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tower::Service as _;
+use tower_http::timeout::TimeoutBody;
+
+use self::pace::{Pace, Paced};
+
+pub use self::pace::Patience;
+
+/// After an error of the listener itself, such as too many open files, others get time to close theirs.
+const REST: Duration = Duration::from_secs(1);
 
 /// Bound sockets.
 #[derive(Debug)]
@@ -42,25 +63,83 @@ pub async fn bind(addresses: &[SocketAddr]) -> io::Result<Listeners> {
     Ok(Listeners(listeners))
 }
 
-/// Serves until `stop` says so, then waits for requests under way, at most `grace`.
-pub async fn serve(listeners: Listeners, router: Router, stop: watch::Receiver<bool>, grace: Duration) {
-    let mut tasks = JoinSet::new();
+/// Serves until `stop` says so, then waits for requests under way, at most `grace`. Who is slower than `patience` allows
+/// is let go.
+pub async fn serve(
+    listeners: Listeners,
+    router: Router,
+    patience: Patience,
+    stop: watch::Receiver<bool>,
+    grace: Duration,
+) {
+    let connections = Arc::new(GracefulShutdown::new());
+    let mut accepting = JoinSet::new();
     for listener in listeners.0 {
-        // Nagle's algorithm would hold small answers back for 40 ms.
-        let listener = listener.tap_io(|socket| {
-            let _ = socket.set_nodelay(true);
-        });
-        let service = router.clone().into_make_service_with_connect_info::<SocketAddr>();
-        let mut stopping = stop.clone();
-        tasks.spawn(async move {
-            let stopped = async move {
-                let _ = stopping.wait_for(|stop| *stop).await;
-            };
-            // Accept errors are outlived in the listener: serving ends with the signal alone.
-            let _ = axum::serve(listener, service).with_graceful_shutdown(stopped).await;
-        });
+        accepting.spawn(accept(listener, router.clone(), patience, connections.clone()));
     }
     let mut stopping = stop;
     let _ = stopping.wait_for(|stop| *stop).await;
-    let _ = tokio::time::timeout(grace, async { while tasks.join_next().await.is_some() {} }).await;
+    accepting.shutdown().await;
+    if let Some(connections) = Arc::into_inner(connections) {
+        let _ = tokio::time::timeout(grace, connections.shutdown()).await;
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router, patience: Patience, connections: Arc<GracefulShutdown>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Nagle's algorithm would hold small answers back for 40 ms.
+                let _ = stream.set_nodelay(true);
+                let watcher = connections.watcher();
+                let router = router.clone();
+                tokio::spawn(async move {
+                    let pace = Pace::new(patience);
+                    let answering = pace.clone();
+                    let service = service_fn(move |request| {
+                        answering.asked();
+                        let (answered, answer) = (answering.clone(), answer(router.clone(), request, peer, patience));
+                        async move {
+                            let answer = answer.await;
+                            answered.answered();
+                            answer
+                        }
+                    });
+                    let io = TokioIo::new(Paced::<TcpStream>::new(stream, pace.clone()));
+                    let connection = watcher.watch(http1::Builder::new().serve_connection(io, service));
+                    // How a connection ends is its client's business: requests are logged where they are answered.
+                    tokio::select! {
+                        biased;
+                        _ = connection => {}
+                        () = pace.lost() => {}
+                    }
+                });
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection could be accepted");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn answer(
+    mut router: Router,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    patience: Patience,
+) -> axum::routing::future::RouteFuture<std::convert::Infallible> {
+    let has_body = !hyper::body::Body::is_end_stream(request.body());
+    let mut request = request.map(|body| match has_body {
+        true => Body::new(TimeoutBody::new(patience.body, body)),
+        false => Body::empty(),
+    });
+    request.extensions_mut().insert(ConnectInfo(peer));
+    router.call(request)
 }

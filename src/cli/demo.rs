@@ -62,14 +62,15 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     config.validate()?;
     let _flush = telemetry::start(&config.log)?;
     let grace = Duration::from_secs(config.server.shutdown_seconds);
+    let patience = app::Patience::of(&config.server);
     let parts = app::Parts { config, master_key: app::master_key(&key_file)?, clock, random };
     let running = app::start(parts.clone()).await?;
     enrolment::enrol(&running, &parts, &fixtures, &ehrs, &mut state).await?;
     state.save(&args.data_dir)?;
     let stop = app::stop_signal();
     let smart_app = smart_app::router(running.gateway.base_url())?;
-    tokio::spawn(app::serve(app_listeners, smart_app, stop.clone(), grace));
-    let serving = tokio::spawn(app::serve(listeners, running.router.clone(), stop, grace));
+    tokio::spawn(app::serve(app_listeners, smart_app, patience, stop.clone(), grace));
+    let serving = tokio::spawn(app::serve(listeners, running.router.clone(), patience, stop, grace));
     announce::announce(&running, &parts.config, &state, args.json).await?;
     tokio::select! {
         served = serving => served?,

@@ -17,16 +17,16 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     };
     let grace = Duration::from_secs(config.server.shutdown_seconds);
     let running = app::start(app::Parts { config: config.clone(), master_key, clock, random }).await?;
-    let stop = app::stop_signal();
+    let (stop, patience) = (app::stop_signal(), app::Patience::of(&config.server));
     if let Some(operations) = operations {
         let (router, stop) = (running.operations.clone(), stop.clone());
-        tokio::spawn(app::serve(operations, router, stop, grace));
+        tokio::spawn(app::serve(operations, router, patience, stop, grace));
     }
     for address in listeners.addresses() {
         say(&format!("listening on {address} for {}", config.server.public_url))?;
     }
     tokio::select! {
-        () = app::serve(listeners, running.router, stop, grace) => {}
+        () = app::serve(listeners, running.router, patience, stop, grace) => {}
         () = running.db.halted() => return Err("storage: the disk failed, nothing more can be made durable".into()),
     }
     running.db.close().await;

@@ -18,6 +18,13 @@ pub struct Server {
     pub trusted_proxies: Vec<IpAddr>,
     /// How long a graceful stop waits for requests under way, in seconds.
     pub shutdown_seconds: u64,
+    /// How long the head of a request may take from its first byte, in seconds.
+    pub head_seconds: u64,
+    /// How long each piece of a request's body may take, in seconds.
+    pub body_seconds: u64,
+    /// How long a connection may stay without a request, in seconds: longer than proxies in front keep theirs, so that
+    /// none of them sends a request into a connection that is just being closed.
+    pub idle_seconds: u64,
 }
 
 impl Default for Server {
@@ -28,12 +35,23 @@ impl Default for Server {
             operations_listen: None,
             trusted_proxies: Vec::new(),
             shutdown_seconds: 10,
+            head_seconds: 10,
+            body_seconds: 20,
+            idle_seconds: 75,
         }
     }
 }
 
 impl Server {
     pub(super) fn validate(&self, demo: bool) -> Result<(), ConfigError> {
+        let waits = [
+            ("server.head_seconds", self.head_seconds),
+            ("server.body_seconds", self.body_seconds),
+            ("server.idle_seconds", self.idle_seconds),
+        ];
+        if let Some((name, _)) = waits.into_iter().find(|(_, seconds)| !(1..=3_600).contains(seconds)) {
+            return Err(ConfigError::refused(name, "must be from 1 to 3600"));
+        }
         let refused = |reason: &str| Err(ConfigError::refused("server.public_url", reason));
         let Ok(url) = url::Url::parse(&self.public_url) else {
             return refused("must be an absolute URL, such as https://records.example.org");

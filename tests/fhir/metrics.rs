@@ -13,7 +13,8 @@ async fn metrics(world: &World) -> String {
     let listeners = app::bind(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]).await.unwrap();
     let address = listeners.addresses()[0];
     let (stop, stopping) = tokio::sync::watch::channel(false);
-    let serving = tokio::spawn(app::serve(listeners, world.app.operations.clone(), stopping, Duration::ZERO));
+    let patience = app::Patience::of(&chartgate::config::Server::default());
+    let serving = tokio::spawn(app::serve(listeners, world.app.operations.clone(), patience, stopping, Duration::ZERO));
     let answer = http_client().get(format!("http://{address}/metrics")).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));

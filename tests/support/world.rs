@@ -233,7 +233,8 @@ impl World {
         };
         let app = app::start(parts).await.unwrap();
         let (stop, stopping) = watch::channel(false);
-        tokio::spawn(app::serve(listeners, app.router.clone(), stopping, Duration::from_millis(50)));
+        let patience = app::Patience::of(&config.server);
+        tokio::spawn(app::serve(listeners, app.router.clone(), patience, stopping, Duration::from_millis(50)));
         for source in sources::all(&app.db).await.unwrap() {
             let practice = standing.iter_mut().find(|practice| practice.base_url == source.base_url).unwrap();
             practice.source = source.key.to_string();

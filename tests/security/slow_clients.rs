@@ -1,0 +1,144 @@
+//! W14: clients that take their time do not hold connections for ever, and hold nobody else up.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::{get, post};
+use chartgate::app::{self, Patience};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+const PATIENCE: Patience =
+    Patience { head: Duration::from_millis(400), body: Duration::from_millis(400), idle: Duration::from_millis(1_200) };
+/// Long enough for a busy machine; a connection that is never let go would hang until then.
+const AT_LAST: Duration = Duration::from_secs(20);
+
+struct Listening {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+    }
+}
+
+async fn listening() -> Listening {
+    let listeners = app::bind(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]).await.unwrap();
+    let address = listeners.addresses()[0];
+    let (stop, stopping) = watch::channel(false);
+    let slow = || async {
+        tokio::time::sleep(PATIENCE.idle * 2).await;
+        "late"
+    };
+    let router = Router::new()
+        .route("/", get(|| async { "here" }))
+        .route("/slow", get(slow))
+        .route("/body", post(|body: String| async move { body }));
+    tokio::spawn(app::serve(listeners, router, PATIENCE, stopping, Duration::ZERO));
+    Listening { address, stop }
+}
+
+/// What comes until the server closes the connection.
+async fn until_closed(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    let read = stream.read_to_end(&mut all);
+    // A reset closes as well.
+    let _ = tokio::time::timeout(AT_LAST, read).await.expect("the connection was never closed");
+    String::from_utf8(all).unwrap()
+}
+
+/// One answer of a connection that stays open; every body here has four letters.
+async fn one_answer(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    while !all.ends_with(b"here") && !all.ends_with(b"late") {
+        let mut piece = [0; 1_024];
+        let length = tokio::time::timeout(AT_LAST, stream.read(&mut piece)).await.unwrap().unwrap();
+        assert_ne!(length, 0, "closed after {}", String::from_utf8_lossy(&all));
+        all.extend_from_slice(&piece[..length]);
+    }
+    String::from_utf8(all).unwrap()
+}
+
+#[tokio::test]
+async fn w14_a_head_that_comes_byte_by_byte_is_not_waited_for() {
+    let server = listening().await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut reading, mut writing) = stream.into_split();
+    let started = Instant::now();
+    let dripping = tokio::spawn(async move {
+        let head = format!("GET / HTTP/1.1\r\nhost: gateway\r\nx-slow: {}", "a".repeat(10_000));
+        for byte in head.into_bytes() {
+            if writing.write_all(&[byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("all of it was taken");
+    });
+    // Others are answered meanwhile.
+    let mut other = TcpStream::connect(server.address).await.unwrap();
+    other.write_all(b"GET / HTTP/1.1\r\nhost: gateway\r\n\r\n").await.unwrap();
+    assert!(one_answer(&mut other).await.starts_with("HTTP/1.1 200 "));
+    let mut all = Vec::new();
+    let _ = tokio::time::timeout(AT_LAST, reading.read_to_end(&mut all)).await.expect("never closed");
+    assert!(started.elapsed() >= PATIENCE.head);
+    assert!(!String::from_utf8(all).unwrap().contains(" 200 "));
+    dripping.await.unwrap();
+}
+
+#[tokio::test]
+async fn w14_a_body_that_does_not_come_is_not_waited_for() {
+    let server = listening().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let started = Instant::now();
+    stream.write_all(b"POST /body HTTP/1.1\r\nhost: gateway\r\ncontent-length: 100\r\n\r\nten bytes.").await.unwrap();
+    let answer = until_closed(&mut stream).await;
+    assert!(started.elapsed() >= PATIENCE.body);
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[tokio::test]
+async fn w14_a_connection_without_requests_is_closed_and_one_with_requests_stays() {
+    let server = listening().await;
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let started = Instant::now();
+    let silent = tokio::spawn(async move { until_closed(&mut silent).await });
+    let mut used = TcpStream::connect(server.address).await.unwrap();
+    for _ in 0..4 {
+        tokio::time::sleep(PATIENCE.idle / 3).await;
+        used.write_all(b"GET / HTTP/1.1\r\nhost: gateway\r\n\r\n").await.unwrap();
+        assert!(one_answer(&mut used).await.starts_with("HTTP/1.1 200 "));
+    }
+    // An answer that takes longer than all of this is waited for.
+    used.write_all(b"GET /slow HTTP/1.1\r\nhost: gateway\r\n\r\n").await.unwrap();
+    assert!(one_answer(&mut used).await.ends_with("late"));
+    assert_eq!(silent.await.unwrap(), "");
+    assert!(started.elapsed() >= PATIENCE.idle);
+    assert_eq!(until_closed(&mut used).await, "");
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_the_answer_under_way_and_takes_no_new_connection() {
+    let listeners = app::bind(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]).await.unwrap();
+    let address = listeners.addresses()[0];
+    let (stop, stopping) = watch::channel(false);
+    let (started, mut asked) = tokio::sync::mpsc::channel(1);
+    let slow = move || async move {
+        started.send(()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        "late"
+    };
+    let router = Router::new().route("/slow", get(slow));
+    let serving = tokio::spawn(app::serve(listeners, router, PATIENCE, stopping, AT_LAST));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /slow HTTP/1.1\r\nhost: gateway\r\n\r\n").await.unwrap();
+    asked.recv().await.unwrap();
+    stop.send(true).unwrap();
+    assert!(until_closed(&mut stream).await.ends_with("late"));
+    tokio::time::timeout(AT_LAST, serving).await.unwrap().unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
