@@ -14,7 +14,7 @@ mod scope;
 #[path = "targets/search.rs"]
 mod search;
 #[path = "targets/setting.rs"]
-mod setting;
+pub(super) mod setting;
 #[expect(clippy::duplicate_mod, clippy::indexing_slicing, reason = "the reading that the scanner's own tests hold")]
 #[path = "../src/fhir/scan/tests/model.rs"]
 mod tree;

@@ -8,7 +8,6 @@ mod care_dates;
 mod chart;
 mod compartment;
 mod content;
-mod cursor;
 mod docref;
 mod duplicates;
 mod everything;
@@ -20,6 +19,8 @@ mod gathered;
 mod guard;
 mod hashed;
 mod history;
+#[cfg(test)]
+mod hot_path;
 mod identifier;
 mod include;
 mod lazy;
@@ -60,7 +61,6 @@ pub use content::{Content, essence};
 pub use source::{ClientParts, Mappings, SourceError, Sources};
 pub use standing::SourceStanding;
 
-use cursor::Cursors;
 use hashed::HashedIds;
 use identifier::Identifiers;
 use page_link::PageLinks;
@@ -74,7 +74,6 @@ pub struct Gateway {
     hashed: HashedIds,
     identifiers: Identifiers,
     page_links: PageLinks,
-    cursors: Cursors,
     limits: Limits,
     clock: SharedClock,
     random: SharedRandom,
@@ -114,12 +113,6 @@ impl Gateway {
         Self {
             identifiers: Identifiers::new(&parts.master_key),
             page_links: PageLinks::new(
-                &parts.master_key,
-                parts.clock.clone(),
-                parts.random.clone(),
-                parts.limits.page_link_seconds,
-            ),
-            cursors: Cursors::new(
                 &parts.master_key,
                 parts.clock.clone(),
                 parts.random.clone(),

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::super::page_link::{PageLinks, Place, Position};
+use super::super::page_link::{PageLinks, Place};
 use super::scan::assert_agrees;
 use super::setting::{SETTING, SOURCE};
 use super::tree::{self, Tree};
@@ -42,6 +42,8 @@ pub(super) fn run(data: &[u8]) {
     }
 }
 
+const WHAT: &str = "search";
+
 fn follow(next: &str) {
     let Some(url) = SETTING.chart.source.client.connection().page_url(next) else { return };
     let text = url.as_str();
@@ -53,14 +55,15 @@ fn follow(next: &str) {
 fn open(text: &str) {
     let links = PageLinks::new(&SETTING.master, SETTING.clock.clone(), SETTING.random.clone(), 600);
     let permit = SETTING.permit(ResourceType::Observation).expect("a served type");
-    assert!(links.open(&permit, text).is_none(), "opened what was not sealed");
+    assert!(links.open::<Place>(&permit, WHAT, text).is_none(), "opened what was not sealed");
     let parameters = vec![("code".to_owned(), text.to_owned())];
     let place = Place::After { keys: Vec::new(), id: text.to_owned() };
-    let position = Position { parameters, place, gaps: Vec::new(), expires: links.expiry() };
-    let sealed = links.seal(&permit, position.clone()).expect("sealed");
-    let opened = links.open(&permit, &sealed).expect("opens");
+    let position = links.position(parameters, place, Vec::new());
+    let sealed = links.seal_short(&permit, WHAT, position.clone()).expect("sealed");
+    let opened = links.open::<Place>(&permit, WHAT, &sealed).expect("opens");
     assert!(opened.parameters == position.parameters, "not what was sealed");
     assert!(matches!(opened.place, Place::After { id, .. } if id == text), "not what was sealed");
     let other = SETTING.permit(ResourceType::Condition).expect("a served type");
-    assert!(links.open(&other, &sealed).is_none(), "opened for another search");
+    assert!(links.open::<Place>(&other, WHAT, &sealed).is_none(), "opened for another search");
+    assert!(links.open::<Place>(&permit, "history", &sealed).is_none(), "opened for another interaction");
 }

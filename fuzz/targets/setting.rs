@@ -25,24 +25,24 @@ use crate::organization::{Source, SourceState};
 use crate::upstream::{Client, Connection, Credential};
 
 /// The source, its host, the person's Patient there, and the gateway.
-pub(super) const SOURCE: &str = "http://ehr.test/fhir";
-pub(super) const AUTHORITY: &str = "ehr.test";
-pub(super) const OWN: &str = "own";
-pub(super) const GATEWAY: &str = "https://gateway.test/fhir";
+pub(in super::super) const SOURCE: &str = "http://ehr.test/fhir";
+pub(in super::super) const AUTHORITY: &str = "ehr.test";
+pub(in super::super) const OWN: &str = "own";
+pub(in super::super) const GATEWAY: &str = "https://gateway.test/fhir";
 
-pub(super) struct Setting {
-    pub(super) knowledge: &'static Knowledge,
-    pub(super) chart: Arc<Chart>,
-    pub(super) charts: Charts,
-    pub(super) identifiers: Identifiers,
-    pub(super) master: MasterKey,
-    pub(super) clock: SharedClock,
-    pub(super) random: SharedRandom,
+pub(in super::super) struct Setting {
+    pub(in super::super) knowledge: &'static Knowledge,
+    pub(in super::super) chart: Arc<Chart>,
+    pub(in super::super) charts: Charts,
+    pub(in super::super) identifiers: Identifiers,
+    pub(in super::super) master: MasterKey,
+    pub(in super::super) clock: SharedClock,
+    pub(in super::super) random: SharedRandom,
     subject: Arc<Subject>,
 }
 
 /// The one setting of the process: building it costs more than a case.
-pub(super) static SETTING: LazyLock<Setting> = LazyLock::new(Setting::new);
+pub(in super::super) static SETTING: LazyLock<Setting> = LazyLock::new(Setting::new);
 
 impl Setting {
     fn new() -> Self {
@@ -113,13 +113,13 @@ impl Setting {
     }
 
     /// Leave to read the type, where there is any.
-    pub(super) fn permit(&self, resource_type: ResourceType) -> Option<Permit> {
+    pub(in super::super) fn permit(&self, resource_type: ResourceType) -> Option<Permit> {
         let parameters = Vec::new();
         let interaction = Interaction::Search { resource_type, parameters, handling: Handling::Strict };
         access::decide(self.knowledge, self.subject.clone(), &interaction).ok()
     }
 
-    pub(super) fn rewriter(&self) -> Rewriter<'_> {
+    pub(in super::super) fn rewriter(&self) -> Rewriter<'_> {
         let authorities: Arc<[Needle]> = Needle::new(AUTHORITY).into_iter().collect();
         Rewriter {
             knowledge: self.knowledge,

@@ -12,6 +12,21 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// SHA-256 of the `parts`, each preceded by its length so that no two lists collide.
+#[must_use]
+pub fn sha256_of_parts<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    for (to, from) in out.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    out
+}
+
 /// HMAC-SHA-256 of the concatenated `parts`, each preceded by its length so that no two lists collide.
 #[must_use]
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {

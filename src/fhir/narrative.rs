@@ -10,7 +10,7 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-use super::scan::{Span, unescape};
+use super::scan::{Span, quoted, unescape};
 
 /// The narratives of a resource that must not leave as they are, contained ones too: the content of each string,
 /// without its quotes, and what to put in its place, escaped for JSON.
@@ -50,6 +50,6 @@ fn value_behind(resource: &[u8], at: usize) -> Option<Span> {
 
 /// The text as it stands within a JSON string.
 fn escaped(text: &str) -> Vec<u8> {
-    let quoted = serde_json::Value::from(text).to_string().into_bytes();
-    quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or_default().to_vec()
+    let quoted = quoted(text);
+    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default().as_bytes().to_vec()
 }

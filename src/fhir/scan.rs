@@ -21,7 +21,7 @@ use super::shape::{Shape, Shapes};
 
 pub use self::mention::{MentionSpan, Needle, mentions, strings_that_mention};
 pub use self::outcome::{IssueCode, IssueSeverity, OutcomeIssue};
-pub use self::strings::unescape;
+pub use self::strings::{quoted, unescape};
 pub use super::shape::CaptureId;
 
 /// A byte range within a resource.

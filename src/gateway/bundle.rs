@@ -1,6 +1,7 @@
-//! Bundles whose entries are written one by one: histories, and what operations return.
+//! Bundles: everything around their entries, and the entries one after the other as bytes.
 
 use crate::fhir::model::{Issue, operation_outcome};
+use crate::fhir::scan::quoted;
 
 /// Everything of a Bundle but its entries.
 #[derive(Debug)]
@@ -19,50 +20,101 @@ pub(super) struct Link {
     pub(super) url: String,
 }
 
-/// Writes the Bundle around entries that are JSON objects already.
-pub(super) fn write(frame: &Frame, entries: &[impl AsRef<[u8]>]) -> Vec<u8> {
-    let mut out = format!(
-        r#"{{"resourceType":"Bundle","id":"{}","meta":{{"lastUpdated":"{}"}},"type":"{}""#,
-        frame.bundle_id, frame.last_updated, frame.bundle_type
-    )
-    .into_bytes();
-    out.reserve(entries.iter().map(|entry| entry.as_ref().len().saturating_add(1)).sum());
-    if let Some(total) = frame.total {
-        out.extend_from_slice(format!(",\"total\":{total}").as_bytes());
+/// A Bundle under construction.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    bytes: Vec<u8>,
+    has_entries: bool,
+}
+
+impl Bundle {
+    /// Begins it, with room for entries of so many bytes.
+    pub(super) fn open(frame: &Frame, room: usize) -> Self {
+        let mut bytes = Vec::with_capacity(room.saturating_add(1_024));
+        let Frame { bundle_type, bundle_id, last_updated, total, links } = frame;
+        bytes.extend_from_slice(br#"{"resourceType":"Bundle","id":""#);
+        bytes.extend_from_slice(bundle_id.as_bytes());
+        bytes.extend_from_slice(br#"","meta":{"lastUpdated":""#);
+        bytes.extend_from_slice(last_updated.as_bytes());
+        bytes.extend_from_slice(br#""},"type":""#);
+        bytes.extend_from_slice(bundle_type.as_bytes());
+        bytes.push(b'"');
+        if let Some(total) = total {
+            bytes.extend_from_slice(format!(",\"total\":{total}").as_bytes());
+        }
+        // An empty array is not FHIR JSON.
+        let mut separator = ",\"link\":[";
+        for Link { relation, url } in links {
+            let url = quoted(url);
+            bytes.extend_from_slice(format!(r#"{separator}{{"relation":"{relation}","url":{url}}}"#).as_bytes());
+            separator = ",";
+        }
+        if !links.is_empty() {
+            bytes.push(b']');
+        }
+        Self { bytes, has_entries: false }
     }
-    let links: Vec<serde_json::Value> =
-        frame.links.iter().map(|link| serde_json::json!({"relation": link.relation, "url": link.url})).collect();
-    // An empty array is not FHIR JSON.
-    if !links.is_empty() {
-        out.extend_from_slice(format!(",\"link\":{}", serde_json::Value::from(links)).as_bytes());
+
+    /// Adds the entry that `write` appends; when it cannot be written, nothing of it stays.
+    pub(super) fn add(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<()> {
+        let before = self.bytes.len();
+        let separator: &[u8] = if self.has_entries { b"," } else { b",\"entry\":[" };
+        self.bytes.extend_from_slice(separator);
+        let written = write(&mut self.bytes);
+        if written.is_some() {
+            self.has_entries = true;
+        } else {
+            self.bytes.truncate(before);
+        }
+        written
     }
-    let mut separator: &[u8] = b",\"entry\":[";
+
+    /// Adds an issue as an entry of its own.
+    pub(super) fn add_issue(&mut self, issue: &Issue) {
+        let _added = self.add(|bytes| {
+            bytes.extend_from_slice(br#"{"resource":"#);
+            bytes.append(&mut operation_outcome(std::slice::from_ref(issue)));
+            bytes.extend_from_slice(br#","search":{"mode":"outcome"}}"#);
+            Some(())
+        });
+    }
+
+    pub(super) fn close(mut self) -> Vec<u8> {
+        let end: &[u8] = if self.has_entries { b"]}" } else { b"}" };
+        self.bytes.extend_from_slice(end);
+        self.bytes
+    }
+}
+
+/// Writes the Bundle around entries that are JSON objects already, and the issues behind them.
+pub(super) fn write(frame: &Frame, entries: &[impl AsRef<[u8]>], issues: &[Issue]) -> Vec<u8> {
+    let room = entries.iter().map(|entry| entry.as_ref().len().saturating_add(1)).sum();
+    let mut bundle = Bundle::open(frame, room);
     for entry in entries {
-        out.extend_from_slice(separator);
-        out.extend_from_slice(entry.as_ref());
-        separator = b",";
+        let _added = bundle.add(|bytes| {
+            bytes.extend_from_slice(entry.as_ref());
+            Some(())
+        });
     }
-    if separator == b"," {
-        out.push(b']');
-    }
-    out.push(b'}');
-    out
+    issues.iter().for_each(|issue| bundle.add_issue(issue));
+    bundle.close()
 }
 
-/// An issue as an entry of its own.
-pub(super) fn outcome_entry(issue: &Issue) -> Vec<u8> {
-    let mut entry = br#"{"resource":"#.to_vec();
-    entry.append(&mut operation_outcome(std::slice::from_ref(issue)));
-    entry.extend_from_slice(br#","search":{"mode":"outcome"}}"#);
-    entry
-}
-
-/// A resource as an entry.
-pub(super) fn entry(full_url: &str, resource: &[u8], mode: &str) -> Vec<u8> {
-    let mut entry = format!("{{\"fullUrl\":\"{full_url}\",\"resource\":").into_bytes();
-    entry.extend_from_slice(resource);
-    entry.extend_from_slice(format!(",\"search\":{{\"mode\":\"{mode}\"}}}}").as_bytes());
-    entry
+/// Appends an entry of a searchset: the resource that `write` appends, and where it is served.
+pub(super) fn write_entry(
+    out: &mut Vec<u8>,
+    full_url: &[&str],
+    mode: &str,
+    write: impl FnOnce(&mut Vec<u8>) -> Option<()>,
+) -> Option<()> {
+    out.extend_from_slice(b"{\"fullUrl\":\"");
+    full_url.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+    out.extend_from_slice(b"\",\"resource\":");
+    write(out)?;
+    out.extend_from_slice(b",\"search\":{\"mode\":\"");
+    out.extend_from_slice(mode.as_bytes());
+    out.extend_from_slice(b"\"}}");
+    Some(())
 }
 
 /// `url` with a query of these pairs, if there are any.

@@ -18,7 +18,7 @@ use super::search::unavailable;
 use crate::access::Permit;
 use crate::fhir::ResourceType;
 use crate::fhir::reference::{ReferenceForm, parse_reference};
-use crate::fhir::scan::{self, RawResource};
+use crate::fhir::scan::{self, RawResource, quoted};
 use crate::fhir::search::fragment::Fragment;
 use crate::storage::hashed_ids::HashedTarget;
 use crate::upstream::{Document, DocumentAddress, DocumentBody, SourceFailure};
@@ -139,10 +139,9 @@ impl Gateway {
             DocumentAddress::File(_) => FILE,
         };
         let kind = essence(content_type.as_deref());
-        let wrapped = serde_json::json!({
-            "resourceType": "Binary", "id": id, "contentType": kind, "data": BASE64.encode(&bytes),
-        });
-        scan::scan_resource(Bytes::from(wrapped.to_string()), self.knowledge).map_err(|_| SourceFailure::Malformed)
+        let (id, kind, data) = (quoted(id), quoted(&kind), BASE64.encode(&bytes));
+        let wrapped = format!(r#"{{"resourceType":"Binary","id":{id},"contentType":{kind},"data":"{data}"}}"#);
+        scan::scan_resource(Bytes::from(wrapped), self.knowledge).map_err(|_| SourceFailure::Malformed)
     }
 
     /// The bytes, taken out of the resource where the source knows no other form.

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use super::Gateway;
 use super::answer::{Answer, Refusal};
-use super::bundle::Content;
+use super::bundle::{self, Frame, Link};
 use super::care_dates::CareDates;
 use super::chart::Charts;
 use super::identifier::GatewayId;
 use super::outcome::{self, Missing, issue};
 use super::search::{nobody_answered, unavailable, unconnected};
-use super::searchset::{self, Frame, Link};
+use super::searchset::Content;
 use crate::access::Permit;
 use crate::fhir::ResourceType;
 use crate::fhir::model::Issue;
@@ -74,19 +74,16 @@ impl Gateway {
         for entry in &entries {
             let mut bytes = Vec::new();
             let Content::Released(released) = &entry.content else { continue };
-            if rewriter.write(released, &entry.id, &mut bytes).is_ok() {
-                written.push(searchset::entry(
-                    &format!("{}/DocumentReference/{}", self.base_url, entry.id),
-                    &bytes,
-                    "match",
-                ));
+            let full_url = [self.base_url.as_str(), "/DocumentReference/", &entry.id];
+            let content = |out: &mut Vec<u8>| rewriter.write(released, &entry.id, out).ok();
+            if bundle::write_entry(&mut bytes, &full_url, "match", content).is_some() {
+                written.push(bytes);
             } else {
                 issues.push(issue("warning", "incomplete", "A resource could not be shown safely.".to_owned()));
             }
         }
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
         let resources = written.len();
-        written.extend(issues.iter().map(searchset::outcome_entry));
         let url = format!("{}/DocumentReference/$docref", self.base_url);
         let known: Vec<(String, String)> =
             parameters.iter().filter(|(name, _)| !asked.ignored.contains(name)).cloned().collect();
@@ -95,9 +92,9 @@ impl Gateway {
             bundle_id: self.random.uuid().to_string(),
             last_updated: self.clock.now().to_fhir(),
             total: missing.is_empty().then_some(resources),
-            links: vec![Link { relation: "self", url: searchset::url(&url, &known) }],
+            links: vec![Link { relation: "self", url: bundle::url(&url, &known) }],
         };
-        let body = searchset::write(&frame, &written);
+        let body = bundle::write(&frame, &written, &issues);
         Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, content: None })
     }
 

@@ -11,19 +11,18 @@ use jiff::Timestamp;
 
 use super::Gateway;
 use super::answer::{Answer, Refusal};
-use super::bundle::{Content, Entry};
+use super::bundle::{self, Frame, Link};
 use super::care_dates::CareDates;
 use super::chart::Charts;
-use super::cursor::{Cursor, PAGE};
 use super::duplicates::{self, Candidate};
 use super::hashed::ResolvedIds;
 use super::identifier::GatewayId;
 use super::outcome::{self, Missing, issue};
-use super::page_link;
+use super::page_link::{self, Cursor, PAGE};
 use super::released::Released;
 use super::rewrite::Rewriter;
 use super::search::{Search, nobody_answered, unavailable, unconnected};
-use super::searchset::{self, Frame, Link};
+use super::searchset::{Content, Entry};
 use crate::access::{Permit, referent};
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::AuthorizationKind;
@@ -35,6 +34,8 @@ use crate::storage::hashed_ids::HashedId;
 
 /// Types that are gathered at once.
 const AT_ONCE: usize = 4;
+/// What its page links are for.
+const EVERYTHING: &str = "everything";
 /// Resources of reference data of one type at one source that one answer brings along.
 const MAX_REFERENCED: usize = 400;
 /// How far references of reference data to other reference data are followed (a role, its practitioner, its place).
@@ -94,12 +95,12 @@ impl Gateway {
         if GatewayId::parse(ResourceType::Patient, id) != GatewayId::Person(first.person()) {
             return Err(Refusal::NotFound);
         }
-        let cursor = self.cursors.from(first, "everything", parameters)?;
-        let asked = self.asked_of_everything(cursor.as_ref().map_or(parameters, |cursor| &cursor.parameters))?;
+        let position = self.page_links.among(first, EVERYTHING, parameters)?;
+        let asked = self.asked_of_everything(position.as_ref().map_or(parameters, |position| &position.parameters))?;
         let charts = Charts::of(first, &self.sources);
         let stages = stages(&permits, &asked, self);
-        let mut page = Page::new(cursor.as_ref(), asked.count);
-        page.missing.extend(cursor.as_ref().map(|cursor| cursor.missing(&charts)).unwrap_or_default());
+        let mut page = Page::new(position.as_ref().map(|position| &position.place), asked.count);
+        page.missing.extend(position.as_ref().map(|position| position.missing(&charts)).unwrap_or_default());
         let last = stages.own.len();
         while page.stage < last && !page.is_full() {
             let window = stages.own.get(page.stage..last.min(page.stage.saturating_add(AT_ONCE))).unwrap_or_default();
@@ -224,8 +225,13 @@ impl Gateway {
     }
 
     fn item(&self, kind: ResourceType, id: &str, resource: &[u8], mode: &str) -> Item {
-        let full_url = format!("{}/{kind}/{id}", self.base_url);
-        Item { id: id.to_owned(), entry: searchset::entry(&full_url, resource, mode) }
+        let mut entry = Vec::with_capacity(resource.len().saturating_add(200));
+        let full_url = [self.base_url.as_str(), "/", kind.as_str(), "/", id];
+        let _written = bundle::write_entry(&mut entry, &full_url, mode, |out| {
+            out.extend_from_slice(resource);
+            Some(())
+        });
+        Item { id: id.to_owned(), entry }
     }
 
     fn note_referenced(&self, released: &Released, referenced: &mut Referenced) {
@@ -312,11 +318,11 @@ impl Gateway {
     ) -> Result<Answer, Refusal> {
         self.hashed.store(page.hashed).await.map_err(|_| unavailable())?;
         let own_url = format!("{}/Patient/{id}/$everything", self.base_url);
-        let mut links = vec![Link { relation: "self", url: searchset::url(&own_url, &asked.parameters) }];
+        let mut links = vec![Link { relation: "self", url: bundle::url(&own_url, &asked.parameters) }];
         if let Some((stage, after)) = page.next {
             let gaps = page_link::gaps(&page.missing);
-            let cursor = Cursor { parameters: asked.parameters, stage, after, gaps, expires: 0 };
-            let sealed = self.cursors.seal(first, "everything", cursor).ok_or_else(unavailable)?;
+            let position = self.page_links.position(asked.parameters, Cursor { stage, after }, gaps);
+            let sealed = self.page_links.seal(first, EVERYTHING, &position).ok_or_else(unavailable)?;
             links.push(Link { relation: "next", url: format!("{own_url}?{PAGE}={sealed}") });
         }
         let mut issues: Vec<Issue> = Vec::new();
@@ -330,9 +336,7 @@ impl Gateway {
         }
         issues.extend(outcome::ignored(&asked.ignored));
         issues.extend(not_covered(&asked.types, permits));
-        let outcomes: Vec<Vec<u8>> = issues.iter().map(searchset::outcome_entry).collect();
-        let entries: Vec<&[u8]> =
-            page.items.iter().map(|item| item.entry.as_slice()).chain(outcomes.iter().map(Vec::as_slice)).collect();
+        let entries: Vec<&[u8]> = page.items.iter().map(|item| item.entry.as_slice()).collect();
         let frame = Frame {
             bundle_type: "searchset",
             bundle_id: self.random.uuid().to_string(),
@@ -341,7 +345,7 @@ impl Gateway {
             total: None,
             links,
         };
-        let body = searchset::write(&frame, &entries);
+        let body = bundle::write(&frame, &entries, &issues);
         let resources = page.items.len();
         Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, content: None })
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::Gateway;
 use super::answer::Refusal;
-use super::bundle::{self, Content, Entry};
 use super::chart::Chart;
 use super::fetch;
 use super::outcome::Missing;
@@ -14,6 +13,7 @@ use super::plan::{self, Call};
 use super::released::{Filter, Released, VisibleOwners};
 use super::rewrite::Rewriter;
 use super::search::{Cut, Search};
+use super::searchset::{self, Content, Entry};
 use crate::access::Permit;
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::AuthorizationKind;
@@ -43,10 +43,10 @@ impl Gateway {
             Some(Place::Streams { .. }) => return Ok(None),
         };
         let Found { mut entries, missing, extras } = self.find(search, rewriter).await?;
-        bundle::order(&mut entries);
+        searchset::order(&mut entries);
         let query = search.query;
         let total = (query.total != Some(TotalMode::None)).then_some(entries.len());
-        let start = after.map_or(0, |(keys, id)| bundle::after(&entries, keys, id));
+        let start = after.map_or(0, |(keys, id)| searchset::after(&entries, keys, id));
         let count_only = query.summary == Some(Summary::Count) || query.count == Some(0);
         let mut shown = entries.split_off(start.min(entries.len()));
         let has_more = shown.len() > size;

@@ -5,14 +5,15 @@ use jiff::Timestamp;
 
 use super::Gateway;
 use super::answer::{Answer, Refusal};
+use super::bundle::{self, Frame, Link};
 use super::chart::Charts;
-use super::cursor::{Cursor, PAGE};
 use super::fetch;
+use super::page_link::{Cursor, PAGE};
 use super::read::{Place, etag, text};
 use super::released::Released;
 use super::search::unavailable;
-use super::searchset::{self, Frame, Link};
 use crate::access::Permit;
+use crate::fhir::scan::quoted;
 
 /// One version as it leaves.
 struct Version {
@@ -51,11 +52,11 @@ impl Gateway {
         let rest = versions.get(start..).unwrap_or_default();
         let shown = rest.get(..asked.count.min(rest.len())).unwrap_or_default();
         let own_url = format!("{}/{}/{id}/_history", self.base_url, permit.resource_type());
-        let mut links = vec![Link { relation: "self", url: searchset::url(&own_url, &asked.parameters) }];
+        let mut links = vec![Link { relation: "self", url: bundle::url(&own_url, &asked.parameters) }];
         if let Some(last) = shown.last().filter(|_| rest.len() > shown.len()) {
             let after = Some(last.version.clone());
-            let cursor = Cursor { parameters: asked.parameters, stage: 0, after, gaps: Vec::new(), expires: 0 };
-            let sealed = self.cursors.seal(permit, &scope, cursor).ok_or_else(unavailable)?;
+            let position = self.page_links.position(asked.parameters, Cursor { stage: 0, after }, Vec::new());
+            let sealed = self.page_links.seal(permit, &scope, &position).ok_or_else(unavailable)?;
             links.push(Link { relation: "next", url: format!("{own_url}?{PAGE}={sealed}") });
         }
         let frame = Frame {
@@ -66,7 +67,7 @@ impl Gateway {
             links,
         };
         let entries: Vec<&[u8]> = shown.iter().map(|version| version.entry.as_slice()).collect();
-        let body = searchset::write(&frame, &entries);
+        let body = bundle::write(&frame, &entries, &[]);
         Ok(Answer { body: body.into(), etag: None, last_modified: None, resources: shown.len(), content: None })
     }
 
@@ -76,8 +77,8 @@ impl Gateway {
         scope: &str,
         parameters: &[(String, String)],
     ) -> Result<Asked, Refusal> {
-        let cursor = self.cursors.from(permit, scope, parameters)?;
-        let parameters = cursor.as_ref().map_or(parameters, |cursor| cursor.parameters.as_slice());
+        let position = self.page_links.among::<Cursor>(permit, scope, parameters)?;
+        let parameters = position.as_ref().map_or(parameters, |position| position.parameters.as_slice());
         let invalid = |details: &str| Refusal::Invalid { code: "value", details: details.to_owned() };
         let mut asked =
             Asked { count: self.limits.default_count, since: None, after: None, parameters: parameters.to_vec() };
@@ -98,7 +99,7 @@ impl Gateway {
             }
         }
         asked.parameters.retain(|(name, _)| matches!(name.as_str(), "_count" | "_since"));
-        asked.after = cursor.and_then(|cursor| cursor.after);
+        asked.after = position.and_then(|position| position.place.after);
         Ok(asked)
     }
 
@@ -149,12 +150,11 @@ impl Gateway {
         let mut entry = format!("{{\"fullUrl\":\"{}/{kind}/{id}\",\"resource\":", self.base_url).into_bytes();
         entry.extend_from_slice(body);
         // How a version came about is the source's business: R4 wants a method, and PUT fits each of them.
-        let mut response = serde_json::json!({"status": "200", "etag": tag});
-        if let (Some(updated), Some(response)) = (updated, response.as_object_mut()) {
-            response.insert("lastModified".to_owned(), updated.into());
-        }
-        let request = serde_json::json!({"method": "PUT", "url": format!("{kind}/{id}")});
-        entry.extend_from_slice(format!(",\"request\":{request},\"response\":{response}}}").as_bytes());
+        let modified = updated.map(|updated| format!(",\"lastModified\":{}", quoted(updated))).unwrap_or_default();
+        let (request, tag) = (format!(r#"{{"method":"PUT","url":"{kind}/{id}"}}"#), quoted(tag));
+        entry.extend_from_slice(
+            format!(r#","request":{request},"response":{{"status":"200","etag":{tag}{modified}}}}}"#).as_bytes(),
+        );
         entry
     }
 }

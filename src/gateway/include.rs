@@ -8,7 +8,6 @@ use futures_util::future::join_all;
 
 use super::Gateway;
 use super::answer::Refusal;
-use super::bundle::{Content, Entry};
 use super::chart::{Chart, Charts};
 use super::fetch;
 use super::outcome::{Missing, issue};
@@ -17,6 +16,7 @@ use super::plan;
 use super::released::{Filter, Released, VisibleOwners};
 use super::rewrite::Rewriter;
 use super::search::Search;
+use super::searchset::{Content, Entry};
 use super::via::chunks;
 use crate::access::{Permit, Referent, is_served, referent};
 use crate::fhir::ResourceType;

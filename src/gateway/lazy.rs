@@ -8,7 +8,6 @@
 use futures_util::future::join_all;
 
 use super::Gateway;
-use super::bundle::{Content, Entry};
 use super::chart::Charts;
 use super::outcome::Missing;
 use super::page_link::Place;
@@ -16,6 +15,7 @@ use super::plan;
 use super::released::Filter;
 use super::rewrite::Rewriter;
 use super::search::{Cut, Search};
+use super::searchset::{Content, Entry};
 use super::stream::{Progress, Reading, Stream, Waiting};
 use crate::access::Permit;
 use crate::fhir::knowledge::AuthorizationKind;

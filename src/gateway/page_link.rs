@@ -1,39 +1,57 @@
 //! Sealed page links: what they hold cannot be read, changed, or used by anybody but whom they were made for. Nothing
 //! is kept here for them.
 
+use std::time::Duration;
+
 use data_encoding::BASE64URL_NOPAD;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::answer::Refusal;
 use super::chart::Charts;
 use super::fetch;
 use super::outcome::{Gap, Missing};
 use super::stream::Progress;
 use crate::access::Permit;
-use crate::base::clock::{Instant, SharedClock};
+use crate::base::clock::SharedClock;
 use crate::base::hash::sha256;
 use crate::base::keys::{KeyUse, MasterKey, Sealer};
 use crate::base::random::SharedRandom;
 use crate::fhir::search::SortValue;
 
-/// Where a page ended, and the search that it belongs to.
+/// The parameter of a sealed page link.
+pub(super) const PAGE: &str = "_page";
+
+/// Where a page ended, and the request that it belongs to.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Position {
-    /// The search, as the client wrote it.
+pub(super) struct Position<P> {
+    /// The request, as the client wrote it.
     #[serde(rename = "q")]
     pub(super) parameters: Vec<(String, String)>,
     /// Where the next page begins.
     #[serde(rename = "w")]
-    pub(super) place: Place,
+    pub(super) place: P,
     /// Sources of which something is missing on an earlier page, so that it may be missing from the whole: every page
     /// from then on names them.
     #[serde(rename = "g", default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) gaps: Vec<(String, Gap)>,
+    gaps: Vec<(String, Gap)>,
     /// When the link ends, in seconds since the epoch.
     #[serde(rename = "e")]
-    pub(super) expires: i64,
+    expires: i64,
 }
 
-/// Where a page begins.
+/// Where a page of a history, or of an operation, begins.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Cursor {
+    /// Which part of the whole.
+    #[serde(rename = "s")]
+    pub(super) stage: usize,
+    /// The last entry of that part that was shown.
+    #[serde(rename = "a")]
+    pub(super) after: Option<String>,
+}
+
+/// Where a page of a search begins.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) enum Place {
     /// After this entry of the whole result: its sort values, and its gateway id, which breaks ties.
@@ -50,7 +68,7 @@ pub(super) enum Place {
     },
 }
 
-impl Position {
+impl<P> Position<P> {
     /// The sources that the pages before were missing, in this caller's words.
     pub(super) fn missing(&self, charts: &Charts) -> Vec<Missing> {
         let named = |(source, gap): &(String, Gap)| {
@@ -79,7 +97,7 @@ pub(super) struct PageLinks {
     sealer: Sealer,
     clock: SharedClock,
     random: SharedRandom,
-    pub(super) seconds: u64,
+    seconds: u64,
 }
 
 /// Characters of a link beyond which a source's own page address is left out: its place is then found again from its
@@ -91,15 +109,28 @@ impl PageLinks {
         Self { sealer: master.sealer(KeyUse::PageLink), clock, random, seconds }
     }
 
-    pub(super) fn expiry(&self) -> i64 {
-        self.clock.now().plus(std::time::Duration::from_secs(self.seconds)).seconds()
+    /// A position whose link works from now on, for as long as links do.
+    pub(super) fn position<P>(
+        &self,
+        parameters: Vec<(String, String)>,
+        place: P,
+        gaps: Vec<(String, Gap)>,
+    ) -> Position<P> {
+        let expires = self.clock.now().plus(Duration::from_secs(self.seconds)).seconds();
+        Position { parameters, place, gaps, expires }
     }
 
-    pub(super) fn seal(&self, permit: &Permit, mut position: Position) -> Option<String> {
+    /// The link for a position. `what` names the interaction and its object: a link of one is none of another.
+    pub(super) fn seal<P: Serialize>(&self, permit: &Permit, what: &str, position: &Position<P>) -> Option<String> {
+        let plain = serde_json::to_vec(position).ok()?;
+        Some(BASE64URL_NOPAD.encode(&self.sealer.seal(&*self.random, &holder(permit, what), &plain)))
+    }
+
+    /// [`Self::seal`], with addresses of the sources' pages left out as long as the link is too long.
+    pub(super) fn seal_short(&self, permit: &Permit, what: &str, mut position: Position<Place>) -> Option<String> {
         loop {
-            let plain = serde_json::to_vec(&position).ok()?;
-            let length = BASE64URL_NOPAD.encode_len(plain.len());
-            if length > LONG
+            let sealed = self.seal(permit, what, &position)?;
+            if sealed.len() > LONG
                 && let Place::Streams { live, .. } = &mut position.place
                 && let Some(longest) = live.iter_mut().max_by_key(|progress| progress.link_length())
                 && longest.link_length() > 0
@@ -107,27 +138,48 @@ impl PageLinks {
                 longest.forget_link();
                 continue;
             }
-            return Some(BASE64URL_NOPAD.encode(&self.sealer.seal(&*self.random, &holder(permit), &plain)));
+            return Some(sealed);
         }
     }
 
-    /// The position in a link, if it was made for this permit and has not expired.
-    pub(super) fn open(&self, permit: &Permit, link: &str) -> Option<Position> {
+    /// The position in the page link among these parameters, if there is one.
+    ///
+    /// # Errors
+    /// A link that was changed, has ended, or was made for somebody or something else.
+    pub(super) fn among<P: DeserializeOwned>(
+        &self,
+        permit: &Permit,
+        what: &str,
+        parameters: &[(String, String)],
+    ) -> Result<Option<Position<P>>, Refusal> {
+        let Some((_, link)) = parameters.iter().find(|(name, _)| name == PAGE) else { return Ok(None) };
+        self.open(permit, what, link).map(Some).ok_or_else(stale)
+    }
+
+    /// The position in a link, if it was made for this and for this permit, and has not ended.
+    pub(super) fn open<P: DeserializeOwned>(&self, permit: &Permit, what: &str, link: &str) -> Option<Position<P>> {
         let sealed = BASE64URL_NOPAD.decode(link.as_bytes()).ok()?;
-        let plain = self.sealer.open(&holder(permit), &sealed).ok()?;
-        let position: Position = serde_json::from_slice(&plain).ok()?;
-        let now: Instant = self.clock.now();
-        (now.seconds() < position.expires).then_some(position)
+        let plain = self.sealer.open(&holder(permit, what), &sealed).ok()?;
+        let position: Position<P> = serde_json::from_slice(&plain).ok()?;
+        (self.clock.now().seconds() < position.expires).then_some(position)
     }
 }
 
-/// Whom a link is for: the grant to the app, the person, the type, and the charts and scopes as they are now. When a
+/// A link that cannot be followed.
+pub(super) fn stale() -> Refusal {
+    Refusal::Invalid {
+        code: "invalid",
+        details: "This page link has ended or was made for somebody else: ask again".to_owned(),
+    }
+}
+
+/// What a link is for, and for whom: the grant to the app, the person, the type, and the charts and scopes as they are now. When a
 /// link to a chart or a scope changes, old page links end. The generation itself is not in it: it moves with everybody
 /// else's rights too.
-pub(super) fn holder(permit: &Permit) -> Vec<u8> {
+fn holder(permit: &Permit, what: &str) -> Vec<u8> {
     let subject = permit.subject();
     let mut view = format!(
-        "{}|{}|{}|{}|{}",
+        "{what}|{}|{}|{}|{}|{}",
         subject.authorization,
         subject.account,
         permit.person(),

@@ -3,8 +3,9 @@
 //! Elements that occur once come from the primary visible record; where others say something else, they are kept in
 //! our extension. Elements that repeat are united, each item with its source. Bytes stay what they were.
 
-use crate::base::hash::{base32, sha256};
+use crate::base::hash::{base32, sha256_of_parts};
 use crate::base::id::PersonId;
+use crate::fhir::scan::quoted;
 use crate::fhir::search::fragment::Fragment;
 
 /// Whose statement an item is: a Reference to the source record.
@@ -32,37 +33,33 @@ const SINGLE: [(&str, &[(&str, &str)]); 7] = [
 
 /// One source's record of the person, already in the gateway's ids.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct Record<'a> {
     /// Its id at the gateway.
     pub(super) id: String,
     /// The organization's name.
-    pub(super) organization: String,
+    pub(super) organization: &'a str,
     /// The Patient.
     pub(super) bytes: Vec<u8>,
-    /// `meta.lastUpdated`, as the source wrote it.
-    pub(super) last_updated: Option<String>,
 }
 
-impl Record {
+impl Record<'_> {
     /// `"valueReference":{…}` to this record.
     fn source_value(&self) -> String {
-        format!(
-            r#""valueReference":{{"reference":"Patient/{}","display":{}}}"#,
-            self.id,
-            json_string(&self.organization)
-        )
+        format!(r#""valueReference":{{"reference":"Patient/{}","display":{}}}"#, self.id, quoted(self.organization))
     }
 }
 
 /// A record with its members found once: the merge asks for each of them by name.
 struct View<'r> {
-    record: &'r Record,
+    record: &'r Record<'r>,
     members: Vec<(&'r [u8], Fragment<'r>)>,
 }
 
 impl<'r> View<'r> {
-    fn of(record: &'r Record) -> Self {
-        Self { record, members: Fragment::new(&record.bytes).members().collect() }
+    fn of(record: &'r Record<'r>) -> Self {
+        let mut members = Vec::with_capacity(24);
+        members.extend(Fragment::new(&record.bytes).members());
+        Self { record, members }
     }
 
     fn get(&self, name: &str) -> Option<Fragment<'r>> {
@@ -70,10 +67,9 @@ impl<'r> View<'r> {
     }
 
     /// The member that explains or extends the primitive element `name` (FHIR R4 json.html §2.1.6.1: `_name`).
-    fn companion(&self, name: &str) -> Option<(&'r str, Fragment<'r>)> {
+    fn companion(&self, name: &str) -> Option<(&'r [u8], Fragment<'r>)> {
         let is_it = |key: &[u8]| key.strip_prefix(b"_").is_some_and(|rest| rest == name.as_bytes());
-        let (key, value) = self.members.iter().find(|(key, _)| is_it(key))?;
-        Some((std::str::from_utf8(key).ok()?, *value))
+        self.members.iter().find(|(key, _)| is_it(key)).copied()
     }
 }
 
@@ -81,29 +77,46 @@ impl<'r> View<'r> {
 struct Writer(Vec<u8>);
 
 impl Writer {
-    fn member(&mut self, name: &str) {
-        self.0.push(b',');
-        self.text(&json_string(name));
-        self.0.push(b':');
+    /// A comma and a key, as it stands between its quotes.
+    fn member(&mut self, key: &[u8]) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(key);
+        self.0.extend_from_slice(b"\":");
     }
 
     fn text(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    fn list<'i>(&mut self, name: &str, items: impl IntoIterator<Item = &'i Vec<u8>>) {
-        let mut items = items.into_iter().peekable();
-        if items.peek().is_none() {
-            return;
+    fn list<'w>(&'w mut self, name: &'static str) -> List<'w> {
+        List { writer: self, name, is_open: false }
+    }
+}
+
+/// A list that is opened by its first item: an empty one is not FHIR JSON.
+struct List<'w> {
+    writer: &'w mut Writer,
+    name: &'static str,
+    is_open: bool,
+}
+
+impl List<'_> {
+    /// Where the next item is written.
+    fn item(&mut self) -> &mut Writer {
+        if self.is_open {
+            self.writer.0.push(b',');
+        } else {
+            self.writer.member(self.name.as_bytes());
+            self.writer.0.push(b'[');
+            self.is_open = true;
         }
-        self.member(name);
-        let mut before = b'[';
-        for item in items {
-            self.0.push(before);
-            self.0.extend_from_slice(item);
-            before = b',';
+        self.writer
+    }
+
+    fn close(self) {
+        if self.is_open {
+            self.writer.0.push(b']');
         }
-        self.0.push(b']');
     }
 }
 
@@ -112,13 +125,13 @@ impl Writer {
 pub(super) struct Joined {
     /// The Patient.
     pub(super) bytes: Vec<u8>,
-    /// Its `meta.versionId`.
+    /// Its `meta.versionId`: another one whenever anything else is shown.
     pub(super) version: String,
 }
 
 /// Joins the records, the primary one first, into `Patient/{person}`. `missing` names the organizations that could not
 /// be asked. Without any record there is nothing to join.
-pub(super) fn merge(person: PersonId, records: &[Record], missing: &[String]) -> Option<Joined> {
+pub(super) fn merge(person: PersonId, records: &[Record<'_>], missing: &[String]) -> Option<Joined> {
     let views: Vec<View<'_>> = records.iter().map(View::of).collect();
     let primary = views.first()?;
     let mut writer = Writer(Vec::with_capacity(records.iter().map(|record| record.bytes.len()).sum::<usize>() + 512));
@@ -131,44 +144,42 @@ pub(super) fn merge(person: PersonId, records: &[Record], missing: &[String]) ->
         copy(&mut writer, only, "text");
     }
     copy(&mut writer, primary, "contained");
-    let (singles, differing) = single_elements(&views);
-    writer.list("extension", extensions(&views, differing, missing).iter());
+    let Singles { kept, differing } = single_elements(&views);
+    write_extensions(&mut writer, &views, &differing, missing);
     copy(&mut writer, primary, "modifierExtension");
-    writer.0.extend_from_slice(&singles);
-    for name in REPEATING {
-        writer.list(name, united(&views, name).iter());
+    for (name, value) in kept {
+        writer.member(name);
+        writer.0.extend_from_slice(value);
     }
-    let links: Vec<Vec<u8>> = records
-        .iter()
-        .map(|record| format!(r#"{{"other":{{"reference":"Patient/{}"}},"type":"seealso"}}"#, record.id).into_bytes())
-        .collect();
-    writer.list("link", links.iter());
+    for name in REPEATING {
+        write_united(&mut writer, &views, name);
+    }
+    let mut links = writer.list("link");
+    for record in records {
+        links.item().text(&format!(r#"{{"other":{{"reference":"Patient/{}"}},"type":"seealso"}}"#, record.id));
+    }
+    links.close();
     writer.0.push(b'}');
     Some(Joined { bytes: writer.0, version })
 }
 
 /// Writes `meta`, and gives its version.
 fn write_meta(writer: &mut Writer, views: &[View<'_>], missing: &[String]) -> String {
-    let mut seen = Vec::new();
-    for view in views {
-        seen.extend_from_slice(&sha256(&view.record.bytes));
-    }
-    for name in missing {
-        seen.extend_from_slice(&sha256(name.as_bytes()));
-    }
-    let digest = sha256(&seen);
+    let records = views.iter().flat_map(|view| [view.record.bytes.as_slice(), view.record.organization.as_bytes()]);
+    let digest = sha256_of_parts(records.chain(missing.iter().map(String::as_bytes)));
     let (version, _) = digest.split_at(10);
     let version = base32(version);
     writer.text(&format!(r#","meta":{{"versionId":"{version}""#));
-    let instants = views.iter().filter_map(|view| view.record.last_updated.as_deref());
-    let latest = instants.max_by_key(|text| text.parse::<jiff::Timestamp>().ok());
-    if let Some(latest) = latest {
-        writer.member("lastUpdated");
-        writer.text(&json_string(latest));
+    let instants = || views.iter().filter_map(|view| view.get("meta")?.get("lastUpdated"));
+    let time = |instant: &Fragment<'_>| instant.text().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let latest = if views.len() == 1 { instants().next() } else { instants().max_by_key(time) };
+    if let Some(latest) = latest.filter(|latest| latest.text().is_some()) {
+        writer.member(b"lastUpdated");
+        writer.0.extend_from_slice(latest.bytes());
     }
     let profile = views.first().and_then(|view| view.get("meta")?.get("profile"));
     if let Some(profile) = profile {
-        writer.member("profile");
+        writer.member(b"profile");
         writer.0.extend_from_slice(profile.bytes());
     }
     writer.0.push(b'}');
@@ -177,60 +188,68 @@ fn write_meta(writer: &mut Writer, views: &[View<'_>], missing: &[String]) -> St
 
 fn copy(writer: &mut Writer, view: &View<'_>, name: &str) {
     if let Some(value) = view.get(name) {
-        writer.member(name);
+        writer.member(name.as_bytes());
         writer.0.extend_from_slice(value.bytes());
     }
 }
 
-/// The elements that occur once, as members with leading commas, and the extensions of what differs.
-fn single_elements(views: &[View<'_>]) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let mut members = Writer(Vec::new());
-    let mut differing = Vec::new();
+/// The elements that occur once.
+struct Singles<'r> {
+    /// Those that are shown, and their companions.
+    kept: Vec<(&'r [u8], &'r [u8])>,
+    differing: Vec<Differing<'r>>,
+}
+
+/// What a record says differently.
+struct Differing<'r> {
+    element: &'static str,
+    /// The member of the extension that carries it.
+    kind: &'static str,
+    value: &'r [u8],
+    record: &'r Record<'r>,
+}
+
+fn single_elements<'r>(views: &[View<'r>]) -> Singles<'r> {
+    let mut singles = Singles { kept: Vec::with_capacity(8), differing: Vec::new() };
     for (element, spellings) in SINGLE {
         let mut kept: Option<(&str, &[u8])> = None;
         for view in views {
             let found = spellings.iter().find_map(|(name, kind)| Some((*name, *kind, view.get(name)?.bytes())));
-            let companion = spellings.iter().find_map(|(name, _)| view.companion(name));
             match (kept, found) {
-                (None, None) if companion.is_none() => {}
                 (None, _) => {
+                    let companion = spellings.iter().find_map(|(name, _)| view.companion(name));
                     if let Some((name, _, value)) = found {
-                        members.member(name);
-                        members.0.extend_from_slice(value);
+                        singles.kept.push((name.as_bytes(), value));
                         kept = Some((name, value));
-                    } else {
+                    } else if companion.is_some() {
                         kept = Some(("", b""));
                     }
-                    if let Some((name, value)) = companion {
-                        members.member(name);
-                        members.0.extend_from_slice(value.bytes());
-                    }
+                    singles.kept.extend(companion.map(|(name, value)| (name, value.bytes())));
                 }
                 (Some(same), Some((name, kind, value))) if same != (name, value) => {
-                    differing.push(differing_value(element, kind, value, view.record));
+                    singles.differing.push(Differing { element, kind, value, record: view.record });
                 }
                 (Some(_), _) => {}
             }
         }
     }
-    (members.0, differing)
+    singles
 }
 
-fn differing_value(element: &str, kind: &str, value: &[u8], record: &Record) -> Vec<u8> {
-    let mut out = format!(
+fn write_differing(writer: &mut Writer, differing: &Differing<'_>) {
+    let Differing { element, kind, value, record } = differing;
+    writer.text(&format!(
         r#"{{"url":"{DIFFERS}","extension":[{{"url":"element","valueString":"{element}"}},{{"url":"source",{}}},{{"url":"value","{kind}":"#,
         record.source_value()
-    )
-    .into_bytes();
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"}]}");
-    out
+    ));
+    writer.0.extend_from_slice(value);
+    writer.text("}]}");
 }
 
 /// The records' own extensions, one for each URL (most occur once: the primary record's counts), and ours.
-fn extensions(views: &[View<'_>], differing: Vec<Vec<u8>>, missing: &[String]) -> Vec<Vec<u8>> {
+fn write_extensions(writer: &mut Writer, views: &[View<'_>], differing: &[Differing<'_>], missing: &[String]) {
+    let mut extensions = writer.list("extension");
     let mut urls = Vec::new();
-    let mut all = Vec::new();
     for view in views {
         let before = urls.len();
         for item in view.get("extension").into_iter().flat_map(Fragment::each) {
@@ -238,20 +257,23 @@ fn extensions(views: &[View<'_>], differing: Vec<Vec<u8>>, missing: &[String]) -
             // A URL that an earlier record has used is settled; within one record it may repeat.
             if !urls.iter().take(before).any(|known| *known == url) {
                 urls.push(url);
-                all.push(item.bytes().to_vec());
+                extensions.item().0.extend_from_slice(item.bytes());
             }
         }
     }
-    all.extend(differing);
-    for name in missing {
-        all.push(format!(r#"{{"url":"{MISSING}","valueString":{}}}"#, json_string(name)).into_bytes());
+    for differing in differing {
+        write_differing(extensions.item(), differing);
     }
-    all
+    for name in missing {
+        let name = quoted(name);
+        extensions.item().text(&format!(r#"{{"url":"{MISSING}","valueString":{name}}}"#));
+    }
+    extensions.close();
 }
 
 /// The items of all records, equal ones once, each with the records that state it.
-fn united(views: &[View<'_>], name: &str) -> Vec<Vec<u8>> {
-    let mut items: Vec<(&[u8], Vec<&Record>)> = Vec::new();
+fn write_united(writer: &mut Writer, views: &[View<'_>], name: &'static str) {
+    let mut items: Vec<(&[u8], Vec<&Record<'_>>)> = Vec::new();
     for (index, view) in views.iter().enumerate() {
         for item in view.get(name).into_iter().flat_map(Fragment::each) {
             // `#id` is looked up in `contained`, which only the primary record brings along.
@@ -260,36 +282,40 @@ fn united(views: &[View<'_>], name: &str) -> Vec<Vec<u8>> {
             }
             match items.iter_mut().find(|(known, _)| *known == item.bytes()) {
                 Some((_, stated_by)) => stated_by.push(view.record),
+                // Who states it is said only where there are several.
+                None if views.len() == 1 => items.push((item.bytes(), Vec::new())),
                 None => items.push((item.bytes(), vec![view.record])),
             }
         }
     }
-    if views.len() == 1 {
-        return items.into_iter().map(|(item, _)| item.to_vec()).collect();
+    let mut list = writer.list(name);
+    for (item, stated_by) in items {
+        if stated_by.is_empty() {
+            list.item().0.extend_from_slice(item);
+        } else {
+            write_with_sources(list.item(), Fragment::new(item), &stated_by);
+        }
     }
-    items.into_iter().map(|(item, stated_by)| with_sources(Fragment::new(item), &stated_by)).collect()
+    list.close();
 }
 
-fn with_sources(item: Fragment<'_>, stated_by: &[&Record]) -> Vec<u8> {
-    let mut extensions: Vec<Vec<u8>> =
-        item.get("extension").into_iter().flat_map(Fragment::each).map(|e| e.bytes().to_vec()).collect();
-    for record in stated_by {
-        extensions.push(format!(r#"{{"url":"{SOURCE}",{}}}"#, record.source_value()).into_bytes());
+fn write_with_sources(writer: &mut Writer, item: Fragment<'_>, stated_by: &[&Record<'_>]) {
+    let start = writer.0.len();
+    let mut extensions = writer.list("extension");
+    for own in item.get("extension").into_iter().flat_map(Fragment::each) {
+        extensions.item().0.extend_from_slice(own.bytes());
     }
-    let mut writer = Writer(Vec::with_capacity(item.bytes().len() + 200));
-    writer.list("extension", extensions.iter());
+    for record in stated_by {
+        extensions.item().text(&format!(r#"{{"url":"{SOURCE}",{}}}"#, record.source_value()));
+    }
+    extensions.close();
     for (name, value) in item.members().filter(|(name, _)| *name != b"extension") {
-        writer.member(std::str::from_utf8(name).unwrap_or_default());
+        writer.member(name);
         writer.0.extend_from_slice(value.bytes());
     }
     // The first member's comma becomes the opening brace.
-    if let Some(first) = writer.0.first_mut() {
+    if let Some(first) = writer.0.get_mut(start) {
         *first = b'{';
     }
     writer.0.push(b'}');
-    writer.0
-}
-
-fn json_string(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
 }

@@ -4,14 +4,14 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::Gateway;
-use super::bundle::{Content, Entry};
-use super::chart::Charts;
+use super::chart::{Chart, Charts};
 use super::fetch;
 use super::gathered::Found;
 use super::outcome::Missing;
 use super::patient::{self, Joined, Record};
 use super::released::{Filter, Released};
 use super::rewrite::Rewriter;
+use super::searchset::{Content, Entry};
 use crate::access::Permit;
 use crate::fhir::ResourceType;
 use crate::fhir::scan;
@@ -39,7 +39,7 @@ impl Gateway {
             match outcome {
                 Ok(raw) => {
                     let Some(released) = Released::release(filter, chart, raw, None) else { continue };
-                    match record(&released, rewriter) {
+                    match record(chart, &released, rewriter) {
                         Some(record) => records.push(record),
                         // It cannot be shown safely: said, not passed over.
                         None => missing.push(fetch::missing(chart, SourceFailure::Malformed)),
@@ -80,16 +80,9 @@ impl Gateway {
     }
 }
 
-fn record(released: &Released, rewriter: &mut Rewriter<'_>) -> Option<Record> {
+fn record<'a>(chart: &'a Chart, released: &Released, rewriter: &mut Rewriter<'_>) -> Option<Record<'a>> {
     let id = rewriter.gateway_id(released);
     let mut bytes = Vec::with_capacity(released.raw().bytes.len().saturating_add(128));
     rewriter.write(released, &id, &mut bytes).ok()?;
-    let facts = &released.raw().facts;
-    let last_updated = facts.last_updated.and_then(|span| scan::unescape(span.of(&released.raw().bytes)));
-    Some(Record {
-        id,
-        organization: released.chart().source.organization.clone(),
-        last_updated: last_updated.map(std::borrow::Cow::into_owned),
-        bytes,
-    })
+    Some(Record { id, organization: &chart.source.organization, bytes })
 }

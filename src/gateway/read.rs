@@ -97,8 +97,9 @@ impl Gateway {
         };
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
         // No single time says when what several sources show together last changed: a chart that was linked today may
-        // be years old. The entity tag covers it.
-        Ok(answer(bytes, &version, None))
+        // be years old. The version covers all that is shown.
+        let etag = Some(format!("W/\"{version}\""));
+        Ok(Answer { etag, last_modified: None, body: bytes.into(), resources: 1, content: None })
     }
 
     /// Fetches one resource and lets it through the filter. Hidden and missing are the same.

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use super::Gateway;
 use super::answer::{Answer, Refusal};
-use super::bundle::{self, Entry, Frame};
+use super::bundle::{Frame, Link};
 use super::chart::{Chart, Charts};
 use super::hashed::ResolvedIds;
 use super::include::{self, Included};
 use super::outcome::{self, Missing};
-use super::page_link::{self, Place, Position};
+use super::page_link::{self, PAGE, Place, Position};
 use super::plan::Translation;
 use super::rewrite::Rewriter;
+use super::searchset::{self, Entry, Page};
 use super::subset::Subset;
 use crate::access::Permit;
 use crate::fhir::ResourceType;
@@ -43,11 +44,11 @@ pub(super) struct Cut {
     pub(super) extras: Vec<(Arc<Chart>, RawResource)>,
 }
 
+/// What its page links are for.
+const SEARCH: &str = "search";
+
 /// Rows of hashed ids that are looked up for one search.
 const MAX_LOOKUPS: usize = 4_000;
-
-/// The parameter of a sealed page link.
-const PAGE: &str = "_page";
 
 impl Gateway {
     pub(super) async fn search(
@@ -56,7 +57,7 @@ impl Gateway {
         parameters: &[(String, String)],
         handling: Handling,
     ) -> Result<Answer, Refusal> {
-        let position = self.position(permit, parameters)?;
+        let position = self.page_links.among::<Place>(permit, SEARCH, parameters)?;
         let asked = position.as_ref().map_or(parameters, |position| position.parameters.as_slice());
         let query =
             search::parse(self.knowledge, permit.resource_type(), asked, handling).map_err(|error| invalid(&error))?;
@@ -77,7 +78,7 @@ impl Gateway {
     async fn cut(
         &self,
         search: &Search<'_>,
-        position: Option<&Position>,
+        position: Option<&Position<Place>>,
         rewriter: &mut Rewriter<'_>,
     ) -> Result<Cut, Refusal> {
         let size = search.query.count.unwrap_or(self.limits.default_count).min(self.limits.max_count);
@@ -88,7 +89,7 @@ impl Gateway {
             Box::pin(self.gathered_page(search, place, size, rewriter)).await?
         };
         // A link that was made when the sources were others.
-        let mut cut = cut.ok_or_else(stale)?;
+        let mut cut = cut.ok_or_else(page_link::stale)?;
         for earlier in position.map(|position| position.missing(search.charts)).unwrap_or_default() {
             if cut.missing.iter().all(|missing| missing.source != earlier.source) {
                 cut.missing.push(earlier);
@@ -159,11 +160,6 @@ impl Gateway {
         }
     }
 
-    fn position(&self, permit: &Permit, parameters: &[(String, String)]) -> Result<Option<Position>, Refusal> {
-        let Some((_, link)) = parameters.iter().find(|(name, _)| name == PAGE) else { return Ok(None) };
-        self.page_links.open(permit, link).map(Some).ok_or_else(stale)
-    }
-
     async fn write_page(
         &self,
         search: &Search<'_>,
@@ -184,17 +180,19 @@ impl Gateway {
         let mut issues = outcome::gaps(&missing);
         issues.extend(uncovered);
         issues.extend(outcome::ignored(&query.ignored));
+        let mut links = vec![Link { relation: "self", url: self.self_link(permit.resource_type(), query) }];
+        let next = next.and_then(|place| self.next_link(permit, asked, place, &missing));
+        links.extend(next.map(|url| Link { relation: "next", url }));
         let frame = Frame {
-            gateway_base: &self.base_url,
+            bundle_type: "searchset",
             bundle_id: self.random.uuid().to_string(),
             last_updated: self.clock.now().to_fhir(),
             total,
-            self_link: self.self_link(permit.resource_type(), query),
-            next_link: next.and_then(|place| self.next_link(permit, asked, place, &missing)),
-            issues,
-            subset: Subset::of(query, self.knowledge, permit.resource_type()),
+            links,
         };
-        let body = bundle::write(&frame, &entries, &included, &mut rewriter);
+        let subset = Subset::of(query, self.knowledge, permit.resource_type());
+        let page = Page { matches: &entries, included: &included, issues, subset };
+        let body = searchset::write(&frame, page, &mut rewriter);
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
         let resources = entries.len().saturating_add(included.len());
         Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, content: None })
@@ -207,13 +205,8 @@ impl Gateway {
         place: Place,
         missing: &[Missing],
     ) -> Option<String> {
-        let position = Position {
-            parameters: asked.to_vec(),
-            place,
-            gaps: page_link::gaps(missing),
-            expires: self.page_links.expiry(),
-        };
-        let sealed = self.page_links.seal(permit, position)?;
+        let position = self.page_links.position(asked.to_vec(), place, page_link::gaps(missing));
+        let sealed = self.page_links.seal_short(permit, SEARCH, position)?;
         Some(format!("{}/{}?{PAGE}={sealed}", self.base_url, permit.resource_type()))
     }
 
@@ -258,13 +251,6 @@ fn retry_after(missing: &[Missing]) -> Duration {
 
 pub(super) fn unavailable() -> Refusal {
     Refusal::Unavailable { retry_after: Duration::from_secs(5), issues: Vec::new() }
-}
-
-fn stale() -> Refusal {
-    Refusal::Invalid {
-        code: "invalid",
-        details: "This page link has ended or was made for somebody else: search again".to_owned(),
-    }
 }
 
 fn invalid(error: &SearchError) -> Refusal {

@@ -1,11 +1,12 @@
-//! The searchset: order, page, total, links, and the entries as bytes.
+//! The searchset: the order of its entries, where a page begins, and its entries as bytes.
 
+use super::bundle::{self, Bundle, Frame};
 use super::outcome::issue;
 use super::released::Released;
 use super::rewrite::Rewriter;
 use super::subset::Subset;
 use crate::fhir::ResourceType;
-use crate::fhir::model::{Issue, operation_outcome};
+use crate::fhir::model::Issue;
 use crate::fhir::search::SortValue;
 
 /// A released resource with its place in the order.
@@ -27,19 +28,6 @@ pub(super) enum Content {
     Merged(Vec<u8>),
 }
 
-/// Everything about a page but its entries.
-#[derive(Debug)]
-pub(super) struct Frame<'a> {
-    pub(super) gateway_base: &'a str,
-    pub(super) bundle_id: String,
-    pub(super) last_updated: String,
-    pub(super) total: Option<usize>,
-    pub(super) self_link: String,
-    pub(super) next_link: Option<String>,
-    pub(super) issues: Vec<Issue>,
-    pub(super) subset: Option<Subset>,
-}
-
 /// Puts entries into the order of their keys, ties broken by id, and drops what was found twice.
 pub(super) fn order(entries: &mut Vec<Entry>) {
     entries.sort_by(|a, b| a.keys.cmp(&b.keys).then_with(|| a.id.cmp(&b.id)));
@@ -51,44 +39,34 @@ pub(super) fn after(entries: &[Entry], keys: &[SortValue], id: &str) -> usize {
     entries.partition_point(|entry| entry.keys.as_slice().cmp(keys).then_with(|| entry.id.as_str().cmp(id)).is_le())
 }
 
-/// Writes the page: its matches, then what they include. Entries whose changes collide are left out and said to be.
-pub(super) fn write(frame: &Frame<'_>, matches: &[Entry], included: &[Entry], rewriter: &mut Rewriter<'_>) -> Vec<u8> {
-    let all = || matches.iter().map(|entry| (entry, "match")).chain(included.iter().map(|entry| (entry, "include")));
-    let mut out = Vec::with_capacity(1_024 + all().map(|(entry, _)| entry.size()).sum::<usize>());
-    write_head(frame, &mut out);
-    let mut issues = frame.issues.clone();
-    let mut separator: &[u8] = b",\"entry\":[";
-    for (entry, mode) in all() {
-        let before = out.len();
-        out.extend_from_slice(separator);
-        out.extend_from_slice(b"{\"fullUrl\":\"");
-        out.extend_from_slice(
-            format!("{}/{}/{}\",\"resource\":", frame.gateway_base, entry.resource_type, entry.id).as_bytes(),
-        );
-        // A part of each resource was asked of the matches alone.
-        let subset = frame.subset.as_ref().filter(|_| mode == "match");
-        if write_content(subset, entry, rewriter, &mut out).is_some() {
-            out.extend_from_slice(b",\"search\":{\"mode\":\"");
-            out.extend_from_slice(mode.as_bytes());
-            out.extend_from_slice(b"\"}}");
-            separator = b",";
-        } else {
-            out.truncate(before);
+/// What a page shows.
+#[derive(Debug)]
+pub(super) struct Page<'a> {
+    pub(super) matches: &'a [Entry],
+    pub(super) included: &'a [Entry],
+    pub(super) issues: Vec<Issue>,
+    /// The part of each match that was asked for.
+    pub(super) subset: Option<Subset>,
+}
+
+/// Writes the page: its matches, then what they include, then its issues. Entries whose changes collide are left out and
+/// said to be.
+pub(super) fn write(frame: &Frame, page: Page<'_>, rewriter: &mut Rewriter<'_>) -> Vec<u8> {
+    let Page { matches, included, mut issues, subset } = page;
+    let included = included.iter().map(|entry| (entry, "include", None));
+    let all = || matches.iter().map(|entry| (entry, "match", subset.as_ref())).chain(included.clone());
+    let mut bundle = Bundle::open(frame, all().map(|(entry, ..)| entry.size()).sum());
+    for (entry, mode, subset) in all() {
+        let written = bundle.add(|out| {
+            let full_url = [rewriter.gateway_base, "/", entry.resource_type.as_str(), "/", &entry.id];
+            bundle::write_entry(out, &full_url, mode, |out| write_content(subset, entry, rewriter, out))
+        });
+        if written.is_none() {
             issues.push(issue("warning", "incomplete", "A resource could not be shown safely.".to_owned()));
         }
     }
-    for issue in issues {
-        out.extend_from_slice(separator);
-        out.extend_from_slice(b"{\"resource\":");
-        out.append(&mut operation_outcome(&[issue]));
-        out.extend_from_slice(b",\"search\":{\"mode\":\"outcome\"}}");
-        separator = b",";
-    }
-    if separator == b"," {
-        out.push(b']');
-    }
-    out.push(b'}');
-    out
+    issues.iter().for_each(|issue| bundle.add_issue(issue));
+    bundle.close()
 }
 
 impl Entry {
@@ -117,28 +95,4 @@ fn write_content(subset: Option<&Subset>, entry: &Entry, rewriter: &mut Rewriter
     }
     subset.write(&whole, out);
     Some(())
-}
-
-fn write_head(frame: &Frame<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(
-        format!(
-            r#"{{"resourceType":"Bundle","id":"{}","meta":{{"lastUpdated":"{}"}},"type":"searchset""#,
-            frame.bundle_id, frame.last_updated
-        )
-        .as_bytes(),
-    );
-    if let Some(total) = frame.total {
-        out.extend_from_slice(format!(",\"total\":{total}").as_bytes());
-    }
-    out.extend_from_slice(
-        format!(r#","link":[{{"relation":"self","url":{}}}"#, json_string(&frame.self_link)).as_bytes(),
-    );
-    if let Some(next) = &frame.next_link {
-        out.extend_from_slice(format!(r#",{{"relation":"next","url":{}}}"#, json_string(next)).as_bytes());
-    }
-    out.push(b']');
-}
-
-fn json_string(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The text of JSON strings: escapes decoded, and the search for text that must not leave.
+//! The text of JSON strings: escapes decoded and written.
 
 use std::borrow::Cow;
 
@@ -25,6 +25,13 @@ pub fn unescape(content: &[u8]) -> Option<Cow<'_, str>> {
     }
     text.extend_from_slice(rest);
     String::from_utf8(text).ok().map(Cow::Owned)
+}
+
+/// The text as a JSON string, with its quotes.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    // Strings always have a JSON form.
+    serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
 }
 
 /// The character that an escape stands for, given the text behind its backslash.
