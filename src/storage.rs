@@ -29,6 +29,7 @@ mod writer;
 pub mod accounts;
 pub mod audit;
 pub mod authorizations;
+pub mod callers;
 pub mod clients;
 pub mod generations;
 pub mod grants;
@@ -52,6 +53,7 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("accounts", accounts::STATEMENTS),
     ("audit", audit::STATEMENTS),
     ("authorizations", authorizations::STATEMENTS),
+    ("callers", callers::STATEMENTS),
     ("clients", clients::STATEMENTS),
     ("generations", generations::STATEMENTS),
     ("grants", grants::STATEMENTS),

@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod audit;
+mod callers;
 mod durability;
 mod footprint;
 mod hashed_ids;

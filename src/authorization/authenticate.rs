@@ -1,4 +1,4 @@
-//! Whose token it is: one look-up in memory, or a few reads when it is not there.
+//! Whose token it is: one look-up in memory, or one in the database when it is not there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,13 @@ use futures_util::FutureExt;
 use moka::sync::Cache;
 
 use super::AuthorizationServer;
-use super::rights::{active_links, current_person, reachable};
+use super::rights::{current_person, reachable};
 use crate::access::Subject;
 use crate::base::clock::Instant;
 use crate::base::id::PersonId;
-use crate::oauth::grant::{Authorization, Bearer};
+use crate::oauth::grant::Authorization;
 use crate::oauth::token::TokenKind;
+use crate::storage::callers::{self, Caller};
 use crate::storage::{StorageError, tokens};
 
 /// Why a bearer token opens nothing.
@@ -72,20 +73,15 @@ impl AuthorizationServer {
     }
 
     async fn load(&self, hash: [u8; 32], now: Instant) -> Result<(Subject, Instant), Unauthenticated> {
-        let bearer = tokens::bearer(&self.db, &hash).await?.ok_or(Unauthenticated::Invalid)?;
+        let caller = callers::by_token(&self.db, &hash, now).await?.ok_or(Unauthenticated::Invalid)?;
+        let Caller { bearer, right, links } = caller;
         if now >= bearer.expires {
             return Err(Unauthenticated::Invalid);
         }
-        let (person, until) = match bearer.person {
-            None => (None, bearer.expires),
-            Some(person) => {
-                let right = self.right_to(&bearer, person, now).await?.ok_or(Unauthenticated::Invalid)?;
-                (Some(right.0), right.1.map_or(bearer.expires, |end| end.min(bearer.expires)))
-            }
-        };
-        let links = match person {
-            None => Vec::new(),
-            Some(person) => active_links(&self.db, person).await?,
+        let (person, until) = match (bearer.person, right) {
+            (None, _) => (None, bearer.expires),
+            (Some(_), Some((person, end))) => (Some(person), end.map_or(bearer.expires, |end| end.min(bearer.expires))),
+            (Some(_), None) => return Err(Unauthenticated::Invalid),
         };
         if let Some(refresh) = bearer.refresh_to_activate {
             // From here on the refresh token before this pair is worthless: to be durable before the first answer.
@@ -104,16 +100,7 @@ impl AuthorizationServer {
         Ok((subject, until))
     }
 
-    /// The person as it stands now and the end of the right to it, if the holder of the token still has one.
-    async fn right_to(
-        &self,
-        bearer: &Bearer,
-        person: PersonId,
-        now: Instant,
-    ) -> Result<Option<(PersonId, Option<Instant>)>, StorageError> {
-        self.person_of(bearer.account, bearer.own_person, person, now).await
-    }
-
+    /// The person as it stands now and the end of the account's right to it, if it has one.
     async fn person_of(
         &self,
         account: crate::base::id::AccountId,

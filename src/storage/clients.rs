@@ -8,7 +8,7 @@ use crate::oauth::scope::ScopeSet;
 
 statements! {
     INSERT = "INSERT INTO clients (id, name, redirect_uris, scopes, secret_hash, kind, created, state) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, 'active') ON CONFLICT (id) DO NOTHING";
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
     GET = "SELECT id, name, redirect_uris, scopes, secret_hash, kind, state FROM clients WHERE id = $1";
     ALL = "SELECT id, name, redirect_uris, scopes, secret_hash, kind, state FROM clients ORDER BY created, id";
     SET_STATE = "UPDATE clients SET state = $2 WHERE id = $1";
@@ -34,6 +34,10 @@ fn client((id, name, redirect_uris, scopes, secret_hash, kind, state): Row) -> R
     })
 }
 
+const fn state(enabled: bool) -> &'static str {
+    if enabled { "active" } else { "disabled" }
+}
+
 /// Stores a new client.
 ///
 /// # Errors
@@ -53,7 +57,8 @@ pub async fn insert(tx: &mut Tx, client: &Client, created: Instant) -> Result<()
         client.scopes.to_string(),
         secret_hash.clone(),
         if client.native { "native" } else { "web" },
-        created.micros()
+        created.micros(),
+        state(client.enabled)
     )?;
     if rows == 1 { Ok(()) } else { Err(StorageError::AlreadyTaken(Taken::Key)) }
 }
@@ -82,7 +87,7 @@ pub async fn all(on: impl Into<Executor<'_>>) -> Result<Vec<Client>, StorageErro
 /// [`StorageError::NotFound`] when there is none.
 pub async fn set_enabled(tx: &mut Tx, id: &ClientId, enabled: bool) -> Result<(), StorageError> {
     super::generations::bump(tx);
-    let changed = execute!(tx, SET_STATE, id.as_str(), if enabled { "active" } else { "disabled" })?;
+    let changed = execute!(tx, SET_STATE, id.as_str(), state(enabled))?;
     if changed == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "clients" }) }
 }
 

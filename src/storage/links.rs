@@ -23,20 +23,21 @@ statements! {
                     AND EXISTS (SELECT 1 FROM links AS chosen WHERE chosen.id = $2 AND chosen.person_id = $1)";
 }
 
+/// A row of the table.
 #[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    person_id: String,
-    source_key: String,
-    patient: String,
-    rank: i64,
-    method: String,
-    assurance: String,
-    demographics: Option<String>,
-    linked: i64,
-    state: String,
-    state_since: Option<i64>,
-    state_reason: Option<String>,
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) person_id: String,
+    pub(super) source_key: String,
+    pub(super) patient: String,
+    pub(super) rank: i64,
+    pub(super) method: String,
+    pub(super) assurance: String,
+    pub(super) demographics: Option<String>,
+    pub(super) linked: i64,
+    pub(super) state: String,
+    pub(super) state_since: Option<i64>,
+    pub(super) state_reason: Option<String>,
 }
 
 impl TryFrom<Row> for Link {

@@ -1,9 +1,9 @@
 //! Access and refresh tokens, by their hashes.
 
+use super::error::RowKey;
 use super::statement::{execute, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx};
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, AuthorizationId, PersonId};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::{AccessToken, Bearer, RefreshToken};
 use crate::oauth::scope::ScopeSet;
@@ -12,8 +12,9 @@ statements! {
     INSERT_ACCESS = "INSERT INTO access_tokens (hash, authorization_id, refresh_hash, scopes, issued, expires) \
                      VALUES ($1, $2, $3, $4, $5, $6)";
     /// Everything about the holder that one look-up can tell; rows that can give no access are left out.
-    BEARER = "SELECT t.authorization_id, a.client_id, a.account_id, a.person_id, t.scopes, a.scopes, c.scopes, \
-              t.issued, t.expires, o.person_id, t.refresh_hash, r.activated \
+    BEARER = "SELECT t.authorization_id, a.client_id, a.account_id, a.person_id, t.scopes AS token_scopes, \
+              a.scopes AS granted_scopes, c.scopes AS client_scopes, t.issued, t.expires, \
+              o.person_id AS own_person, t.refresh_hash, r.activated \
               FROM access_tokens t \
               JOIN authorizations a ON a.id = t.authorization_id \
               JOIN clients c ON c.id = a.client_id \
@@ -55,45 +56,54 @@ pub async fn insert_access(tx: &mut Tx, hash: &[u8; 32], token: &AccessToken) ->
     .map(drop)
 }
 
+/// What is stored of a token's holder.
+#[derive(sqlx::FromRow)]
+pub(super) struct BearerRow {
+    authorization_id: String,
+    client_id: String,
+    account_id: String,
+    person_id: Option<String>,
+    token_scopes: String,
+    granted_scopes: String,
+    client_scopes: String,
+    issued: i64,
+    expires: i64,
+    own_person: Option<String>,
+    refresh_hash: Option<Vec<u8>>,
+    activated: Option<i64>,
+}
+
+impl TryFrom<BearerRow> for Bearer {
+    type Error = DatabaseInconsistency;
+
+    fn try_from(row: BearerRow) -> Result<Self, Self::Error> {
+        let key = RowKey { table: "access_tokens", key: &row.authorization_id };
+        let person_id = |column, id: Option<String>| id.map(|id| key.parse(column, &id)).transpose();
+        let granted = ScopeSet::parse(&row.token_scopes).0.intersection(&ScopeSet::parse(&row.granted_scopes).0);
+        let not_activated = row.refresh_hash.filter(|_| row.activated.is_none());
+        let refresh = not_activated.map(TryInto::try_into).transpose();
+        Ok(Self {
+            authorization: key.parse("authorization_id", &row.authorization_id)?,
+            client: key.column("client_id", ClientId::parse(&row.client_id))?,
+            account: key.parse("account_id", &row.account_id)?,
+            person: person_id("person_id", row.person_id)?,
+            own_person: person_id("account_id", row.own_person)?,
+            scopes: granted.intersection(&ScopeSet::parse(&row.client_scopes).0),
+            issued: Instant::from_micros(row.issued),
+            expires: Instant::from_micros(row.expires),
+            refresh_to_activate: key.column("refresh_hash", refresh.ok())?,
+        })
+    }
+}
+
 /// What an access token stands for, if neither it, its authorization, its client nor its account has ended. Whether it
 /// expired is for the caller to see.
 ///
 /// # Errors
 /// [`StorageError`].
 pub async fn bearer(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<Bearer>, StorageError> {
-    type Row = (
-        String,
-        String,
-        String,
-        Option<String>,
-        String,
-        String,
-        String,
-        i64,
-        i64,
-        Option<String>,
-        Option<Vec<u8>>,
-        Option<i64>,
-    );
-    let row: Option<Row> = fetch_optional!(on, BEARER, hash.to_vec())?;
-    let Some(row) = row else { return Ok(None) };
-    let (authorization, client, account, person, token, granted, allowed, issued, expires, own, refresh, activated) =
-        row;
-    let broken = |column| DatabaseInconsistency { table: "access_tokens", column, row: authorization.clone() };
-    let person_id = |id: Option<String>| id.map(|id| id.parse::<PersonId>()).transpose();
-    let scopes = ScopeSet::parse(&token).0.intersection(&ScopeSet::parse(&granted).0);
-    let not_activated = refresh.filter(|_| activated.is_none());
-    Ok(Some(Bearer {
-        authorization: authorization.parse::<AuthorizationId>().map_err(|_| broken("authorization_id"))?,
-        client: ClientId::parse(&client).ok_or_else(|| broken("client_id"))?,
-        account: account.parse::<AccountId>().map_err(|_| broken("account_id"))?,
-        person: person_id(person).map_err(|_| broken("person_id"))?,
-        own_person: person_id(own).map_err(|_| broken("account_id"))?,
-        scopes: scopes.intersection(&ScopeSet::parse(&allowed).0),
-        issued: Instant::from_micros(issued),
-        expires: Instant::from_micros(expires),
-        refresh_to_activate: not_activated.map(TryInto::try_into).transpose().map_err(|_| broken("refresh_hash"))?,
-    }))
+    let row: Option<BearerRow> = fetch_optional!(on, BEARER, hash.to_vec())?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
 }
 
 /// Ends one access token. False when it had ended before.

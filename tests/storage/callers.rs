@@ -1,0 +1,241 @@
+//! What a token stands for, in worlds made at random, against a model that looks through plain lists.
+
+use chartgate::base::clock::Instant;
+use chartgate::base::id::{AccountId, AuthorizationId, LinkId, PersonId};
+use chartgate::base::random::{Random, SeededRandom};
+use chartgate::identity::{GrantState, LinkState};
+use chartgate::oauth::client::{Client, ClientAuthentication, ClientId};
+use chartgate::oauth::grant::{AccessToken, Authorization};
+use chartgate::oauth::scope::ScopeSet;
+use chartgate::storage::callers;
+use chartgate::storage::{StorageError, Tx, accounts, authorizations, clients, grants, links, persons, tokens};
+
+use super::sample::{self, at};
+use crate::support::database::{Database, on_both};
+
+on_both!(a_token_stands_for_what_is_stored_at_that_moment);
+
+const WORLDS: u64 = 30;
+const NOW: i64 = 500;
+
+struct World {
+    random: SeededRandom,
+    seed: u64,
+    persons: Vec<PersonId>,
+    /// Alias, and for whom it stands.
+    merged: Vec<(PersonId, PersonId)>,
+    /// Account, its own person, open.
+    accounts: Vec<(AccountId, Option<PersonId>, bool)>,
+    /// Account, person, from, until, active.
+    grants: Vec<(AccountId, PersonId, i64, Option<i64>, bool)>,
+    /// Link, person, active.
+    links: Vec<(LinkId, PersonId, bool)>,
+    /// Hash, account, person, and whether neither token, authorization nor client has ended.
+    tokens: Vec<([u8; 32], AccountId, Option<PersonId>, bool)>,
+}
+
+impl World {
+    fn below(&self, end: usize) -> usize {
+        let number: [u8; 4] = (&self.random as &dyn Random).bytes();
+        u32::from_le_bytes(number) as usize % end
+    }
+
+    fn once_in(&self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    fn any_person(&self) -> PersonId {
+        self.persons[self.below(self.persons.len())]
+    }
+
+    async fn fill(&mut self, tx: &mut Tx) {
+        let source = sample::stored_source(tx).await.unwrap();
+        for _ in 0..6 {
+            self.persons.push(sample::stored_person(tx).await.unwrap());
+        }
+        for (alias, person) in [(0, 1), (2, 1), (3, 4)] {
+            if self.once_in(2) {
+                let (alias, person) = (self.persons[alias], self.persons[person]);
+                persons::merge(tx, alias, person, at(10)).await.unwrap();
+                if self.once_in(4) {
+                    persons::unmerge(tx, alias, at(20)).await.unwrap();
+                } else {
+                    self.merged.push((alias, person));
+                }
+            }
+        }
+        for number in 0..4 {
+            // Two accounts never have the same person.
+            let own = (!self.once_in(3)).then(|| self.persons[number]);
+            let account = sample::account(&format!("a{}-{number}", self.seed), own);
+            accounts::insert(tx, &account).await.unwrap();
+            let open = !self.once_in(8);
+            if !open {
+                accounts::close(tx, account.id, at(30)).await.unwrap();
+            }
+            self.accounts.push((account.id, own, open));
+        }
+        for number in 0..8_i32 {
+            let mut link = sample::link(self.any_person(), source, &format!("pt-{number}"));
+            link.rank = i64::from(number % 3);
+            links::insert(tx, &link).await.unwrap();
+            let active = !self.once_in(3);
+            if !active {
+                let state = LinkState::Frozen { at: at(40), reason: "asked".to_owned() };
+                links::set_state(tx, link.id, &state).await.unwrap();
+            }
+            self.links.push((link.id, link.person, active));
+        }
+        for _ in 0..6 {
+            let (account, ..) = self.accounts[self.below(4)];
+            let mut grant = sample::grant(account, self.any_person());
+            let (from, until) =
+                ([0, 600][self.below(4) / 3], [None, Some(400), Some(500), Some(501), Some(900)][self.below(5)]);
+            grant.period.from = at(from);
+            grant.period.until = until.map(at);
+            grants::insert(tx, &grant).await.unwrap();
+            let active = !self.once_in(4);
+            if !active {
+                let state = GrantState::Suspended { at: at(50), reason: "asked".to_owned() };
+                grants::set_state(tx, grant.id, &state).await.unwrap();
+            }
+            self.grants.push((account, grant.person, from, until, active));
+        }
+        for number in 0..12_u8 {
+            self.issue(tx, number).await;
+        }
+    }
+
+    async fn issue(&mut self, tx: &mut Tx, number: u8) {
+        let scopes = |text: &str| ScopeSet::parse(text).0;
+        let client = Client {
+            id: ClientId::parse(&format!("app-{}-{number}", self.seed)).unwrap(),
+            name: "App".to_owned(),
+            redirect_uris: vec!["https://app.test/callback".to_owned()],
+            scopes: scopes("patient/*.rs launch/patient"),
+            authentication: ClientAuthentication::None,
+            native: false,
+            enabled: !self.once_in(8),
+        };
+        clients::insert(tx, &client, at(0)).await.unwrap();
+        let (account, own, _) = self.accounts[self.below(4)];
+        let person = match self.below(5) {
+            0 => None,
+            1 => own,
+            _ => Some(self.any_person()),
+        };
+        let authorization = Authorization {
+            id: AuthorizationId::mint(&self.random),
+            client: client.id.clone(),
+            account,
+            person,
+            scopes: scopes("patient/*.rs"),
+            signed_in: at(0),
+            session: None,
+            revoked: None,
+        };
+        authorizations::insert(tx, &authorization, at(0)).await.unwrap();
+        let mut hash = [number; 32];
+        hash[..8].copy_from_slice(&self.seed.to_le_bytes());
+        let token = AccessToken {
+            authorization: authorization.id,
+            refresh_hash: None,
+            scopes: scopes("patient/Observation.rs user/*.rs"),
+            issued: at(0),
+            expires: at(10_000),
+        };
+        tokens::insert_access(tx, &hash, &token).await.unwrap();
+        let mut stands = client.enabled;
+        if self.once_in(8) {
+            stands = false;
+            tokens::revoke_access(tx, &hash, at(1)).await.unwrap();
+        }
+        if self.once_in(8) {
+            stands = false;
+            authorizations::revoke(tx, authorization.id, at(1)).await.unwrap();
+        }
+        self.tokens.push((hash, account, person, stands));
+    }
+
+    fn stands_for(&self, person: PersonId) -> PersonId {
+        self.merged.iter().find(|(alias, _)| *alias == person).map_or(person, |(_, person)| *person)
+    }
+
+    /// The person, and the end of the right.
+    fn right(&self, account: AccountId, person: PersonId) -> Option<(PersonId, Option<Instant>)> {
+        let person = self.stands_for(person);
+        let (_, own, _) = self.accounts.iter().find(|(id, ..)| *id == account).unwrap();
+        if own.is_some_and(|own| self.stands_for(own) == person) {
+            return Some((person, None));
+        }
+        let mut ends: Vec<Option<i64>> = Vec::new();
+        for (holder, of, from, until, active) in &self.grants {
+            let in_time = *from <= NOW && until.is_none_or(|until| until > NOW);
+            if *holder == account && *active && in_time && self.stands_for(*of) == person {
+                ends.push(*until);
+            }
+        }
+        if ends.is_empty() {
+            return None;
+        }
+        let longest = if ends.contains(&None) { None } else { ends.into_iter().flatten().max() };
+        Some((person, longest.map(at)))
+    }
+
+    fn links_of(&self, person: PersonId) -> Vec<LinkId> {
+        let shown = |of: &PersonId| self.stands_for(*of) == person;
+        let mut found: Vec<LinkId> =
+            self.links.iter().filter(|(_, of, active)| *active && shown(of)).map(|(id, ..)| *id).collect();
+        found.sort_unstable_by_key(ToString::to_string);
+        found
+    }
+}
+
+async fn a_token_stands_for_what_is_stored_at_that_moment(database: Database) {
+    let (mut with_right, mut without, mut ended, mut linked) = (0, 0, 0, 0);
+    for seed in 0..WORLDS {
+        let world = World {
+            random: SeededRandom::new(seed),
+            seed,
+            persons: Vec::new(),
+            merged: Vec::new(),
+            accounts: Vec::new(),
+            grants: Vec::new(),
+            links: Vec::new(),
+            tokens: Vec::new(),
+        };
+        let world = database
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let mut world = world;
+                    world.fill(tx).await;
+                    Ok::<_, StorageError>(world)
+                })
+            })
+            .await
+            .unwrap();
+        for (hash, account, person, stands) in &world.tokens {
+            let found = callers::by_token(&database.db, hash, at(NOW)).await.unwrap();
+            let (_, own, open) = world.accounts.iter().find(|(id, ..)| id == account).unwrap();
+            if !stands || !open {
+                assert!(found.is_none(), "world {seed}");
+                ended += 1;
+                continue;
+            }
+            let found = found.unwrap();
+            assert_eq!((found.bearer.account, found.bearer.person, found.bearer.own_person), (*account, *person, *own));
+            assert_eq!(found.bearer.scopes, ScopeSet::parse("patient/Observation.rs").0);
+            let right = person.and_then(|person| world.right(*account, person));
+            assert_eq!(found.right, right, "world {seed}");
+            let mut links: Vec<LinkId> = found.links.iter().map(|link| link.id).collect();
+            links.sort_unstable_by_key(ToString::to_string);
+            let expected = person.map(|person| world.links_of(world.stands_for(person))).unwrap_or_default();
+            assert_eq!(links, expected, "world {seed}");
+            linked += links.len();
+            if right.is_some() { with_right += 1 } else { without += 1 }
+        }
+    }
+    // The worlds have something of everything.
+    assert!(with_right > 30 && without > 30 && ended > 30 && linked > 50, "{with_right} {without} {ended} {linked}");
+}
