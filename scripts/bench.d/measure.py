@@ -227,3 +227,16 @@ def cold_start(stack, target, starts):
         client.close()
         time.sleep(0.3)
     return {"first answer ms": spread(taken), "listening ms": spread(listening)}
+
+
+def kept_answers(stack, targets, loads, options):
+    """The same load once more with answers of the upstream kept in memory, as a share of what it costs without."""
+    stack.stop("gateway")
+    stack.keep_answers()
+    stack.start_gateway()
+    found = {}
+    for name, load in loads.items():
+        visits = [visit(stack, "gateway", targets[name], options) for _ in range(4)][1:]
+        cpu = spread([visited["cpu us"] / load["gateway"]["cpu us"]["median"] for visited in visits])
+        found[name] = {"cpu x without": cpu, "upstream calls": max(visited["upstream calls"] for visited in visits)}
+    return found

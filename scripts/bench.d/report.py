@@ -58,6 +58,9 @@ def markdown(figures):
     lines += [row(when, found["VmRSS"], found["VmHWM"]) for when, found in figures["memory"].items()]
     first, listening = (of(figures["cold start"][key], 0) for key in ("first answer ms", "listening ms"))
     lines += ["", f"Cold start to the first answer {first} ms, listening after {listening} ms."]
+    for workload, found in figures["kept answers"].items():
+        share, calls = of(found["cpu x without"]), found["upstream calls"]
+        lines += [f"With kept answers, {workload}: {share} of the CPU without, {calls} upstream calls for each request."]
     counted = [f"{name} {found['upstream calls']} of {found['requests']}" for name, found in calls_of(figures)]
     lines += ["Upstream calls, one request after the other: " + ", ".join(counted) + "."]
     again = ", ".join(figures["visits made again"]) or "none"

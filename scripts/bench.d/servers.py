@@ -139,6 +139,10 @@ class Stack:
             with self.configuration.open("a") as more:
                 more.write(f'\n[log]\nfilter = "{self.log_filter}"\n')
 
+    def keep_answers(self):
+        with self.configuration.open("a") as more:
+            more.write("\n[cache]\nbytes = 64000000\nfresh_seconds = 600\n")
+
     def upstream_base(self):
         return f"http://127.0.0.1:{self.ports['upstream']}/fhir"
 

@@ -10,15 +10,20 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::scan::{Span, quoted, unescape};
 
 /// The narratives of a resource that must not leave as they are, contained ones too: the content of each string,
 /// without its quotes, and what to put in its place, escaped for JSON.
 #[must_use]
 pub fn unclean(resource: &[u8]) -> Vec<(Span, Vec<u8>)> {
+    static DIV: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"div\""));
     let mut found = Vec::new();
     // Only a Narrative has an element of this name. The quotes tell it from text, where they would be escaped.
-    for at in memchr::memmem::find_iter(resource, b"\"div\"") {
+    for at in DIV.find_iter(resource) {
         let Some(span) = value_behind(resource, at.saturating_add(b"\"div\"".len())) else { continue };
         let content = span.of(resource);
         if !check::is_clean(content) {

@@ -45,6 +45,12 @@ impl LocalReference<'_> {
 /// is not below `https://ehr.example`, nor is `https://ehr.example/fhirx/Patient/1` below `https://ehr.example/fhir`.
 #[must_use]
 pub fn parse_reference<'a>(text: &'a str, base: Option<&str>) -> ReferenceForm<'a> {
+    // The usual form first: nothing that is `Type/id` is a URL or a fragment.
+    if text.starts_with(|first: char| first.is_ascii_uppercase())
+        && let found @ ReferenceForm::Local(_) = local(text)
+    {
+        return found;
+    }
     if let Some(id) = text.strip_prefix('#') {
         let is_valid = id.is_empty() || is_id(id.as_bytes());
         return if is_valid { ReferenceForm::Contained(id) } else { ReferenceForm::Malformed };

@@ -11,6 +11,9 @@ use crate::fhir::reference;
 use crate::organization::SourceKey;
 use crate::storage::hashed_ids::{HashedId, HashedTarget};
 
+/// The longest FHIR id.
+const MAX_ID: usize = 64;
+
 /// A logical id as a client wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum GatewayId<'a> {
@@ -64,9 +67,9 @@ impl Identifiers {
         upstream: &str,
         hashed: &mut Vec<HashedId>,
     ) -> String {
-        let plain = [source.as_str(), ".", upstream].concat();
-        if is_id(&plain) && reference::is_id(upstream.as_bytes()) && !upstream.starts_with("h-") {
-            return plain;
+        let length = source.as_str().len().saturating_add(upstream.len()).saturating_add(1);
+        if length <= MAX_ID && reference::is_id(upstream.as_bytes()) && !upstream.starts_with("h-") {
+            return [source.as_str(), ".", upstream].concat();
         }
         let id = self.hashed_id(source, resource_type, upstream);
         let target = HashedTarget::Resource { id: upstream.to_owned() };

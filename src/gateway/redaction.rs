@@ -98,12 +98,11 @@ impl Judge<'_> {
             ReferenceForm::Contained(id) => !id.is_empty() && gone_ids.contains(&id.as_bytes()),
             ReferenceForm::Local(local) if local.type_name == "Patient" => !self.chart.is_patient(local.id),
             ReferenceForm::Local(local) => {
+                let Some(owners) = self.owners.filter(|_| self.points_at_owner(reference)) else { return false };
                 let referent = Referent { resource_type: local.resource_type(), id: local.id.to_owned() };
                 // Shared reference data is about nobody: it makes nothing visible, and naming it reveals nothing.
                 let kind = referent.resource_type.map(|kind| &self.knowledge.of(kind).authorization);
-                !matches!(kind, Some(AuthorizationKind::Directory { .. }))
-                    && self.points_at_owner(reference)
-                    && self.owners.is_some_and(|owners| !owners.may_name(&referent))
+                !matches!(kind, Some(AuthorizationKind::Directory { .. })) && !owners.may_name(&referent)
             }
             ReferenceForm::Urn => false,
             ReferenceForm::Foreign | ReferenceForm::Conditional | ReferenceForm::Malformed => {
