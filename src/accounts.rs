@@ -1,5 +1,6 @@
 //! Sign-in, sessions, and what a person does with an account.
 
+mod chart_access;
 mod overview;
 mod password;
 mod session;
@@ -17,7 +18,8 @@ use crate::config;
 use crate::identity::{Username, check_password};
 use crate::storage::Db;
 
-pub use overview::{Overview, PersonOverview};
+pub use chart_access::{ChartAccess, ChartAccessError, LaunchAnswer, redirect_uri};
+pub use overview::{ChartOverview, Connected, Overview, PersonOverview};
 pub use password::{PasswordError, Passwords, Verdict};
 pub use session::{NewSession, SignIn, SignInError};
 pub use throttle::{Throttle, Throttled};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, ChartAccess};
 use crate::authorization::AuthorizationServer;
 use crate::gateway::Gateway;
 use crate::http;
@@ -29,6 +29,7 @@ struct AppParts {
     gateway: Arc<Gateway>,
     authorization: Arc<AuthorizationServer>,
     accounts: Arc<Accounts>,
+    chart_access: Arc<ChartAccess>,
     pages: Arc<Pages>,
     metadata: Arc<Metadata>,
     db: Db,
@@ -47,6 +48,7 @@ macro_rules! part {
 part!(gateway: Arc<Gateway>);
 part!(authorization: Arc<AuthorizationServer>);
 part!(accounts: Arc<Accounts>);
+part!(chart_access: Arc<ChartAccess>);
 part!(pages: Arc<Pages>);
 part!(metadata: Arc<Metadata>);
 part!(db: Db);
@@ -57,6 +59,7 @@ fn router(state: AppState) -> Router {
         .merge(http::smart::router::<AppState>())
         .merge(http::oauth::router())
         .merge(http::pages::router())
+        .merge(http::pages::connect_router())
         .merge(http::fhir::router())
         .fallback(http::fallback::not_found)
         .with_state(state)

@@ -19,13 +19,15 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use oauth::Oauth;
 pub use server::Server;
-pub use sources::{OrganizationEntry, SourceAuthentication, SourceEntry, SourceView};
+pub use sources::{AppProof, OrganizationEntry, SecretMethod, SourceAuthentication, SourceEntry, SourceView};
 pub use storage::Storage;
 
 /// The whole configuration of one gateway.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Tables that say what local codes mean, of the form of `mappings/terminology/`.
+    pub terminology_files: Vec<PathBuf>,
     /// Addresses and URLs.
     pub server: Server,
     /// The database and the master key.

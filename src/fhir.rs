@@ -14,4 +14,5 @@ pub mod resource_type;
 pub mod scan;
 pub mod search;
 pub mod shape;
+pub mod ucum;
 pub use resource_type::ResourceType;

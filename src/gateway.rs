@@ -27,6 +27,7 @@ mod lazy;
 mod outcome;
 mod page_link;
 mod patient;
+mod patient_tokens;
 mod person;
 mod plan;
 mod read;
@@ -58,6 +59,8 @@ use crate::storage::Db;
 
 pub use answer::{Answer, Refusal};
 pub use content::{Content, essence};
+pub use patient_tokens::PatientTokens;
+pub(crate) use source::ConnectedSource;
 pub use source::{ClientParts, Mappings, SourceError, Sources};
 pub use standing::SourceStanding;
 

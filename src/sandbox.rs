@@ -24,6 +24,7 @@ mod requests;
 mod search;
 mod searchset;
 mod selection;
+mod smart;
 mod smart_configuration;
 mod store;
 mod token;
@@ -47,6 +48,7 @@ pub use document::DocumentError;
 pub use faults::{Fault, FaultKind, Faults};
 pub use load::{Data, LoadError, LoadErrorReason, LoadReport};
 pub use requests::{Presented, Request, Requests};
+pub use smart::{SimulatedError, Smart, SmartApp};
 
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::random::{SharedRandom, SystemRandom};
@@ -262,6 +264,7 @@ impl Sandbox {
             store,
             tokens: Tokens::new(self.clients, self.token_lifetime),
             faults: Arc::default(),
+            smart: Arc::default(),
             requests: Arc::default(),
             clock: self.clock,
             random: self.random,
@@ -284,6 +287,8 @@ pub struct RunningSandbox {
     pub faults: Arc<Faults>,
     /// What was asked of it.
     pub requests: Arc<Requests>,
+    /// Its authorization server for patients.
+    pub smart: Arc<Smart>,
     ehr: Arc<Ehr>,
     stopped: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
@@ -317,6 +322,7 @@ impl RunningSandbox {
             report,
             faults: Arc::clone(&ehr.faults),
             requests: Arc::clone(&ehr.requests),
+            smart: Arc::clone(&ehr.smart),
             ehr,
             stopped,
             stop: Some(stop),
@@ -369,7 +375,11 @@ impl Drop for RunningSandbox {
 }
 
 fn router(ehr: &Arc<Ehr>) -> Router {
-    let mut router = Router::new().route("/oauth/token", post(ehr::token)).fallback(ehr::fhir);
+    let mut router = Router::new()
+        .route("/oauth/authorize", get(ehr::authorize))
+        .route("/oauth/token", post(ehr::token))
+        .route("/oauth/revoke", post(ehr::revoke))
+        .fallback(ehr::fhir);
     if ehr.settings.control {
         router = router
             .route(

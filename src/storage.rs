@@ -39,6 +39,7 @@ pub mod organizations;
 pub mod persons;
 pub mod sessions;
 pub mod signing_keys;
+pub mod source_tokens;
 pub mod sources;
 pub mod tokens;
 
@@ -63,6 +64,7 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("persons", persons::STATEMENTS),
     ("sessions", sessions::STATEMENTS),
     ("signing_keys", signing_keys::STATEMENTS),
+    ("source_tokens", source_tokens::STATEMENTS),
     ("sources", sources::STATEMENTS),
     ("tokens", tokens::STATEMENTS),
 ];

@@ -71,14 +71,18 @@ impl Setting {
             organization: "Practice".to_owned(),
             foreign: std::sync::atomic::AtomicU64::new(0),
             release: None,
+            smart: None,
+            terms: Default::default(),
             source,
         };
         let patients: Arc<[String]> = Arc::new([OWN.to_owned()]);
         let errand = source.client.errand(patients.clone());
         let reference = person_reference(person);
-        let chart = Arc::new(Chart { source: Arc::new(source), errand, person, reference, patients, rank: 0 });
+        let id = LinkId::mint(&*random);
+        let (source, links) = (Arc::new(source), vec![id]);
+        let chart = Arc::new(Chart { source, errand, person, reference, patients, links, rank: 0 });
         let link = Link {
-            id: LinkId::mint(&*random),
+            id,
             person,
             source: key,
             patient: OWN.to_owned(),

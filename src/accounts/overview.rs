@@ -2,9 +2,10 @@
 
 use super::Accounts;
 use crate::authorization::{active_links, person_name, reachable};
-use crate::base::id::{AccountId, PersonId};
+use crate::base::id::{AccountId, LinkId, PersonId};
+use crate::config::SourceAuthentication;
 use crate::identity::GrantBasis;
-use crate::storage::{StorageError, accounts, organizations, sources};
+use crate::storage::{StorageError, accounts, organizations, source_tokens, sources};
 
 /// A person that an account may act for.
 #[derive(Clone, Debug)]
@@ -15,8 +16,32 @@ pub struct PersonOverview {
     pub name: Option<String>,
     /// By what right, for anybody else than the account's holder.
     pub basis: Option<GrantBasis>,
-    /// The practices with a chart of the person, by name.
-    pub sources: Vec<String>,
+    /// The charts of the person, by practice.
+    pub charts: Vec<ChartOverview>,
+}
+
+/// A chart of a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChartOverview {
+    /// The practice.
+    pub practice: String,
+    /// The link to it.
+    pub link: LinkId,
+    /// Whether the person has to do something for it.
+    pub connected: Connected,
+    /// Whether the account may end what a sign-in at the EHR gave.
+    pub may_disconnect: bool,
+}
+
+/// Whether data can flow from a chart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connected {
+    /// It does: the practice let the gateway in, or the person did.
+    Yes,
+    /// The person has not signed in at the EHR yet.
+    NotYet,
+    /// The EHR does not take what the person's sign-in gave any more.
+    NoLonger,
 }
 
 /// What an account can reach.
@@ -41,16 +66,30 @@ impl Accounts {
         let mut persons = Vec::with_capacity(reachable.len());
         for (person, basis, _) in reachable {
             let links = active_links(&self.db, person).await?;
-            let mut names = Vec::new();
+            let mut charts: Vec<ChartOverview> = Vec::new();
             for link in &links {
                 let Some(source) = sources::by_key(&self.db, link.source).await? else { continue };
                 let organization = organizations::by_id(&self.db, source.organization).await?;
-                let name = organization.map_or(source.name, |organization| organization.name);
-                if !names.contains(&name) {
-                    names.push(name);
+                let practice = organization.map_or(source.name, |organization| organization.name);
+                let mut chart =
+                    ChartOverview { practice, link: link.id, connected: Connected::Yes, may_disconnect: false };
+                if let SourceAuthentication::PerPatient { .. } = source.authentication {
+                    let tokens = source_tokens::by_link(&self.db, link.id).await?;
+                    chart.connected = match &tokens {
+                        None => Connected::NotYet,
+                        Some(tokens) if tokens.refused.is_some() => Connected::NoLonger,
+                        Some(_) => Connected::Yes,
+                    };
+                    chart.may_disconnect = tokens.is_some_and(|tokens| basis.is_none() || tokens.account == account.id);
+                }
+                // Two charts at one practice are one line, unless there is something to do about one of them.
+                let is_plain = chart.connected == Connected::Yes && !chart.may_disconnect;
+                let is_same = |known: &ChartOverview| ChartOverview { link: chart.link, ..known.clone() } == chart;
+                if !is_plain || !charts.iter().any(is_same) {
+                    charts.push(chart);
                 }
             }
-            persons.push(PersonOverview { person, name: person_name(&links), basis, sources: names });
+            persons.push(PersonOverview { person, name: person_name(&links), basis, charts });
         }
         Ok(Some(Overview { username: account.username.typed().to_owned(), persons }))
     }

@@ -6,7 +6,7 @@ use axum::Router;
 use tokio::sync::watch;
 
 use super::{AppParts, AppState, router};
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, ChartAccess};
 use crate::audit::{Acts, AuditLog};
 use crate::authorization::AuthorizationServer;
 use crate::base::clock::SharedClock;
@@ -16,13 +16,13 @@ use crate::config::Config;
 use crate::fhir::capability;
 use crate::fhir::knowledge::Knowledge;
 use crate::fhir::model::OauthUris;
-use crate::gateway::{ClientParts, Gateway, GatewayParts, Mappings, SourceError, Sources};
+use crate::gateway::{ClientParts, Gateway, GatewayParts, Mappings, PatientTokens, SourceError, Sources};
 use crate::http::fhir::Metadata;
 use crate::http::metrics::RequestCounts;
 use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
 use crate::jobs::Expiry;
-use crate::mapping::{ReleasePolicies, VendorProfiles};
+use crate::mapping::{ReleasePolicies, Terminology, VendorProfiles};
 use crate::practice;
 use crate::storage::{Db, StorageError, generations, organizations, sources};
 use crate::upstream::Cache;
@@ -96,6 +96,8 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let knowledge = Knowledge::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?;
     let mappings = Mappings {
         vendors: VendorProfiles::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
+        terminology: Terminology::load(&config.terminology_files)
+            .map_err(|error| StartError::Knowledge(error.to_string()))?,
         releases: ReleasePolicies::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
     };
     let db = Db::open(&config.storage).await?;
@@ -103,10 +105,24 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     practice::connect(&acts, &config, &clock, &random).await?;
     let sources = Arc::new(Sources::default());
     let cache = Cache::new(&config.cache, db.generation(), random.clone());
-    let clients = ClientParts { limits: config.limits.clone(), clock: clock.clone(), random: random.clone(), cache };
+    let tokens = PatientTokens::new(acts.clone(), &master_key, clock.clone(), random.clone());
+    let clients = ClientParts {
+        limits: config.limits.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+        cache,
+        tokens: tokens.clone(),
+    };
     let refresh = Refresh { db: db.clone(), sources: sources.clone(), mappings, clients };
     refresh.run_once().await?;
     let authorization = AuthorizationServer::new(acts.clone(), clock.clone(), random.clone(), &master_key, &config);
+    let chart_access = Arc::new(ChartAccess::new(
+        (acts.clone(), sources.clone(), tokens),
+        &config.server.public_url,
+        &master_key,
+        clock.clone(),
+        random.clone(),
+    ));
     let base_url = format!("{}/fhir", config.server.public_url);
     let gateway = Arc::new(Gateway::new(GatewayParts {
         knowledge,
@@ -127,6 +143,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         gateway: gateway.clone(),
         authorization: authorization.clone(),
         accounts: accounts.clone(),
+        chart_access,
         pages: Pages::new(&config, &master_key, random.clone()),
         metadata: Arc::new(Metadata(metadata.into())),
         db: db.clone(),
@@ -186,6 +203,7 @@ impl Refresh {
             if let Some(cache) = &self.clients.cache {
                 cache.moved_on(generation);
             }
+            self.clients.tokens.moved_on(generation);
             if seen == Some(generation) {
                 continue;
             }

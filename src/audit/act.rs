@@ -30,6 +30,8 @@ named! {
         Person = "person",
         /// Opened or changed an account.
         Account = "account",
+        /// Signed in at an EHR for one link, or was refused there.
+        SourceAccess = "source-access",
         /// Linked a person to a chart.
         Link = "link",
         /// Let an account act for a person.

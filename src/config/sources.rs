@@ -72,6 +72,73 @@ pub enum SourceAuthentication {
         /// Scopes to ask for.
         scope: String,
     },
+    /// `client_credentials` with a secret, for EHRs without signed assertions.
+    ClientSecret {
+        /// The client id that the EHR gave out.
+        client_id: String,
+        /// The EHR's token endpoint.
+        token_url: String,
+        /// The secret, in a file.
+        secret_file: PathBuf,
+        /// How it is sent.
+        #[serde(default)]
+        method: SecretMethod,
+        /// Scopes to ask for.
+        scope: String,
+    },
+    /// Each person signs in at the EHR, and the gateway sees there what that person sees (SMART App Launch 2.2, standalone
+    /// launch). The EHR must know `{public_url}/connect/callback/{source key}` as redirect URI.
+    PerPatient {
+        /// The client id that the EHR gave out.
+        client_id: String,
+        /// How the gateway proves that it is this client.
+        #[serde(default)]
+        proof: AppProof,
+        /// Scopes to ask for.
+        #[serde(default = "patient_scopes")]
+        scope: String,
+    },
+}
+
+/// How a client secret is sent (RFC 6749 §2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretMethod {
+    /// In the `Authorization` header.
+    #[default]
+    Basic,
+    /// In the form.
+    Post,
+}
+
+/// How the gateway proves to an EHR's authorization server which client it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AppProof {
+    /// Not at all: a public client, with PKCE alone.
+    #[default]
+    None,
+    /// A secret.
+    Secret {
+        /// The secret, in a file.
+        secret_file: PathBuf,
+        /// How it is sent.
+        #[serde(default)]
+        method: SecretMethod,
+    },
+    /// `private_key_jwt`.
+    Key {
+        /// `RS384` or `ES384`.
+        algorithm: String,
+        /// The private key, PEM, in a file.
+        key_file: PathBuf,
+        /// The `kid` the EHR knows the key by.
+        key_id: String,
+    },
+}
+
+fn patient_scopes() -> String {
+    "launch/patient patient/*.rs offline_access".to_owned()
 }
 
 /// Whose view a source gives.
@@ -122,13 +189,30 @@ impl SourceEntry {
         if let Some(range) = self.private_addresses.iter().find(|range| range.parse::<ipnet::IpNet>().is_err()) {
             return Err(ConfigError::refused("source.private_addresses", format!("{range} is not a CIDR range")));
         }
-        if let SourceAuthentication::BackendServices { algorithm, token_url, .. } = &self.authentication {
-            if !matches!(algorithm.as_str(), "RS384" | "ES384") {
-                return Err(ConfigError::refused("source.authentication.algorithm", "must be RS384 or ES384"));
-            }
-            if !token_url.starts_with("https://") && !demo {
-                return Err(ConfigError::refused("source.authentication.token_url", "must be https"));
-            }
+        self.authentication.validate(demo)
+    }
+}
+
+impl SourceAuthentication {
+    fn validate(&self, demo: bool) -> Result<(), ConfigError> {
+        let (algorithm, token_url) = match self {
+            Self::None => (None, None),
+            Self::BackendServices { algorithm, token_url, .. } => (Some(algorithm), Some(token_url)),
+            Self::ClientSecret { token_url, .. } => (None, Some(token_url)),
+            Self::PerPatient { proof: AppProof::Key { algorithm, .. }, .. } => (Some(algorithm), None),
+            Self::PerPatient { .. } => (None, None),
+        };
+        if algorithm.is_some_and(|algorithm| !matches!(algorithm.as_str(), "RS384" | "ES384")) {
+            return Err(ConfigError::refused("source.authentication.algorithm", "must be RS384 or ES384"));
+        }
+        if let Self::PerPatient { scope, .. } = self
+            && !scope.split_whitespace().any(|scope| scope == "launch/patient")
+        {
+            // Otherwise the EHR does not say whose chart it opens.
+            return Err(ConfigError::refused("source.authentication.scope", "must hold launch/patient"));
+        }
+        if token_url.is_some_and(|url| !url.starts_with("https://")) && !demo {
+            return Err(ConfigError::refused("source.authentication.token_url", "must be https"));
         }
         Ok(())
     }
@@ -191,5 +275,30 @@ mod tests {
             assert!(source(bad, "10.0.0.0/8").is_err(), "{bad}");
         }
         assert!(source("https://ehr.example/fhir", "ten-net").is_err());
+    }
+    #[test]
+    fn credentials_are_sent_where_they_are_safe_and_say_whose_chart() {
+        let token_url = |url: &str| SourceAuthentication::ClientSecret {
+            client_id: "gw".to_owned(),
+            token_url: url.to_owned(),
+            secret_file: "s".into(),
+            method: SecretMethod::Basic,
+            scope: "system/*.rs".to_owned(),
+        };
+        assert!(token_url("https://ehr.example/token").validate(false).is_ok());
+        assert!(token_url("http://ehr.example/token").validate(false).is_err());
+        let own = |scope: &str| SourceAuthentication::PerPatient {
+            client_id: "gw".to_owned(),
+            proof: AppProof::None,
+            scope: scope.to_owned(),
+        };
+        assert!(own(&patient_scopes()).validate(false).is_ok());
+        for scope in ["", "patient/*.rs", "launch/patients patient/*.rs"] {
+            assert!(own(scope).validate(true).is_err(), "{scope}");
+        }
+        let key = AppProof::Key { algorithm: "HS256".to_owned(), key_file: "k".into(), key_id: "1".to_owned() };
+        let signed =
+            SourceAuthentication::PerPatient { client_id: "gw".to_owned(), proof: key, scope: patient_scopes() };
+        assert!(signed.validate(true).is_err());
     }
 }

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use super::source::{ConnectedSource, Sources};
 use crate::access::Permit;
-use crate::base::id::PersonId;
+use crate::base::id::{LinkId, PersonId};
+use crate::fhir::ResourceType;
 use crate::organization::SourceKey;
 use crate::upstream::Errand;
 
@@ -18,6 +19,8 @@ pub(super) struct Chart {
     pub(super) reference: String,
     /// The person's Patient ids there, the primary one first. Never empty.
     pub(super) patients: Arc<[String]>,
+    /// The link to each of them, in the same order.
+    pub(super) links: Vec<LinkId>,
     /// The best rank among them: whose demographics come first.
     pub(super) rank: i64,
 }
@@ -31,6 +34,37 @@ impl Chart {
         self.source.base_url()
     }
 
+    /// What asks about one of the patients: with the credential of the link to it, where each link has its own.
+    pub(super) fn errand_for(&self, patient: &str) -> Errand {
+        let link = self.own_links().find(|(known, _)| *known == patient);
+        link.map_or_else(|| self.errand.clone(), |(patient, link)| self.errand.for_link(patient, link))
+    }
+
+    /// What asks for one resource: where each link has a credential of its own, that of the patient it is, else each in
+    /// turn, as what one of them may not see another may.
+    pub(super) fn errands(&self, resource_type: ResourceType, upstream_id: &str) -> Vec<Errand> {
+        if self.source.smart.is_none() {
+            return vec![self.errand.clone()];
+        }
+        let is_one = resource_type == ResourceType::Patient && self.is_patient(upstream_id);
+        let links = self.own_links().filter(|(patient, _)| !is_one || *patient == upstream_id);
+        links.map(|(patient, link)| self.errand.for_link(patient, link)).collect()
+    }
+
+    /// Whose credentials may open what is not about one of the patients in particular: none where the source has its own.
+    pub(super) fn credentials(&self) -> Vec<Option<LinkId>> {
+        if self.source.smart.is_none() {
+            return vec![None];
+        }
+        self.links.iter().copied().map(Some).collect()
+    }
+
+    /// The patients with the links to them, where links have credentials of their own.
+    fn own_links(&self) -> impl Iterator<Item = (&str, LinkId)> {
+        let count = if self.source.smart.is_some() { self.patients.len() } else { 0 };
+        self.patients.iter().map(String::as_str).zip(self.links.iter().copied()).take(count)
+    }
+
     pub(super) fn is_patient(&self, upstream_id: &str) -> bool {
         self.patients.iter().any(|patient| patient == upstream_id)
     }
@@ -40,6 +74,7 @@ impl Chart {
 struct Linked<'s> {
     source: &'s Arc<ConnectedSource>,
     patients: Vec<String>,
+    links: Vec<LinkId>,
     rank: i64,
 }
 
@@ -52,6 +87,7 @@ impl Linked<'_> {
             person,
             reference: person_reference(person),
             patients,
+            links: self.links,
             rank: self.rank,
         }
     }
@@ -78,10 +114,12 @@ impl Charts {
             let linked = by_source.entry(link.source).or_insert_with(|| Linked {
                 source,
                 patients: Vec::new(),
+                links: Vec::new(),
                 rank: link.rank,
             });
             linked.rank = linked.rank.min(link.rank);
             linked.patients.push(link.patient.clone());
+            linked.links.push(link.id);
         }
         let chart = |linked: Linked<'_>| Arc::new(linked.chart(permit.person()));
         let mut connected: Vec<Arc<Chart>> = by_source.into_values().map(chart).collect();

@@ -84,7 +84,14 @@ impl Gateway {
 
     async fn open(&self, readable: &Readable, accept: &'static str) -> Result<Document, Refusal> {
         let client = &readable.chart.source.client;
-        client.document(&readable.address, accept).await.map_err(|failure| self.refusal_of(&readable.chart, failure))
+        let mut failure = SourceFailure::NotFound;
+        for link in readable.chart.credentials() {
+            match client.document(link, &readable.address, accept).await {
+                Ok(document) => return Ok(document),
+                Err(other) => failure = fetch::telling(failure, other),
+            }
+        }
+        Err(self.refusal_of(&readable.chart, failure))
     }
 
     /// The document behind an id, if a resource that the caller sees names it.

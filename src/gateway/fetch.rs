@@ -44,7 +44,7 @@ async fn search_one<'c>(knowledge: &Knowledge, call: &'c Call, page_size: usize)
         let bundle = scan::scan_bundle(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
         Ok(Page { resources: bundle.entries.len(), next: bundle.next.clone(), content: bundle, wants_next: true })
     };
-    let gathered = call.chart.errand.search(call.resource_type().as_str(), &call.pairs(page_size), read).await;
+    let gathered = call.errand().search(call.resource_type().as_str(), &call.pairs(page_size), read).await;
     let mut failure = gathered.failure.or_else(|| shortfall(&gathered.pages));
     let entries = gathered.pages.into_iter().flat_map(|page| page.entries);
     let (matches, others): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.mode == SearchMode::Match);
@@ -81,7 +81,25 @@ pub(super) async fn read(
         let raw = scan::scan_resource(body, knowledge).map_err(|_| SourceFailure::Malformed)?;
         if is(&raw, resource_type, upstream_id) { Ok(raw) } else { Err(SourceFailure::Malformed) }
     };
-    chart.errand.read(resource_type.as_str(), upstream_id, read).await
+    let mut failure = SourceFailure::NotFound;
+    for errand in chart.errands(resource_type, upstream_id) {
+        match errand.read(resource_type.as_str(), upstream_id, read).await {
+            Ok(raw) => return Ok(raw),
+            Err(other) => failure = telling(failure, other),
+        }
+    }
+    Err(failure)
+}
+
+/// Which failure is said where several were asked, each link with a credential of its own: one that leaves it open whether
+/// there is something says more than one that does not.
+pub(super) const fn telling(before: SourceFailure, failure: SourceFailure) -> SourceFailure {
+    match (before, failure) {
+        (_, SourceFailure::NotFound) => before,
+        (SourceFailure::NotFound, _) => failure,
+        (_, SourceFailure::Forbidden | SourceFailure::Refused { .. }) => before,
+        _ => failure,
+    }
 }
 
 /// Reads one version. The answer must be that very version of that very resource.
@@ -97,7 +115,14 @@ pub(super) async fn vread(
         let is_version = raw.facts.version_id.is_some_and(|span| span.of(&raw.bytes) == version.as_bytes());
         if is_version && is(&raw, resource_type, upstream_id) { Ok(raw) } else { Err(SourceFailure::Malformed) }
     };
-    chart.errand.vread((resource_type.as_str(), upstream_id), version, read).await
+    let mut failure = SourceFailure::NotFound;
+    for errand in chart.errands(resource_type, upstream_id) {
+        match errand.vread((resource_type.as_str(), upstream_id), version, read).await {
+            Ok(raw) => return Ok(raw),
+            Err(other) => failure = telling(failure, other),
+        }
+    }
+    Err(failure)
 }
 
 /// Reads all versions that the source has of one resource. What else it sends along is left out.
@@ -116,12 +141,17 @@ pub(super) async fn history(
         Ok(Page { resources: bundle.entries.len(), next: bundle.next.clone(), content: bundle, wants_next: true })
     };
     let count = [("_count".to_owned(), page_size.to_string())];
-    let gathered = chart.errand.history((resource_type.as_str(), upstream_id), &count, read).await;
-    if let Some(failure) = gathered.failure {
-        return Err(failure);
+    let mut failure = SourceFailure::NotFound;
+    for errand in chart.errands(resource_type, upstream_id) {
+        let gathered = errand.history((resource_type.as_str(), upstream_id), &count, read).await;
+        if let Some(other) = gathered.failure {
+            failure = telling(failure, other);
+            continue;
+        }
+        let entries = gathered.pages.into_iter().flat_map(|page| page.entries).map(|entry| entry.resource);
+        return Ok(entries.filter(|raw| is(raw, resource_type, upstream_id)).collect());
     }
-    let entries = gathered.pages.into_iter().flat_map(|page| page.entries).map(|entry| entry.resource);
-    Ok(entries.filter(|raw| is(raw, resource_type, upstream_id)).collect())
+    Err(failure)
 }
 
 /// Entries of a history that say that the resource was deleted: they hold none.

@@ -40,8 +40,8 @@ impl Gateway {
         };
         // So is what has to be asked for kind by kind.
         let is_whole = charts.connected.iter().all(|chart| {
-            let vendor = &chart.source.vendor;
-            vendor.required(query.resource_type, &vendor.sendable(query.resource_type, &query.criteria)).is_none()
+            let sent = chart.source.sendable(query.resource_type, &query.criteria);
+            chart.source.vendor.required(query.resource_type, &sent).is_none()
         });
         let wants_count = matches!(query.total, Some(TotalMode::Accurate | TotalMode::Estimate))
             || query.summary == Some(Summary::Count)

@@ -18,6 +18,9 @@ pub(super) struct Missing {
     pub(super) failure: SourceFailure,
 }
 
+/// What a person can do about it themselves.
+const NOT_CONNECTED: &str = "needs to be connected again: sign in there from the first page";
+
 /// A kind of failure, as far as an answer tells them apart: what a page link remembers of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Gap {
@@ -39,6 +42,8 @@ pub(super) enum Gap {
     PageLink,
     #[serde(rename = "k")]
     ByKind,
+    #[serde(rename = "n")]
+    NotConnected,
     #[serde(rename = "u")]
     Unreachable,
     /// Shown as it was so many seconds ago.
@@ -59,6 +64,7 @@ impl From<SourceFailure> for Gap {
             SourceFailure::UnsafePageLink => Self::PageLink,
             SourceFailure::ByKindOnly => Self::ByKind,
             SourceFailure::Stale { age } => Self::Stale(age.as_secs()),
+            SourceFailure::NotConnected => Self::NotConnected,
             SourceFailure::Unreachable
             | SourceFailure::BreakerOpen
             | SourceFailure::Failed { .. }
@@ -79,6 +85,7 @@ impl From<Gap> for SourceFailure {
             Gap::OutOfOrder => Self::OutOfOrder,
             Gap::PageLink => Self::UnsafePageLink,
             Gap::ByKind => Self::ByKindOnly,
+            Gap::NotConnected => Self::NotConnected,
             Gap::Unreachable => Self::Unreachable,
             Gap::Stale(seconds) => Self::Stale { age: Duration::from_secs(seconds) },
         }
@@ -101,6 +108,7 @@ impl Missing {
                 let details = format!("{} did not keep the order that was asked for.", self.organization);
                 return issue("warning", "not-supported", details);
             }
+            Gap::NotConnected => ("security", NOT_CONNECTED),
             Gap::PageLink | Gap::Unreachable => ("incomplete", "could not be reached or did not answer properly"),
         };
         issue("warning", code, format!("{} {says}. What it knows may be missing here.", self.organization))
@@ -108,6 +116,9 @@ impl Missing {
 
     /// The same where there is no answer at all.
     pub(super) fn transient_issue(&self) -> Issue {
+        if self.failure == SourceFailure::NotConnected {
+            return issue("error", "security", format!("{} {NOT_CONNECTED}.", self.organization));
+        }
         issue("error", "transient", format!("{} cannot be reached at the moment.", self.organization))
     }
 

@@ -10,11 +10,14 @@ use crate::access::Permit;
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
 use crate::fhir::search::{Criterion, Query, ReferenceValue, Value};
+use crate::upstream::Errand;
 
 /// One search at one source.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) chart: Arc<Chart>,
+    /// The Patient there whose chart it is about; of several, any for shared reference data.
+    pub(super) patient: String,
     /// The clause that confines it to the patient; none for shared reference data. Private: a call on a patient type
     /// cannot be made without it.
     confinement: Option<(String, String)>,
@@ -53,9 +56,14 @@ impl Call {
         self.chart.source.vendor.sorts_by(self.resource_type, &self.query.sort)
     }
 
+    /// What asks it: with the patient's own credential, where links have one.
+    pub(super) fn errand(&self) -> Errand {
+        self.chart.errand_for(&self.patient)
+    }
+
     /// The client's criteria that the source is sent.
     fn sendable(&self) -> Vec<&Criterion> {
-        let mut sendable = self.chart.source.vendor.sendable(self.resource_type, &self.query.criteria);
+        let mut sendable = self.chart.source.sendable(self.resource_type, &self.query.criteria);
         sendable.retain(|criterion| {
             let confined = self.confinement.as_ref().is_some_and(|(name, _)| *name == criterion.parameter);
             !confined && !self.says_again(criterion)
@@ -81,6 +89,7 @@ impl Call {
         let Some(required) = vendor.required(self.resource_type, &self.sendable()) else { return vec![self] };
         let of_kind = |value: &String| Self {
             chart: self.chart.clone(),
+            patient: self.patient.clone(),
             confinement: self.confinement.clone(),
             kind: Some((required.parameter.clone(), value.clone())),
             is_partial: !required.exhaustive,
@@ -145,8 +154,8 @@ pub(super) fn confined(
             let Some(query) = query(chart, patient) else { continue };
             let confinements = confinements(knowledge, resource_type, chart, patient);
             let call = |confinement: Option<(String, String)>| {
-                let (chart, query) = (chart.clone(), query.clone());
-                Call { chart, confinement, kind: None, is_partial: false, query, resource_type }.split()
+                let (chart, patient, query) = (chart.clone(), patient.clone(), query.clone());
+                Call { chart, patient, confinement, kind: None, is_partial: false, query, resource_type }.split()
             };
             if confinements.is_empty() {
                 // Shared reference data: asked for once at each source.

@@ -8,7 +8,7 @@ use super::redaction::Redaction;
 use crate::access::{About, Permit, Referent, about};
 use crate::base::clock::Instant;
 use crate::fhir::knowledge::{Knowledge, Several};
-use crate::fhir::scan::RawResource;
+use crate::fhir::scan::{self, RawResource};
 
 /// A resource that its caller may see. [`Released::release`] is the only maker, and it takes a permit; everything
 /// that writes an answer takes this.
@@ -49,6 +49,12 @@ impl Released {
         let Filter { knowledge, permit, now } = filter;
         if raw.facts.resource_type != permit.resource_type() || chart.person != permit.person() {
             return None;
+        }
+        // Before anything is decided by codes (DESIGN section 3: map codes → label → decide → evaluate).
+        if let Some(mapped) = chart.source.terms.added_to(&raw.bytes)
+            && let Ok(scanned) = scan::scan_resource(mapped, knowledge)
+        {
+            raw = scanned;
         }
         let patients: Vec<&str> = chart.patients.iter().map(String::as_str).collect();
         let kind = &knowledge.of(raw.facts.resource_type).authorization;

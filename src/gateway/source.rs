@@ -6,14 +6,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::Algorithm;
 
+use super::patient_tokens::{PatientTokens, PatientsOwn};
 use crate::base::clock::SharedClock;
 use crate::base::random::SharedRandom;
-use crate::config::{Limits, SourceAuthentication, SourceView};
+use crate::config::{AppProof, Limits, SourceAuthentication, SourceView};
+use crate::fhir::ResourceType;
+use crate::fhir::search::Criterion;
 use crate::mapping::{
-    ReleasePolicies, ReleasePolicyError, STANDARD_RELEASE_POLICY, VendorError, VendorProfile, VendorProfiles,
+    ReleasePolicies, ReleasePolicyError, STANDARD_RELEASE_POLICY, SourceTerms, Terminology, VendorError, VendorProfile,
+    VendorProfiles,
 };
 use crate::organization::{Organization, ReleasePolicy, Source, SourceKey};
-use crate::upstream::{Cache, Client, Connection, ConnectionError, Credential};
+use crate::upstream::{Cache, Client, ClientProof, Connection, ConnectionError, Credential, SmartApp};
 
 /// A source with its client.
 #[derive(Debug)]
@@ -24,12 +28,23 @@ pub(crate) struct ConnectedSource {
     pub(crate) vendor: VendorProfile,
     /// What its full view holds back; none for a source that gives the patient's own view.
     pub(crate) release: Option<Arc<ReleasePolicy>>,
+    /// What its codes mean in other systems.
+    pub(crate) terms: SourceTerms,
     pub(crate) client: Arc<Client>,
+    /// What the gateway is at its authorization server, where people connect their charts themselves.
+    pub(crate) smart: Option<Arc<SmartApp>>,
     /// Resources it sent that were not about whom it was asked for.
     pub(crate) foreign: AtomicU64,
 }
 
 impl ConnectedSource {
+    /// The criteria that it is sent: those that it understands, and that no coding which is added here could meet.
+    pub(super) fn sendable<'q>(&self, resource_type: ResourceType, criteria: &'q [Criterion]) -> Vec<&'q Criterion> {
+        let mut sendable = self.vendor.sendable(resource_type, criteria);
+        sendable.retain(|criterion| !self.terms.may_meet(criterion));
+        sendable
+    }
+
     pub(super) fn base_url(&self) -> &str {
         self.client.connection().base_url()
     }
@@ -60,6 +75,8 @@ pub struct Mappings {
     pub vendors: VendorProfiles,
     /// Policies of release.
     pub releases: ReleasePolicies,
+    /// What local codes mean.
+    pub terminology: Terminology,
 }
 
 /// What clients of sources are built with.
@@ -73,6 +90,8 @@ pub struct ClientParts {
     pub random: SharedRandom,
     /// Where answers are kept, if they are.
     pub cache: Option<Arc<Cache>>,
+    /// What people's own sign-ins at EHRs gave.
+    pub tokens: Arc<PatientTokens>,
 }
 
 impl Sources {
@@ -99,7 +118,7 @@ impl Sources {
                 {
                     known.clone()
                 }
-                _ => Arc::new(connect(source, (organization, release), &mappings.vendors, parts)?),
+                _ => Arc::new(connect(source, (organization, release), mappings, parts)?),
             };
             connected.insert(source.key, entry);
         }
@@ -128,28 +147,72 @@ fn release_policy(
 fn connect(
     source: &Source,
     (organization, release): (String, Option<Arc<ReleasePolicy>>),
-    vendors: &VendorProfiles,
+    mappings: &Mappings,
     parts: &ClientParts,
 ) -> Result<ConnectedSource, SourceError> {
-    let vendor = vendors.by_name(&source.vendor).map_err(|error| SourceError::Vendor(source.key, error))?.clone();
-    let connection = Connection::new(&source.base_url, &source.private_addresses, credential(&source.authentication))
-        .map_err(|error| SourceError::Connection(source.key, error))?;
-    let client = Client::new(connection, parts.limits.clone(), parts.clock.clone(), parts.random.clone())
+    let vendor =
+        mappings.vendors.by_name(&source.vendor).map_err(|error| SourceError::Vendor(source.key, error))?.clone();
+    let reach = |credential| {
+        Connection::new(&source.base_url, &source.private_addresses, credential)
+            .map_err(|error| SourceError::Connection(source.key, error))
+    };
+    let smart = match &source.authentication {
+        SourceAuthentication::PerPatient { client_id, proof: app, scope } => {
+            let client = (client_id.clone(), proof(app), scope.clone());
+            let (clock, random) = (parts.clock.clone(), parts.random.clone());
+            Some(Arc::new(SmartApp::new(reach(Credential::None)?, parts.limits.clone(), client, clock, random)))
+        }
+        _ => None,
+    };
+    let credential = match &smart {
+        Some(app) => Credential::Patients(Arc::new(PatientsOwn {
+            source: source.key,
+            app: app.clone(),
+            tokens: parts.tokens.clone(),
+        })),
+        None => credential(&source.authentication),
+    };
+    let client = Client::new(reach(credential)?, parts.limits.clone(), parts.clock.clone(), parts.random.clone())
         .with_cache(parts.cache.clone());
     let (client, foreign) = (Arc::new(client), AtomicU64::new(0));
-    Ok(ConnectedSource { source: source.clone(), organization, vendor, release, client, foreign })
+    let terms = mappings.terminology.for_vendor(&source.vendor);
+    Ok(ConnectedSource { source: source.clone(), organization, vendor, release, terms, client, smart, foreign })
 }
 
+fn algorithm(name: &str) -> Algorithm {
+    if name == "ES384" { Algorithm::ES384 } else { Algorithm::RS384 }
+}
+
+fn proof(proof: &AppProof) -> ClientProof {
+    match proof {
+        AppProof::None => ClientProof::None,
+        AppProof::Secret { secret_file, method } => ClientProof::Secret { file: secret_file.clone(), method: *method },
+        AppProof::Key { algorithm: name, key_file, key_id } => {
+            ClientProof::Key { algorithm: algorithm(name), key_file: key_file.clone(), key_id: key_id.clone() }
+        }
+    }
+}
+
+/// The credential that all requests of a source share.
 fn credential(authentication: &SourceAuthentication) -> Credential {
     match authentication {
-        SourceAuthentication::None => Credential::None,
-        SourceAuthentication::BackendServices { client_id, token_url, algorithm, key_file, key_id, scope } => {
+        // The other kind has none of its own.
+        SourceAuthentication::None | SourceAuthentication::PerPatient { .. } => Credential::None,
+        SourceAuthentication::BackendServices { client_id, token_url, algorithm: name, key_file, key_id, scope } => {
             Credential::BackendServices {
                 client_id: client_id.clone(),
                 token_url: token_url.clone(),
-                algorithm: if algorithm == "ES384" { Algorithm::ES384 } else { Algorithm::RS384 },
+                algorithm: algorithm(name),
                 key_file: key_file.clone(),
                 key_id: key_id.clone(),
+                scope: scope.clone(),
+            }
+        }
+        SourceAuthentication::ClientSecret { client_id, token_url, secret_file, method, scope } => {
+            Credential::ClientSecret {
+                client_id: client_id.clone(),
+                token_url: token_url.clone(),
+                proof: ClientProof::Secret { file: secret_file.clone(), method: *method },
                 scope: scope.clone(),
             }
         }

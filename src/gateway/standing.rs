@@ -3,14 +3,19 @@ use std::sync::atomic::Ordering;
 use super::Gateway;
 use crate::audit::AuditLog;
 use crate::organization::SourceKey;
+use crate::upstream::BreakerState;
 
 /// What operators are told of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceStanding {
     /// Which.
     pub key: SourceKey,
     /// Resources it sent, since this process connected it, that were not about whom it was asked for.
     pub foreign: u64,
+    /// What requests to it failed by since then, by kind, with how often.
+    pub failures: Vec<(&'static str, u64)>,
+    /// Whether it is left alone at the moment.
+    pub breaker: BreakerState,
 }
 
 impl Gateway {
@@ -21,6 +26,8 @@ impl Gateway {
         let standing = |(key, source): (&SourceKey, &std::sync::Arc<super::source::ConnectedSource>)| SourceStanding {
             key: *key,
             foreign: source.foreign.load(Ordering::Relaxed),
+            failures: source.client.failures().all().filter(|(_, count)| *count > 0).collect(),
+            breaker: source.client.breaker(),
         };
         sources.iter().map(standing).collect()
     }

@@ -246,7 +246,6 @@ impl Stream {
 
     /// Fetches pages until `wanted` more resources can be shown; one page at least.
     pub(super) async fn refill(&mut self, reading: Reading<'_>, wanted: usize) {
-        let chart = self.call.chart.clone();
         let size = if self.call.is_sent_whole() { reading.page_size } else { reading.largest_page };
         let pairs = self.call.pairs(size.min(reading.largest_page));
         let resource_type = self.call.resource_type();
@@ -258,8 +257,8 @@ impl Stream {
         let seen: Vec<PageMark> = self.seen_before(self.loaded.len());
         let walk = Walk { start, seen: &seen, spent: before };
         let (mut before, first) = (before, self.loaded.len());
-        let walked = chart
-            .errand
+        let errand = self.call.errand();
+        let walked = errand
             .walk(walk, |body: Bytes| {
                 let bundle = scan::scan_bundle(body, reading.filter.knowledge).map_err(|_| SourceFailure::Malformed)?;
                 let page = self.load(reading, bundle, before);

@@ -122,7 +122,7 @@ impl Gateway {
         let pairs: Vec<_> = chunks(values).take(1).map(|list| (parameter.to_owned(), list)).collect();
         let kind = permit.resource_type();
         search::parse(self.knowledge, kind, &pairs, Handling::Strict)
-            .is_ok_and(|query| chart.source.vendor.sendable(kind, &query.criteria).len() == query.criteria.len())
+            .is_ok_and(|query| chart.source.sendable(kind, &query.criteria).len() == query.criteria.len())
     }
 
     /// A search at one source with parameters in the source's own ids.

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, SourceStanding};
 use crate::storage::Db;
+use crate::upstream::BreakerState;
 
 /// Kinds of routes that are counted apart.
 const CLASSES: [&str; 8] =
@@ -81,13 +82,35 @@ pub(super) async fn get(
     sample(&mut out, "chartgate_storage_writes_total", "", db.writes());
     family(&mut out, "chartgate_storage_commits_total", "counter", "Commits: one can make many writes durable.");
     sample(&mut out, "chartgate_storage_commits_total", "", db.commits());
-    let foreign = "Resources that a source sent and that were not about whom it was asked for.";
-    family(&mut out, "chartgate_upstream_subject_mismatch_total", "counter", foreign);
-    for source in gateway.standing() {
-        let labels = format!("{{source=\"{}\"}}", source.key);
-        sample(&mut out, "chartgate_upstream_subject_mismatch_total", &labels, source.foreign);
-    }
+    write_sources(&gateway.standing(), &mut out);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], out)
+}
+
+/// How the sources stand. A source that was connected anew begins at 0.
+fn write_sources(sources: &[SourceStanding], out: &mut String) {
+    let foreign = "Resources that a source sent and that were not about whom it was asked for.";
+    family(out, "chartgate_upstream_subject_mismatch_total", "counter", foreign);
+    for source in sources {
+        let labels = format!("{{source=\"{}\"}}", source.key);
+        sample(out, "chartgate_upstream_subject_mismatch_total", &labels, source.foreign);
+    }
+    family(out, "chartgate_upstream_failures_total", "counter", "Failed requests to a source, by kind of failure.");
+    for source in sources {
+        for (kind, count) in &source.failures {
+            let labels = format!("{{source=\"{}\",kind=\"{kind}\"}}", source.key);
+            sample(out, "chartgate_upstream_failures_total", &labels, count);
+        }
+    }
+    let breaker = "0 when requests to a source go through, 1 when one tries, 2 when it is left alone.";
+    family(out, "chartgate_upstream_breaker_state", "gauge", breaker);
+    for source in sources {
+        let value = match source.breaker {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        };
+        sample(out, "chartgate_upstream_breaker_state", &format!("{{source=\"{}\"}}", source.key), value);
+    }
 }
 
 fn family(out: &mut String, name: &str, kind: &str, help: &str) {

@@ -1,6 +1,7 @@
 //! The pages that people see: plain forms that work without JavaScript.
 
 mod browser;
+mod connect;
 mod consent;
 mod error_page;
 mod home;
@@ -22,7 +23,7 @@ use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
 
 use super::form::LONGEST_FORM;
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, ChartAccess};
 use crate::authorization::{AuthorizationServer, AuthorizeAnswer};
 use crate::base::keys::{KeyUse, MasterKey};
 use crate::base::random::SharedRandom;
@@ -86,6 +87,21 @@ where
         .route("/sign-out", post(sign_out::post))
         .route("/favicon.ico", get(icon::get))
         .route("/static/{file}", get(style::get))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+/// The pages on which people connect and disconnect their charts.
+pub fn connect_router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Accounts>: FromRef<S>,
+    Arc<ChartAccess>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+{
+    Router::new()
+        .route("/connect", get(connect::get).post(connect::post))
+        .route("/connect/callback/{source}", get(connect::callback))
+        .route("/disconnect", get(connect::confirm).post(connect::disconnect))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
@@ -176,6 +192,7 @@ mod tests {
             (home::HomeTemplate::sample("x").render(), home::HomeTemplate::sample(hostile).render()),
             (ErrorPage::sample("x").render(), ErrorPage::sample(hostile).render()),
         ];
+        let pairs = pairs.into_iter().chain(connect::samples("x").into_iter().zip(connect::samples(hostile)));
         for (harmless, hostile) in pairs {
             let (harmless, hostile) = (harmless.unwrap(), hostile.unwrap());
             let count = |html: &str, c: char| html.matches(c).count();
@@ -195,7 +212,7 @@ mod tests {
             home::HomeTemplate::sample("x").render().unwrap(),
             ErrorPage::sample("x").render().unwrap(),
         ];
-        for html in pages {
+        for html in pages.into_iter().chain(connect::samples("x").map(Result::unwrap)) {
             for forbidden in ["<script", "http://", "https://", "style=\"", " onclick", "javascript:"] {
                 assert!(!html.contains(forbidden), "{forbidden} in {html}");
             }

@@ -15,6 +15,7 @@ use super::interaction::Interaction;
 use super::outcome::Answer;
 use super::paging::Cursor;
 use super::requests::{Arrived, Presented, Requests};
+use super::smart::Smart;
 use super::store::{Arrival, Store};
 use super::token::Tokens;
 use super::{create, history, metadata, misbehave, read, search, smart_configuration, update};
@@ -46,6 +47,14 @@ impl Settings {
         format!("{}{}", self.origin, self.base_path)
     }
 
+    pub(super) fn authorize_url(&self) -> String {
+        format!("{}/oauth/authorize", self.origin)
+    }
+
+    pub(super) fn revoke_url(&self) -> String {
+        format!("{}/oauth/revoke", self.origin)
+    }
+
     pub(super) fn token_url(&self) -> String {
         format!("{}/oauth/token", self.origin)
     }
@@ -59,6 +68,7 @@ pub(super) struct Ehr {
     pub(super) store: Store,
     pub(super) tokens: Tokens,
     pub(super) faults: Arc<Faults>,
+    pub(super) smart: Arc<Smart>,
     pub(super) requests: Arc<Requests>,
     pub(super) clock: SharedClock,
     pub(super) random: SharedRandom,
@@ -83,6 +93,8 @@ pub(super) struct Call<'a> {
     /// Parameters of the query, and behind them those of a posted form.
     pub(super) pairs: Vec<(String, String)>,
     pub(super) body: Bytes,
+    /// The one patient whose data the token opens.
+    pub(super) patient: Option<String>,
     pub(super) hit: &'a Hit,
 }
 
@@ -106,10 +118,11 @@ pub(super) async fn fhir(
         Ok(body) if parts.uri.path().ends_with("/_search") => pairs(&String::from_utf8_lossy(body)),
         _ => Vec::new(),
     };
-    let presented = presented(&ehr, &parts);
+    let (presented, patient) = presented(&ehr, &parts);
     let log = ehr.settings.log_requests.then(|| {
         let at = ehr.clock.now();
-        let arrived = Arrived { at, parts: &parts, query: &query, form: &form, authorization: presented.clone() };
+        let (authorization, patient) = (presented.clone(), patient.clone());
+        let arrived = Arrived { at, parts: &parts, query: &query, form: &form, authorization, patient };
         ehr.requests.note(arrived.into_request())
     });
     let interaction = relative_path(&ehr, &parts)
@@ -129,7 +142,7 @@ pub(super) async fn fhir(
             (Ok(_), Err(_)) => Answer::outcome(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "the body is too long"),
             (Ok(interaction), Ok(_)) if !admitted(&ehr, &interaction, &presented) => unauthorized(),
             (Ok(interaction), Ok(body)) => {
-                interact(interaction, &Call { ehr: &ehr, parts: &parts, pairs, body, hit: &hit }).await
+                interact(interaction, &Call { ehr: &ehr, parts: &parts, pairs, body, patient, hit: &hit }).await
             }
         }
     };
@@ -158,19 +171,26 @@ fn relative_path<'a>(ehr: &Ehr, parts: &'a Parts) -> Option<&'a str> {
     parts.uri.path().strip_prefix(ehr.settings.base_path.as_str())?.strip_prefix('/')
 }
 
-fn presented(ehr: &Ehr, parts: &Parts) -> Presented {
-    let Some(value) = parts.headers.get(header::AUTHORIZATION) else { return Presented::Nothing };
+/// Who asks, and the patient to whose data the token is limited.
+fn presented(ehr: &Ehr, parts: &Parts) -> (Presented, Option<String>) {
+    let Some(value) = parts.headers.get(header::AUTHORIZATION) else { return (Presented::Nothing, None) };
     let token = value.to_str().ok().and_then(|text| text.split_once(' '));
     match token {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-            ehr.tokens.client_of(token.trim(), ehr.clock.now()).map_or(Presented::Unknown, Presented::TokenOf)
+            let (token, now) = (token.trim(), ehr.clock.now());
+            match (ehr.tokens.client_of(token, now), ehr.smart.patient_of(token, now)) {
+                (Some(client), _) => (Presented::TokenOf(client), None),
+                (None, Some((client, patient))) => (Presented::TokenOf(client), Some(patient)),
+                (None, None) => (Presented::Unknown, None),
+            }
         }
-        _ => Presented::Unknown,
+        _ => (Presented::Unknown, None),
     }
 }
 
 fn admitted(ehr: &Ehr, interaction: &Interaction, presented: &Presented) -> bool {
-    !ehr.settings.require_authentication || interaction.is_open() || matches!(presented, Presented::TokenOf(_))
+    let is_required = ehr.settings.require_authentication || ehr.smart.is_on();
+    !is_required || interaction.is_open() || matches!(presented, Presented::TokenOf(_))
 }
 
 fn unauthorized() -> Answer {
@@ -181,6 +201,29 @@ fn unauthorized() -> Answer {
 /// The decoded pairs of a query or form.
 pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
     url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+}
+
+/// Answers the authorization endpoint.
+pub(super) async fn authorize(
+    State(ehr): State<Arc<Ehr>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    request: Request,
+) -> Response<Body> {
+    let query = pairs(request.uri().query().unwrap_or_default());
+    misbehave::respond(ehr.smart.authorize(&ehr, &query), &Hit::default(), &cut)
+}
+
+/// Answers the revocation endpoint.
+pub(super) async fn revoke(
+    State(ehr): State<Arc<Ehr>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    request: Request,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
+    let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let answer = ehr.smart.revoke(authorization, &pairs(&String::from_utf8_lossy(&body)));
+    misbehave::respond(answer, &Hit::default(), &cut)
 }
 
 /// Answers the token endpoint.
@@ -195,14 +238,20 @@ pub(super) async fn token(
         // The form holds an assertion: it is a credential and stays out of the log.
         let presented =
             if parts.headers.contains_key(header::AUTHORIZATION) { Presented::Unknown } else { Presented::Nothing };
-        let arrived = Arrived { at: ehr.clock.now(), parts: &parts, query: &[], form: &[], authorization: presented };
+        let at = ehr.clock.now();
+        let arrived = Arrived { at, parts: &parts, query: &[], form: &[], authorization: presented, patient: None };
         ehr.requests.note(arrived.into_request())
     });
     let hit = ehr.faults.hit(faults::TOKEN, 1);
     let body = axum::body::to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
     let answer = match misbehave::early(&hit).await {
         Some(answer) => answer,
-        None => ehr.tokens.answer(&ehr, &pairs(&String::from_utf8_lossy(&body))),
+        None => {
+            let form = pairs(&String::from_utf8_lossy(&body));
+            let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+            let by_patient = ehr.smart.token(&ehr, authorization, &form);
+            by_patient.unwrap_or_else(|| ehr.tokens.answer(&ehr, &form))
+        }
     };
     if let Some(number) = log {
         ehr.requests.note_status(number, if hit.dead() { 0 } else { answer.status.as_u16() });

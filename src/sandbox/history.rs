@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::ehr::Call;
 use super::outcome::Answer;
-use super::read::{etag, not_found};
+use super::read::{etag, not_found, refuse_others};
 use super::store::{Shelf, Stored};
 
 pub(super) fn history(call: &Call<'_>, type_name: &str, id: &str) -> Result<Answer, Answer> {
@@ -15,6 +15,7 @@ pub(super) fn history(call: &Call<'_>, type_name: &str, id: &str) -> Result<Answ
     if versions.is_empty() {
         return Err(not_found());
     }
+    versions.iter().try_for_each(|stored| refuse_others(call, stored))?;
     let bundle = json!({
         "resourceType": "Bundle",
         "type": "history",

@@ -12,6 +12,7 @@ use super::store::{Shelves, Stored};
 pub(super) fn read(call: &Call<'_>, type_name: &str, id: &str) -> Result<Answer, Answer> {
     let shelves = call.ehr.store.read();
     let stored = shelves.get(type_name, id).ok_or_else(not_found)?;
+    refuse_others(call, stored)?;
     if let Some(disguised) = call.hit.wrong_patient()
         && let Some(other) = another_patients(&shelves, stored)
     {
@@ -43,7 +44,18 @@ pub(super) fn vread(call: &Call<'_>, type_name: &str, id: &str, version: &str) -
     let shelves = call.ehr.store.read();
     let version = version.parse().map_err(|_| not_found())?;
     let stored = shelves.shelf(type_name).and_then(|shelf| shelf.version(id, version)).ok_or_else(not_found)?;
+    refuse_others(call, stored)?;
     Ok(represent(call.ehr, stored, StatusCode::OK))
+}
+
+/// A patient's token opens nothing of others.
+pub(super) fn refuse_others(call: &Call<'_>, stored: &Stored) -> Result<(), Answer> {
+    match &call.patient {
+        Some(patient) if is_of_others(stored, &[patient.as_str()]) => {
+            Err(Answer::outcome(StatusCode::FORBIDDEN, "forbidden", "of another patient"))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn not_found() -> Answer {

@@ -40,6 +40,8 @@ pub struct Request {
     pub form: Vec<(String, String)>,
     /// What stood in `Authorization`.
     pub authorization: Presented,
+    /// The one patient to whose data the token is limited.
+    pub patient: Option<String>,
     /// All headers but `Authorization`, names in lower case.
     pub headers: Vec<(String, String)>,
     /// The status that was answered, faults included.
@@ -134,6 +136,7 @@ pub(super) struct Arrived<'a> {
     pub(super) query: &'a [(String, String)],
     pub(super) form: &'a [(String, String)],
     pub(super) authorization: Presented,
+    pub(super) patient: Option<String>,
 }
 
 impl Arrived<'_> {
@@ -153,6 +156,7 @@ impl Arrived<'_> {
             query: self.query.to_vec(),
             form: self.form.to_vec(),
             authorization: self.authorization,
+            patient: self.patient,
             headers,
             status: 0,
         }

@@ -32,6 +32,9 @@ pub(super) fn search_type(call: &Call<'_>, type_name: &str) -> Result<Answer, An
 
     let mut matches = selection.select(ehr, shelf);
     matches.retain(|stored| stored.sequence < cursor.arrived);
+    if let Some(patient) = &call.patient {
+        matches.retain(|stored| !is_of_others(stored, &[patient.as_str()]));
+    }
     let total = matches.len();
     let page_size = selection.count().unwrap_or(ehr.settings.page_size).min(ehr.settings.page_size.max(LARGEST_PAGE));
     let count_only = selection.count_only() || page_size == 0;

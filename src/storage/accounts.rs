@@ -2,7 +2,7 @@
 
 use super::error::RowKey;
 use super::statement::{execute, fetch_optional, statements};
-use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
+use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations, source_tokens};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, PersonId};
 use crate::base::secret::Secret;
@@ -145,7 +145,8 @@ pub async fn renew_password_hash(
     Ok(rows == 1)
 }
 
-/// Closes an account for good, forgets its password, and moves the generation on.
+/// Closes an account for good, forgets its password and what its holder's sign-ins at EHRs gave, and moves the generation
+/// on.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when there is no such active account.
@@ -154,6 +155,7 @@ pub async fn close(tx: &mut Tx, id: AccountId, at: Instant) -> Result<(), Storag
     if rows != 1 {
         return Err(StorageError::NotFound { table: "accounts" });
     }
+    source_tokens::delete_of_account(tx, id).await?;
     generations::bump(tx);
     Ok(())
 }

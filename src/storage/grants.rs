@@ -2,7 +2,7 @@
 
 use super::error::RowKey;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
-use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
+use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations, source_tokens};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, GrantId, PersonId};
 use crate::identity::{Grant, GrantBasis, GrantState, Period};
@@ -133,7 +133,8 @@ pub async fn active_for_account(
     rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
 }
 
-/// Decides, suspends, resumes or ends a grant, and moves the generation on. What ended stays ended.
+/// Decides, suspends, resumes or ends a grant, and moves the generation on. What ended stays ended, and what its holder's
+/// sign-ins at EHRs gave for the person is gone.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when there is no such grant or it ended already.
@@ -142,6 +143,9 @@ pub async fn set_state(tx: &mut Tx, id: GrantId, state: &GrantState) -> Result<(
     let rows = execute!(&mut *tx, SET_STATE, id.to_string(), name, since, reason)?;
     if rows != 1 {
         return Err(StorageError::NotFound { table: "grants" });
+    }
+    if matches!(state, GrantState::Ended { .. }) {
+        source_tokens::delete_of_grant(tx, id).await?;
     }
     generations::bump(tx);
     Ok(())

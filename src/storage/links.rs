@@ -2,7 +2,7 @@
 
 use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, statements};
-use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
+use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations, source_tokens};
 use crate::base::clock::Instant;
 use crate::base::id::{LinkId, PersonId};
 use crate::identity::{Assurance, Link, LinkMethod, LinkState};
@@ -136,7 +136,7 @@ pub async fn active_of_person(on: impl Into<Executor<'_>>, person: PersonId) -> 
     rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
 }
 
-/// Freezes, thaws or ends a link, and moves the generation on. What ended stays ended.
+/// Freezes, thaws or ends a link, and moves the generation on. What ended stays ended, and its tokens are gone.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when there is no such link or it ended already; [`Taken::Key`] when it would become
@@ -146,6 +146,9 @@ pub async fn set_state(tx: &mut Tx, id: LinkId, state: &LinkState) -> Result<(),
     let rows = execute!(&mut *tx, SET_STATE, id.to_string(), name, since, reason)?;
     if rows != 1 {
         return Err(StorageError::NotFound { table: "links" });
+    }
+    if matches!(state, LinkState::Ended { .. }) {
+        source_tokens::delete(tx, id).await?;
     }
     generations::bump(tx);
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
-use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx};
+use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
 use crate::base::id::SourceId;
 use crate::config::SourceView;
@@ -78,7 +78,7 @@ const fn view_name(view: SourceView) -> &'static str {
     }
 }
 
-/// Connects a source.
+/// Connects a source, and moves the generation on: running processes take it over.
 ///
 /// # Errors
 /// [`Taken::SourceKey`] when the key, or an alias of one, is taken (mint another and try again; nothing is lost but
@@ -94,7 +94,7 @@ pub async fn insert(tx: &mut Tx, source: &Source) -> Result<(), StorageError> {
         SourceState::Retired { at } => ("retired", Some(at.micros())),
     };
     let rows = execute!(
-        tx,
+        &mut *tx,
         INSERT,
         source.id.to_string(),
         source.key.as_str(),
@@ -109,7 +109,11 @@ pub async fn insert(tx: &mut Tx, source: &Source) -> Result<(), StorageError> {
         state,
         ended
     )?;
-    if rows == 1 { Ok(()) } else { Err(StorageError::AlreadyTaken(Taken::SourceKey)) }
+    if rows != 1 {
+        return Err(StorageError::AlreadyTaken(Taken::SourceKey));
+    }
+    generations::bump(tx);
+    Ok(())
 }
 
 /// All of them, retired ones too, oldest first.
@@ -130,14 +134,15 @@ pub async fn by_key(on: impl Into<Executor<'_>>, key: SourceKey) -> Result<Optio
     row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
 }
 
-/// Changes where and how a source is reached. Its key, organization and state stay.
+/// Changes where and how a source is reached, and moves the generation on: what was kept of its answers may be another's
+/// view. Its key, organization and state stay.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when it is not there or retired.
 pub async fn update(tx: &mut Tx, source: &Source) -> Result<(), StorageError> {
     let (authentication, private_addresses) = (to_json(&source.authentication)?, to_json(&source.private_addresses)?);
     let rows = execute!(
-        tx,
+        &mut *tx,
         UPDATE,
         source.id.to_string(),
         &source.name,
@@ -147,16 +152,24 @@ pub async fn update(tx: &mut Tx, source: &Source) -> Result<(), StorageError> {
         view_name(source.view),
         &private_addresses
     )?;
-    if rows == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "sources" }) }
+    changed(tx, rows)
 }
 
-/// Retires a source. Its key stays taken.
+/// Retires a source, and moves the generation on. Its key stays taken.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when it is not there or retired already.
 pub async fn retire(tx: &mut Tx, id: SourceId, at: Instant) -> Result<(), StorageError> {
-    let rows = execute!(tx, RETIRE, id.to_string(), at.micros())?;
-    if rows == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "sources" }) }
+    let rows = execute!(&mut *tx, RETIRE, id.to_string(), at.micros())?;
+    changed(tx, rows)
+}
+
+fn changed(tx: &mut Tx, rows: u64) -> Result<(), StorageError> {
+    if rows != 1 {
+        return Err(StorageError::NotFound { table: "sources" });
+    }
+    generations::bump(tx);
+    Ok(())
 }
 
 /// Lets ids that begin with `alias` mean those of the source with `key` (organizations merged).

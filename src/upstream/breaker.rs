@@ -22,6 +22,17 @@ pub(super) struct Breaker {
     longest_pause: Duration,
 }
 
+/// How a breaker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Requests go through.
+    Closed,
+    /// The pause is over: the next request tries.
+    HalfOpen,
+    /// Requests are refused at once.
+    Open,
+}
+
 #[derive(Debug)]
 enum State {
     Closed(Tally),
@@ -77,6 +88,15 @@ impl Breaker {
         match &*self.state() {
             State::Closed(_) => false,
             State::Open { until, trying, .. } => *trying || self.is_before(now, *until),
+        }
+    }
+
+    /// How it stands, without changing it.
+    pub(super) fn stands(&self, now: Instant) -> BreakerState {
+        match &*self.state() {
+            State::Closed(_) => BreakerState::Closed,
+            State::Open { until, trying, .. } if *trying || !self.is_before(now, *until) => BreakerState::HalfOpen,
+            State::Open { .. } => BreakerState::Open,
         }
     }
 
@@ -208,6 +228,7 @@ mod tests {
             meet(&breaker, Lesson::Silent, at(0));
         }
         assert!(breaker.is_open(at(0)) && breaker.admit(at(0)).is_none());
+        assert_eq!([breaker.stands(at(0)), breaker.stands(at(1))], [BreakerState::Open, BreakerState::HalfOpen]);
         // Pauses of 1, 2, 4, 8, 8 seconds.
         for (tried, again) in [(1, 3), (3, 7), (7, 15), (15, 23)] {
             let probe = breaker.admit(at(tried)).expect("the pause is over");
@@ -217,6 +238,7 @@ mod tests {
         }
         meet(&breaker, Lesson::Answered, at(23));
         assert!(!breaker.is_open(at(23)));
+        assert_eq!(breaker.stands(at(23)), BreakerState::Closed);
         meet(&breaker, Lesson::Silent, at(23));
         assert!(!breaker.is_open(at(23)), "what was before is forgotten");
     }

@@ -117,6 +117,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::id::LinkId;
     use crate::base::random::SeededRandom;
     use crate::upstream::body::Keep;
 
@@ -138,7 +139,7 @@ mod tests {
 
     fn question(cache: &Cache, name: &str) -> Question {
         let url = format!("{BASE}/Condition?patient=1&_id={name}").parse().unwrap();
-        Question { url, patients: Arc::new(["1".to_owned()]), generation: cache.generation() }
+        Question { url, patients: Arc::new(["1".to_owned()]), link: None, generation: cache.generation() }
     }
 
     fn body(text: &str) -> Body {
@@ -177,6 +178,8 @@ mod tests {
             let other = Question { patients, ..asked.clone() };
             assert!(cache.fresh(&other, NOW).is_none() && cache.stale(&other, NOW).is_none());
         }
+        let with_own = Question { link: Some(LinkId::mint(&SeededRandom::new(4))), ..asked.clone() };
+        assert!(cache.fresh(&with_own, NOW).is_none() && cache.stale(&with_own, NOW).is_none());
         assert!(cache.fresh(&question(&cache, "b"), NOW).is_none());
         let elsewhere = Question { url: "https://other.example/fhir/x".parse().unwrap(), ..asked };
         assert!(cache.fresh(&elsewhere, NOW).is_none());

@@ -8,17 +8,20 @@ use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
 use super::body::{Body, Keep};
-use super::breaker::Breaker;
+use super::breaker::{Breaker, BreakerState};
 use super::cache::Cache;
 use super::connection::Connection;
 use super::credential::Bearer;
 use super::failure::SourceFailure;
+use super::failure_counts::FailureCounts;
 use super::flight::Flights;
 use super::patience::Patience;
 use super::retry_after::{self, RetryAfter};
 use super::retry_budget::RetryBudget;
 use crate::base::clock::SharedClock;
+use crate::base::id::LinkId;
 use crate::base::random::SharedRandom;
+use crate::base::secret::Secret;
 use crate::config::Limits;
 
 /// The client of one source: its connections, its credential, and what is remembered of how it does. Asked by way of an
@@ -33,6 +36,7 @@ pub struct Client {
     /// Places of documents that are being fetched.
     pub(super) documents: Arc<Semaphore>,
     pub(super) breaker: Breaker,
+    pub(super) failures: FailureCounts,
     pub(super) retry_after: RetryAfter,
     pub(super) retries: RetryBudget,
     pub(super) patience: Patience,
@@ -67,6 +71,7 @@ impl Client {
                 Duration::from_millis(limits.breaker_open_ms),
                 Duration::from_millis(limits.breaker_longest_ms),
             ),
+            failures: FailureCounts::default(),
             retry_after: RetryAfter::new(),
             retries: RetryBudget::new(limits.retry_percent),
             patience: Patience::new(deadline),
@@ -91,6 +96,18 @@ impl Client {
         &self.connection
     }
 
+    /// What it failed by so far.
+    #[must_use]
+    pub const fn failures(&self) -> &FailureCounts {
+        &self.failures
+    }
+
+    /// Whether it is left alone at the moment.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerState {
+        self.breaker.stands(self.clock.now())
+    }
+
     /// Time for one request to be answered whole.
     pub(super) const fn deadline(&self) -> Duration {
         Duration::from_millis(self.limits.source_deadline_ms)
@@ -99,9 +116,10 @@ impl Client {
     /// A GET with the credential, and what sends it.
     pub(super) async fn request(
         &self,
+        link: Option<LinkId>,
         url: Url,
         accept: HeaderValue,
-    ) -> Result<(&reqwest::Client, Request), SourceFailure> {
+    ) -> Result<(&reqwest::Client, Request, Option<Secret<String>>), SourceFailure> {
         let http = self
             .http
             .get_or_try_init(|| async { self.connection.http_client(&self.limits) })
@@ -109,18 +127,23 @@ impl Client {
             .map_err(|_| SourceFailure::Unreachable)?;
         let mut request = Request::new(Method::GET, url);
         request.headers_mut().insert(ACCEPT, accept);
-        if let Some(authorization) = self.bearer.header(http).await? {
+        let authorization = self.bearer.header(http, link).await?;
+        if let Some(authorization) = &authorization {
             let mut value =
                 HeaderValue::from_str(authorization.expose()).map_err(|_| SourceFailure::CredentialRefused)?;
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        Ok((http, request))
+        Ok((http, request, authorization))
     }
 
-    pub(super) async fn get_once(&self, url: Url) -> Result<Body, SourceFailure> {
-        let (http, request) = self.request(url, HeaderValue::from_static("application/fhir+json")).await?;
+    pub(super) async fn get_once(&self, link: Option<LinkId>, url: Url) -> Result<Body, SourceFailure> {
+        let (http, request, authorization) =
+            self.request(link, url, HeaderValue::from_static("application/fhir+json")).await?;
         let answer = execute(http, request, self.limits.body_bytes).await?;
+        if let (StatusCode::UNAUTHORIZED, Some(authorization)) = (answer.status, &authorization) {
+            self.bearer.refused(link, authorization).await;
+        }
         match answer.status {
             StatusCode::OK if answer.is_json => Ok(Body { bytes: answer.body, keep: answer.keep }),
             StatusCode::OK => Err(SourceFailure::Malformed),

@@ -1,9 +1,13 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use super::address::Addresses;
+use super::credential::{ClientProof, PatientCredential};
+use super::failure::SourceFailure;
+use crate::base::secret::Secret;
 use crate::config::Limits;
 
 /// How to reach one source.
@@ -14,6 +18,14 @@ pub struct Connection {
     addresses: Addresses,
     /// How the gateway proves itself there.
     pub credential: Credential,
+}
+
+/// An endpoint that the source's discovery document names.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    pub(super) url: Url,
+    /// It lies where the operator said the source is: the private ranges of the source hold for it.
+    same_origin: bool,
 }
 
 /// How the gateway proves itself to a source.
@@ -36,6 +48,21 @@ pub enum Credential {
         /// Scopes to ask for.
         scope: String,
     },
+    /// `client_credentials` with a secret.
+    ClientSecret {
+        /// The client id that the EHR gave out.
+        client_id: String,
+        /// The EHR's token endpoint.
+        token_url: String,
+        /// The secret.
+        proof: ClientProof,
+        /// Scopes to ask for.
+        scope: String,
+    },
+    /// A token that somebody has at hand: for probes.
+    Token(Secret<String>),
+    /// What each person's own sign-in at the EHR gave.
+    Patients(Arc<dyn PatientCredential>),
 }
 
 /// A source that cannot be connected as configured.
@@ -112,6 +139,51 @@ impl Connection {
         (url.origin() == self.base.origin() && inside && is_bare).then_some(url)
     }
 
+    /// An endpoint that a document of the source names: on https, or on the source's own origin where that is a demo's
+    /// plain http. A literal address that is not public counts only there as well.
+    pub(super) fn endpoint(&self, text: &str) -> Option<Endpoint> {
+        let url = Url::parse(text).ok()?;
+        let same_origin = url.origin() == self.base.origin();
+        let literal = match url.host()? {
+            url::Host::Ipv4(ip) => Some(ip.into()),
+            url::Host::Ipv6(ip) => Some(ip.into()),
+            url::Host::Domain(_) => None,
+        };
+        let is_public = literal.is_none_or(|ip| Addresses::default().allow(ip));
+        let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        let is_sound = same_origin || (url.scheme() == "https" && is_public);
+        (is_bare && is_sound).then_some(Endpoint { url, same_origin })
+    }
+
+    /// A client for an endpoint: a discovered host is never a private one (DESIGN section 14, outbound addresses).
+    pub(super) fn client_for(&self, endpoint: &Endpoint, limits: &Limits) -> Result<reqwest::Client, ConnectionError> {
+        if endpoint.same_origin {
+            return self.http_client(limits);
+        }
+        Self { addresses: Addresses::default(), ..self.clone() }.http_client(limits)
+    }
+
+    /// `GET {base}/{segments…}` without a credential: metadata and discovery are open.
+    pub(super) async fn open_document(
+        &self,
+        segments: &[&str],
+        limits: &Limits,
+        cap: usize,
+    ) -> Result<bytes::Bytes, SourceFailure> {
+        let http = self.http_client(limits).map_err(|_| SourceFailure::Unreachable)?;
+        let mut request = reqwest::Request::new(reqwest::Method::GET, self.url(segments, &[]));
+        let accept = reqwest::header::HeaderValue::from_static("application/json, application/fhir+json;q=0.9");
+        request.headers_mut().insert(reqwest::header::ACCEPT, accept);
+        let time = Duration::from_millis(limits.source_deadline_ms);
+        let answer = tokio::time::timeout(time, super::client::execute(&http, request, cap));
+        let answer = answer.await.map_err(|_| SourceFailure::Timeout)??;
+        match answer.status {
+            reqwest::StatusCode::OK if answer.is_json => Ok(answer.body),
+            reqwest::StatusCode::OK => Err(SourceFailure::Malformed),
+            status => Err(SourceFailure::Refused { status: status.as_u16() }),
+        }
+    }
+
     pub(super) fn http_client(&self, limits: &Limits) -> Result<reqwest::Client, ConnectionError> {
         // The one place that builds a client. No redirects: a token must not follow one. No proxy from the
         // environment: a request goes where the operator said.
@@ -168,6 +240,39 @@ mod tests {
             "javascript:alert(1)",
         ] {
             assert!(connection.page_url(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn u01_a_discovered_endpoint_is_https_and_public_or_the_sources_own() {
+        let private = Connection::new("https://10.1.2.3/fhir", &["10.0.0.0/8".to_owned()], Credential::None).unwrap();
+        let demo = Connection::new("http://127.0.0.1:9/fhir", &["127.0.0.0/8".to_owned()], Credential::None).unwrap();
+        for (connection, good) in [
+            (connection(), "https://ehr.example/oauth/token"),
+            (connection(), "https://login.ehr.example/token?x=1"),
+            (connection(), "https://93.184.216.34/token"),
+            (private.clone(), "https://10.1.2.3/token"),
+            (demo.clone(), "http://127.0.0.1:9/oauth/token"),
+        ] {
+            assert!(connection.endpoint(good).is_some(), "{good}");
+        }
+        for (connection, bad) in [
+            (connection(), "http://ehr.example/oauth/token"),
+            (connection(), "http://169.254.169.254/latest"),
+            (connection(), "https://169.254.169.254/latest"),
+            (connection(), "https://[::ffff:10.0.0.1]/token"),
+            (connection(), "https://127.1:5432/"),
+            (connection(), "https://0x7f000001/"),
+            (connection(), "https://user@login.ehr.example/token"),
+            (connection(), "https://login.ehr.example/token#x"),
+            (connection(), "gopher://login.ehr.example/"),
+            (connection(), "javascript:alert(1)"),
+            (connection(), "/oauth/token"),
+            (private, "https://10.1.2.4/token"),
+            (demo.clone(), "http://127.0.0.1:10/oauth/token"),
+            (demo, "http://127.0.0.2:9/oauth/token"),
+        ] {
+            assert!(connection.endpoint(bad).is_none(), "{bad}");
         }
     }
 

@@ -10,6 +10,7 @@ use url::Url;
 use super::client::{Client, failure_of};
 use super::connection::Connection;
 use super::failure::SourceFailure;
+use crate::base::id::LinkId;
 use crate::fhir::reference::is_source_id;
 
 /// A document at a source: a Binary, or a file under the source's own base.
@@ -107,16 +108,21 @@ const IDLE: Duration = Duration::from_secs(5);
 
 impl Client {
     /// `GET` of a document, in the form that `accept` asks for. Its head comes within the deadline of any request; its
-    /// body has a time of its own.
+    /// body has a time of its own. Where charts have credentials of their own, that of `link` is used.
     ///
     /// # Errors
     /// [`SourceFailure`].
-    pub async fn document(&self, address: &DocumentAddress, accept: &'static str) -> Result<Document, SourceFailure> {
+    pub async fn document(
+        &self,
+        link: Option<LinkId>,
+        address: &DocumentAddress,
+        accept: &'static str,
+    ) -> Result<Document, SourceFailure> {
         let url = self.document_url(address).ok_or(SourceFailure::NotFound)?;
         // Documents have places of their own: many slow ones leave the source's others free.
         let place = self.documents.clone().try_acquire_owned().map_err(|_| SourceFailure::Busy)?;
         let deadline = Instant::now() + self.deadline();
-        let response = self.within_limits(&url, deadline, |_| self.document_head(url.clone(), accept)).await?;
+        let response = self.within_limits(&url, deadline, |_| self.document_head(link, url.clone(), accept)).await?;
         let length = response.content_length();
         let cap = self.limits.document_bytes;
         if length.is_some_and(|length| usize::try_from(length).unwrap_or(usize::MAX) > cap) {
@@ -149,14 +155,21 @@ impl Client {
         }
     }
 
-    async fn document_head(&self, url: Url, accept: &'static str) -> Result<reqwest::Response, SourceFailure> {
-        let (http, request) = self.request(url, HeaderValue::from_static(accept)).await?;
+    async fn document_head(
+        &self,
+        link: Option<LinkId>,
+        url: Url,
+        accept: &'static str,
+    ) -> Result<reqwest::Response, SourceFailure> {
+        let (http, request, authorization) = self.request(link, url, HeaderValue::from_static(accept)).await?;
         let response = http.execute(request).await.map_err(|error| failure_of(&error))?;
         match response.status() {
             StatusCode::OK => Ok(response),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(SourceFailure::NotFound),
             StatusCode::UNAUTHORIZED => {
-                self.bearer.forget().await;
+                if let Some(authorization) = &authorization {
+                    self.bearer.refused(link, authorization).await;
+                }
                 Err(SourceFailure::CredentialRefused)
             }
             StatusCode::FORBIDDEN => Err(SourceFailure::Forbidden),

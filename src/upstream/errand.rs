@@ -11,6 +11,7 @@ use super::body::Body;
 use super::client::Client;
 use super::failure::SourceFailure;
 use super::flight::Landing;
+use crate::base::id::LinkId;
 use crate::fhir::reference::is_source_id;
 
 /// One request's business at one source: whose charts it is about, and how long it waits. All that the request asks of
@@ -19,16 +20,20 @@ use crate::fhir::reference::is_source_id;
 pub struct Errand {
     pub(super) client: Arc<Client>,
     patients: Arc<[String]>,
+    /// The one of their links whose own credential is used.
+    link: Option<LinkId>,
     allowance: Arc<Allowance>,
 }
 
 /// What is asked, and on whose behalf. Answers are shared and kept between equal questions only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Question {
-    /// As it is sent; it begins with the source's base URL, and a source has one credential.
+    /// As it is sent; it begins with the source's base URL.
     pub(super) url: Url,
     /// The Patient ids whose charts it is asked for.
     pub(super) patients: Arc<[String]>,
+    /// With whose credential: that of a link, or the one that the source has.
+    pub(super) link: Option<LinkId>,
     /// The generation of rights when it was asked; 0 where nothing is kept.
     pub(super) generation: i64,
 }
@@ -45,11 +50,17 @@ impl Client {
     /// The business of one request that begins now, about the charts with these Patient ids.
     #[must_use]
     pub fn errand(self: &Arc<Self>, patients: Arc<[String]>) -> Errand {
-        Errand { client: self.clone(), patients, allowance: Arc::new(Allowance::new(self.deadline())) }
+        Errand { client: self.clone(), patients, link: None, allowance: Arc::new(Allowance::new(self.deadline())) }
     }
 }
 
 impl Errand {
+    /// The same business, for the chart of one of its patients alone and with the credential of the link to it.
+    #[must_use]
+    pub fn for_link(&self, patient: &str, link: LinkId) -> Self {
+        Self { patients: Arc::new([patient.to_owned()]), link: Some(link), ..self.clone() }
+    }
+
     /// `GET {base}/{type}/{id}`, read by `read`, which says when a body is not what was asked for. Never a kept answer
     /// of a source that is down: one resource has no place to say so.
     ///
@@ -81,7 +92,7 @@ impl Errand {
         let (outcome, is_first) = self.ask(&question).await;
         let content = read(outcome.as_ref().map_err(|failure| *failure)?.bytes.clone());
         self.keep(&question, &outcome, content.is_ok() && is_first);
-        content
+        content.inspect_err(|failure| self.client.failures.add(*failure))
     }
 
     /// One page, read by `read`, which says when a body is not what was asked for. A page that was kept stands in for
@@ -100,7 +111,8 @@ impl Errand {
             Ok(body) => {
                 let content = read(body.bytes.clone());
                 self.keep(&question, &outcome, content.is_ok() && is_first);
-                Ok(Answered { content: content?, age: None })
+                let content = content.inspect_err(|failure| self.client.failures.add(*failure))?;
+                Ok(Answered { content, age: None })
             }
             Err(failure) => {
                 self.keep(&question, &outcome, false);
@@ -114,23 +126,23 @@ impl Errand {
 
     fn question(&self, url: Url) -> Arc<Question> {
         let generation = self.client.cache.as_ref().map_or(0, |cache| cache.generation());
-        Arc::new(Question { url, patients: self.patients.clone(), generation })
+        Arc::new(Question { url, patients: self.patients.clone(), link: self.link, generation })
     }
 
     /// Asks, or waits for the answer that somebody else is waiting for; and whether this was the one who asked.
     async fn ask(&self, question: &Arc<Question>) -> (Result<Body, SourceFailure>, bool) {
         let (_waiting, deadline) = self.allowance.wait();
         if !self.client.limits.single_flight {
-            return (self.client.fetch(question.url.clone(), deadline).await, true);
+            return (self.client.fetch(question.link, question.url.clone(), deadline).await, true);
         }
         loop {
             let (flight, joined) = self.client.flights.board(question, |number| {
-                let (client, url) = (self.client.clone(), question.url.clone());
+                let (client, sent) = (self.client.clone(), question.clone());
                 let (landed, asked) = (self.client.clone(), question.clone());
                 let landing = Landing::new(move || landed.flights.land(&asked, number));
                 async move {
                     let _landing = landing;
-                    client.fetch(url, deadline).await
+                    client.fetch(sent.link, sent.url.clone(), deadline).await
                 }
                 .boxed()
             });

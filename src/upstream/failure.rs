@@ -26,6 +26,9 @@ pub enum SourceFailure {
     /// 401: the gateway's own credential is not accepted.
     #[error("credential refused")]
     CredentialRefused,
+    /// The person has not signed in at the EHR, or has to again.
+    #[error("not connected by the person")]
+    NotConnected,
     /// 403: the gateway's own credential does not reach so far.
     #[error("forbidden")]
     Forbidden,
@@ -114,7 +117,10 @@ impl SourceFailure {
 
     /// Whether the source says that it has nothing there, or nothing for us: what it gave before is not to be used.
     pub(super) const fn withdraws(self) -> bool {
-        matches!(self, Self::NotFound | Self::CredentialRefused | Self::Forbidden | Self::Refused { .. })
+        matches!(
+            self,
+            Self::NotFound | Self::NotConnected | Self::CredentialRefused | Self::Forbidden | Self::Refused { .. }
+        )
     }
 }
 

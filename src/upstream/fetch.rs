@@ -10,19 +10,29 @@ use super::body::Body;
 use super::breaker::Lesson;
 use super::client::Client;
 use super::failure::SourceFailure;
+use crate::base::id::LinkId;
 
 /// A source that stumbled is asked again after at most this long (full jitter: any time up to it).
 const LONGEST_JITTER_MS: u64 = 100;
 
 impl Client {
     /// Sends a GET, unless the source is to be left alone, and remembers how it went. At the latest at `deadline` it has
-    /// an outcome.
-    pub(super) async fn fetch(&self, url: Url, deadline: Instant) -> Result<Body, SourceFailure> {
-        self.within_limits(&url, deadline, |may_retry| self.get(&url, may_retry)).await
+    /// an outcome. Where charts have credentials of their own, that of `link` is used.
+    pub(super) async fn fetch(&self, link: Option<LinkId>, url: Url, deadline: Instant) -> Result<Body, SourceFailure> {
+        self.within_limits(&url, deadline, |may_retry| self.get(link, &url, may_retry)).await
     }
 
     /// Runs what asks for `url` as [`Self::fetch`] does; `work` is told whether it may ask twice.
     pub(super) async fn within_limits<T, W: Future<Output = Result<T, SourceFailure>>>(
+        &self,
+        url: &Url,
+        deadline: Instant,
+        work: impl FnOnce(bool) -> W,
+    ) -> Result<T, SourceFailure> {
+        self.as_it_stands(url, deadline, work).await.inspect_err(|failure| self.failures.add(*failure))
+    }
+
+    async fn as_it_stands<T, W: Future<Output = Result<T, SourceFailure>>>(
         &self,
         url: &Url,
         deadline: Instant,
@@ -64,20 +74,17 @@ impl Client {
 
     /// One GET, sent again once, as far as the budget goes, when the connection broke, the server stumbled, or the token
     /// was refused. A request that tries whether a source is back is sent once.
-    async fn get(&self, url: &Url, may_retry: bool) -> Result<Body, SourceFailure> {
+    async fn get(&self, link: Option<LinkId>, url: &Url, may_retry: bool) -> Result<Body, SourceFailure> {
         self.retries.earn();
-        let first = self.get_once(url.clone()).await;
+        let first = self.get_once(link, url.clone()).await;
         let Err(failure) = first else { return first };
-        if failure == SourceFailure::CredentialRefused {
-            self.bearer.forget().await;
-        }
         if !failure.is_retryable() || !may_retry || !self.retries.spend() {
             return first;
         }
         if matches!(failure, SourceFailure::Failed { .. }) {
             tokio::time::sleep(self.jitter()).await;
         }
-        self.get_once(url.clone()).await
+        self.get_once(link, url.clone()).await
     }
 
     fn jitter(&self) -> Duration {

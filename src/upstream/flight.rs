@@ -83,9 +83,12 @@ mod tests {
     use bytes::Bytes;
     use tokio::sync::Notify;
 
+    use crate::base::id::LinkId;
+    use crate::base::random::SeededRandom;
+
     fn question(url: &str, patients: &[&str]) -> Arc<Question> {
         let patients: Arc<[String]> = patients.iter().map(|id| (*id).to_owned()).collect();
-        Arc::new(Question { url: url.parse().unwrap(), patients, generation: 1 })
+        Arc::new(Question { url: url.parse().unwrap(), patients, link: None, generation: 1 })
     }
 
     struct Source {
@@ -152,6 +155,11 @@ mod tests {
         for patients in [&["2"][..], &["1", "2"], &[]] {
             assert!(!source.ask(&question(url, patients)).1, "{patients:?}");
         }
+        let random = SeededRandom::new(4);
+        let with = |link| Question { link: Some(link), ..Question::clone(&question(url, &["1"])) };
+        let links = [LinkId::mint(&random), LinkId::mint(&random)];
+        let [(_one, first), (_other, second)] = links.map(|link| source.ask(&Arc::new(with(link))));
+        assert!(!first && !second, "with another credential");
         let later = Question { generation: 2, ..Question::clone(&question(url, &["1"])) };
         assert!(!source.ask(&Arc::new(later)).1, "rights have changed since");
     }

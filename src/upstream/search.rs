@@ -116,9 +116,13 @@ impl Errand {
         walked: &mut Walked<T>,
     ) -> Result<(), SourceFailure> {
         let (connection, limits) = (&self.client.connection, &self.client.limits);
+        let counted = |failure| {
+            self.client.failures.add(failure);
+            failure
+        };
         let mut url = match walk.start {
             Start::First { resource_type, pairs } => connection.url(&[resource_type], pairs),
-            Start::At(link) => connection.page_url(link).ok_or(SourceFailure::UnsafePageLink)?,
+            Start::At(link) => connection.page_url(link).ok_or_else(|| counted(SourceFailure::UnsafePageLink))?,
         };
         let mut spent = walk.spent;
         loop {
@@ -131,15 +135,15 @@ impl Errand {
             walked.pages.push(WalkedPage { content: page.content, mark: mark(&url), next: link });
             let next = match next {
                 None => return Ok(()),
-                Some(next) => next.ok_or(SourceFailure::UnsafePageLink)?,
+                Some(next) => next.ok_or_else(|| counted(SourceFailure::UnsafePageLink))?,
             };
             // A page that was seen before would come round for ever.
             let before = mark(&next);
             if walk.seen.contains(&before) || walked.pages.iter().any(|page| page.mark == before) {
-                return Err(SourceFailure::UnsafePageLink);
+                return Err(counted(SourceFailure::UnsafePageLink));
             }
             if spent >= limits.resources || walked.pages.len() >= limits.pages {
-                return Err(SourceFailure::OverBudget);
+                return Err(counted(SourceFailure::OverBudget));
             }
             if !page.wants_next {
                 return Ok(());

@@ -92,3 +92,50 @@ fn metrics_count_requests_and_alarms_and_name_nobody() {
         assert_eq!(world.get("/metrics", &maria).await.status, 404, "never on the public listener");
     });
 }
+
+#[test]
+fn metrics_tell_what_sources_fail_by_and_which_are_left_alone() {
+    run(async {
+        let limits = Limits { breaker_failures: 3, retry_percent: 0, ..Limits::default() };
+        let world = World::of_fixtures(limits).await;
+        let (riverside, lakeside) = (world.practice("riverside"), world.practice("lakeside"));
+        let maria = world.token("maria").await;
+        let failed = |text: &str, source: &str, kind: &str| {
+            value(text, &format!("chartgate_upstream_failures_total{{source=\"{source}\",kind=\"{kind}\"}}"))
+        };
+        let breaker =
+            |text: &str, source: &str| value(text, &format!("chartgate_upstream_breaker_state{{source=\"{source}\"}}"));
+        let text = metrics(&world).await;
+        assert_eq!([breaker(&text, &riverside.source), breaker(&text, &lakeside.source)], [0, 0], "{text}");
+        assert!(!text.contains("chartgate_upstream_failures_total{"), "{text}");
+
+        riverside.faults.set(vec![Fault::new(FaultKind::HtmlBody).times(1)]);
+        world.search("Condition", &[], &maria).await;
+        riverside.faults.set(vec![Fault::new(FaultKind::Body("{}".to_owned())).times(1)]);
+        world.search("Condition", &[], &maria).await;
+        riverside.faults.set(vec![Fault::new(FaultKind::ForeignNext("http://elsewhere.test".to_owned()))]);
+        world.search("Condition", &pairs(&[("_count", "1")]), &maria).await;
+        let text = metrics(&world).await;
+        assert_eq!(failed(&text, &riverside.source, "malformed"), 2, "by its type, and by what it holds: {text}");
+        assert_eq!(failed(&text, &riverside.source, "unsafe-page-link"), 1, "{text}");
+
+        riverside.faults.set(vec![Fault::new(FaultKind::Dead)]);
+        for _ in 0..5 {
+            world.search("Condition", &[], &maria).await;
+        }
+        let text = metrics(&world).await;
+        assert_eq!(failed(&text, &riverside.source, "unreachable"), 3, "{text}");
+        assert_eq!(failed(&text, &riverside.source, "breaker-open"), 2, "{text}");
+        assert_eq!([breaker(&text, &riverside.source), breaker(&text, &lakeside.source)], [2, 0], "{text}");
+        world.clock.advance(Duration::from_secs(600));
+        assert_eq!(breaker(&metrics(&world).await, &riverside.source), 1);
+        riverside.faults.clear();
+        world.search("Condition", &[], &maria).await;
+        let text = metrics(&world).await;
+        assert_eq!(breaker(&text, &riverside.source), 0, "{text}");
+        assert!(!text.contains(&format!("failures_total{{source=\"{}\"", lakeside.source)), "{text}");
+        for never in ["Condition", "maria", &riverside.authority, "pat-1001"] {
+            assert!(!text.contains(never), "{never} in {text}");
+        }
+    });
+}

@@ -98,15 +98,24 @@ impl World {
     }
 
     pub(crate) async fn of_vendor(vendor: &str) -> Self {
-        Self::of(Limits::default(), SourceView::Patient, "standard", vendor).await
+        Self::configured(Limits::default(), SourceView::Patient, "standard", |config| {
+            config.sources.iter_mut().for_each(|source| vendor.clone_into(&mut source.vendor));
+        })
+        .await
     }
 
     /// With an EHR that gives this view, of a practice with this policy of release.
     pub(crate) async fn with(limits: Limits, view: SourceView, release_policy: &str) -> Self {
-        Self::of(limits, view, release_policy, "generic").await
+        Self::configured(limits, view, release_policy, |_| {}).await
     }
 
-    async fn of(limits: Limits, view: SourceView, release_policy: &str, vendor: &str) -> Self {
+    /// The same, with other settings as well.
+    pub(crate) async fn configured(
+        limits: Limits,
+        view: SourceView,
+        release_policy: &str,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let clock = Arc::new(TestClock::at(Instant::from_micros(1_789_477_200_000_000)));
         let random: SharedRandom = Arc::new(SeededRandom::new(5));
@@ -129,11 +138,12 @@ impl World {
             organization: "x".to_owned(),
             name: "X EHR".to_owned(),
             base_url: base.clone(),
-            vendor: vendor.to_owned(),
+            vendor: "generic".to_owned(),
             authentication: SourceAuthentication::None,
             view,
             private_addresses: vec!["127.0.0.0/8".to_owned()],
         });
+        change(&mut config);
         let (shared, parts_random) = (clock.clone(), random.clone());
         let parts = Parts { config, master_key: MasterKey::new([9; 32]), clock: shared, random: parts_random };
         let app = app::start(parts).await.unwrap();

@@ -1,12 +1,12 @@
 //! Each aggregate: what goes in comes out, what is taken is named, what ended stays ended.
 
-use chartgate::base::id::{AccountId, GrantId, LinkId, PersonId};
+use chartgate::base::id::{AccountId, GrantId, LinkId, PersonId, SourceId};
 use chartgate::base::random::SystemRandom;
 use chartgate::base::secret::Secret;
 use chartgate::identity::{AccountState, GrantState, LinkState, PersonState, Username};
-use chartgate::organization::SourceState;
+use chartgate::organization::{Source, SourceState};
 use chartgate::storage::{
-    Db, StorageError, Taken, Tx, accounts, generations, grants, links, organizations, persons, sources,
+    Db, StorageError, Taken, Tx, accounts, generations, grants, links, organizations, persons, source_tokens, sources,
 };
 use futures_util::future::BoxFuture;
 
@@ -21,6 +21,10 @@ on_both!(
     accounts_are_unique_by_folded_name_and_person,
     links_are_ordered_and_one_is_active_per_chart,
     grants_work_in_their_period_only,
+    source_tokens_are_refreshed_by_one_and_end_with_their_link,
+    source_tokens_end_with_the_right_of_whoever_got_them,
+    a_launch_is_taken_once,
+    release_policies_are_kept,
     every_change_of_rights_moves_the_generation_on,
     foreign_rows_must_exist,
 );
@@ -276,6 +280,13 @@ async fn every_change_of_rights_moves_the_generation_on(database: Database) {
     moves!(tx => persons::merge(tx, alias, person, at(1)));
     moves!(tx => persons::unmerge(tx, alias, at(2)));
     moves!(tx => accounts::close(tx, account, at(3)));
+    let known = sources::by_key(db, source).await.unwrap().unwrap();
+    let another =
+        Source { id: SourceId::mint(&SystemRandom::default()), key: "zzz9".parse().unwrap(), ..known.clone() };
+    moves!(tx => sources::insert(tx, &another));
+    let id = known.id;
+    moves!(tx => sources::update(tx, &known));
+    moves!(tx => sources::retire(tx, id, at(5)));
 
     // What failed moves nothing, and neither does what changes no rights.
     write!(db, tx => accounts::close(tx, account, at(4))).unwrap_err();
@@ -296,4 +307,177 @@ async fn foreign_rows_must_exist(database: Database) {
     let (link, grant) = (LinkId::mint(&random), GrantId::mint(&random));
     assert_eq!(write!(db, tx => links::end(tx, link, at(0), "x")), MISSING("links"));
     assert_eq!(write!(db, tx => grants::end(tx, grant, at(0), "x")), MISSING("grants"));
+}
+
+async fn source_tokens_are_refreshed_by_one_and_end_with_their_link(database: Database) {
+    let db = &database.db;
+    let (link, account) = write(db, |tx| {
+        Box::pin(async move {
+            let (person, source) = (sample::stored_person(tx).await?, sample::stored_source(tx).await?);
+            let (link, account) = (sample::link(person, source, "p-1"), sample::account("dana", Some(person)));
+            links::insert(tx, &link).await?;
+            accounts::insert(tx, &account).await?;
+            Ok((link, account.id))
+        })
+    })
+    .await
+    .unwrap();
+    let tokens = source_tokens::StoredTokens {
+        link: link.id,
+        account,
+        access: vec![1, 2, 0],
+        refresh: Some(vec![3]),
+        expires: at(60),
+        version: 1,
+        connected: at(5),
+        refused: None,
+    };
+    let copy = tokens.clone();
+    write!(db, tx => source_tokens::put(tx, &copy)).unwrap();
+    assert_eq!(source_tokens::by_link(db, link.id).await.unwrap(), Some(tokens.clone()));
+    let usable = source_tokens::UsableTokens {
+        tokens: tokens.clone(),
+        source: link.source,
+        patient: "p-1".to_owned(),
+        person: link.person,
+    };
+    assert_eq!(source_tokens::usable(db, link.id).await.unwrap(), Some(usable));
+
+    // One refreshes; another may when its time is over.
+    let id = link.id;
+    assert!(write!(db, tx => source_tokens::claim(tx, id, 1, at(10), at(40))).unwrap());
+    assert!(!write!(db, tx => source_tokens::claim(tx, id, 1, at(39), at(70))).unwrap());
+    assert!(write!(db, tx => source_tokens::claim(tx, id, 1, at(40), at(70))).unwrap());
+    write!(db, tx => source_tokens::release(tx, id, 1)).unwrap();
+    assert!(write!(db, tx => source_tokens::claim(tx, id, 1, at(41), at(70))).unwrap());
+    let renewed = source_tokens::StoredTokens { access: vec![4], refresh: None, expires: at(99), ..tokens.clone() };
+    let copy = renewed.clone();
+    assert!(write!(db, tx => source_tokens::rotate(tx, &copy)).unwrap());
+    let copy = renewed.clone();
+    assert!(!write!(db, tx => source_tokens::rotate(tx, &copy)).unwrap(), "no longer the version");
+    let now = source_tokens::by_link(db, id).await.unwrap().unwrap();
+    assert_eq!(now, source_tokens::StoredTokens { version: 2, ..renewed });
+    assert!(!write!(db, tx => source_tokens::claim(tx, id, 1, at(100), at(130))).unwrap());
+
+    // Refused until the person signs in again.
+    assert!(!write!(db, tx => source_tokens::refuse(tx, id, 1, at(100))).unwrap());
+    assert!(write!(db, tx => source_tokens::refuse(tx, id, 2, at(100))).unwrap());
+    assert_eq!(source_tokens::by_link(db, id).await.unwrap().unwrap().refused, Some(at(100)));
+    assert_eq!(source_tokens::usable(db, id).await.unwrap(), None);
+    assert!(!write!(db, tx => source_tokens::claim(tx, id, 3, at(200), at(230))).unwrap());
+    let copy = tokens.clone();
+    write!(db, tx => source_tokens::put(tx, &copy)).unwrap();
+    let again = source_tokens::by_link(db, id).await.unwrap().unwrap();
+    assert_eq!(again, source_tokens::StoredTokens { version: 4, ..tokens });
+
+    // Frozen: kept, not used. Ended: gone.
+    let frozen = LinkState::Frozen { at: at(6), reason: "two-accounts".to_owned() };
+    write!(db, tx => links::set_state(tx, id, &frozen)).unwrap();
+    assert_eq!(source_tokens::usable(db, id).await.unwrap(), None);
+    assert!(source_tokens::by_link(db, id).await.unwrap().is_some());
+    write!(db, tx => links::end(tx, id, at(7), "not-me")).unwrap();
+    assert_eq!(source_tokens::by_link(db, id).await.unwrap(), None);
+}
+
+async fn source_tokens_end_with_the_right_of_whoever_got_them(database: Database) {
+    let db = &database.db;
+    let (link, own, proxy, grant) = write(db, |tx| {
+        Box::pin(async move {
+            let (person, source) = (sample::stored_person(tx).await?, sample::stored_source(tx).await?);
+            let link = sample::link(person, source, "p-1");
+            let (own, proxy) = (sample::account("dana", Some(person)), sample::account("maria", None));
+            let grant = sample::grant(proxy.id, person);
+            links::insert(tx, &link).await?;
+            accounts::insert(tx, &own).await?;
+            accounts::insert(tx, &proxy).await?;
+            grants::insert(tx, &grant).await?;
+            Ok((link.id, own.id, proxy.id, grant.id))
+        })
+    })
+    .await
+    .unwrap();
+    let by = move |account| source_tokens::StoredTokens {
+        link,
+        account,
+        access: vec![1],
+        refresh: None,
+        expires: at(60),
+        version: 1,
+        connected: at(5),
+        refused: None,
+    };
+    let is_there = async || source_tokens::by_link(db, link).await.unwrap().is_some();
+    let moved_on = async |before: i64| {
+        let now = generations::current(db).await.unwrap();
+        assert!(now > before);
+        now
+    };
+    let mut generation = generations::current(db).await.unwrap();
+    write!(db, tx => async { source_tokens::put(tx, &by(own)).await }).unwrap();
+    generation = moved_on(generation).await;
+    let gone = write!(db, tx => source_tokens::delete(tx, link)).unwrap();
+    assert_eq!(gone, Some(by(own)));
+    generation = moved_on(generation).await;
+    assert_eq!(write!(db, tx => source_tokens::delete(tx, link)).unwrap(), None);
+    write!(db, tx => async { source_tokens::put(tx, &by(own)).await }).unwrap();
+    let suspended = GrantState::Suspended { at: at(6), reason: "asked".to_owned() };
+    write!(db, tx => grants::set_state(tx, grant, &suspended)).unwrap();
+    assert!(is_there().await);
+    generation = moved_on(generation).await;
+    assert!(write!(db, tx => source_tokens::refuse(tx, link, 1, at(7))).unwrap());
+    moved_on(generation).await;
+
+    write!(db, tx => async { source_tokens::put(tx, &by(proxy)).await }).unwrap();
+    write!(db, tx => grants::end(tx, grant, at(8), "revoked")).unwrap();
+    assert!(!is_there().await, "with the grant");
+    write!(db, tx => async { source_tokens::put(tx, &by(proxy)).await }).unwrap();
+    write!(db, tx => accounts::close(tx, own, at(9))).unwrap();
+    assert!(is_there().await, "another account's");
+    write!(db, tx => accounts::close(tx, proxy, at(9))).unwrap();
+    assert!(!is_there().await, "with the account");
+}
+
+async fn a_launch_is_taken_once(database: Database) {
+    let db = &database.db;
+    let (link, account) = write(db, |tx| {
+        Box::pin(async move {
+            let (person, source) = (sample::stored_person(tx).await?, sample::stored_source(tx).await?);
+            let (link, account) = (sample::link(person, source, "p-1"), sample::account("dana", Some(person)));
+            links::insert(tx, &link).await?;
+            accounts::insert(tx, &account).await?;
+            Ok((link.id, account.id))
+        })
+    })
+    .await
+    .unwrap();
+    let launch = |state: u8, expires| source_tokens::StoredLaunch {
+        state_hash: [state; 32],
+        session_hash: [9; 32],
+        account,
+        link,
+        sealed: vec![1, 2, 3],
+        expires: at(expires),
+    };
+    for one in [launch(1, 10), launch(2, 30)] {
+        write!(db, tx => source_tokens::insert_launch(tx, &one, at(5))).unwrap();
+    }
+    assert_eq!(write!(db, tx => source_tokens::take_launch(tx, &[2; 32])).unwrap(), Some(launch(2, 30)));
+    assert_eq!(write!(db, tx => source_tokens::take_launch(tx, &[2; 32])).unwrap(), None);
+    // What came too late is forgotten when the next begins.
+    let next = launch(3, 60);
+    write!(db, tx => source_tokens::insert_launch(tx, &next, at(20))).unwrap();
+    assert_eq!(write!(db, tx => source_tokens::take_launch(tx, &[1; 32])).unwrap(), None);
+}
+
+async fn release_policies_are_kept(database: Database) {
+    let db = &database.db;
+    let organization = sample::organization();
+    let (id, copy) = (organization.id, organization.clone());
+    write!(db, tx => organizations::insert(tx, &copy)).unwrap();
+    let before = generations::current(db).await.unwrap();
+    write!(db, tx => organizations::set_release_policy(tx, id, "after-three-days")).unwrap();
+    assert_eq!(organizations::by_id(db, id).await.unwrap().unwrap().release_policy, "after-three-days");
+    assert!(generations::current(db).await.unwrap() > before, "sources are taken over anew");
+    let nobody = sample::organization().id;
+    assert_eq!(write!(db, tx => organizations::set_release_policy(tx, nobody, "standard")), MISSING("organizations"));
 }

@@ -24,7 +24,7 @@ use chartgate::identity::GrantBasis;
 use chartgate::oauth::client::ClientId;
 use chartgate::oauth::scope::ScopeSet;
 use chartgate::practice::{self, NewAccount, NewGrant, NewLink};
-use chartgate::sandbox::{Data, Faults, Requests, RunningSandbox, Sandbox};
+use chartgate::sandbox::{Data, Faults, Requests, RunningSandbox, Sandbox, Smart};
 use chartgate::storage::sources;
 
 use super::http::Client as Browser;
@@ -74,6 +74,8 @@ pub(crate) struct Practice {
     pub(crate) faults: Arc<Faults>,
     /// What was asked of it.
     pub(crate) requests: Arc<Requests>,
+    /// Its authorization server for patients.
+    pub(crate) smart: Arc<Smart>,
     /// Host and port: must stand in no answer.
     pub(crate) authority: String,
     ehr: Mutex<Option<RunningSandbox>>,
@@ -183,7 +185,8 @@ pub(crate) struct World {
     accounts: Mutex<BTreeMap<String, AccountId>>,
     tokens: Mutex<BTreeMap<String, String>>,
     stop: watch::Sender<bool>,
-    _folder: tempfile::TempDir,
+    config: Config,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for World {
@@ -252,7 +255,8 @@ impl World {
             accounts: Mutex::default(),
             tokens: Mutex::default(),
             stop,
-            _folder: folder,
+            config,
+            folder,
         };
         for spec in persons {
             world.enrol(spec).await;
@@ -264,6 +268,30 @@ impl World {
     pub(crate) async fn of_fixtures(limits: Limits) -> Self {
         let (practices, persons) = fixtures();
         Self::start(practices, persons, limits).await
+    }
+
+    /// Another gateway process over the same database: its FHIR base URL.
+    pub(crate) async fn another_process(&self) -> String {
+        let listeners = app::bind(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]).await.unwrap();
+        let address = listeners.addresses()[0];
+        // The sources as they are stored: they may have been changed since.
+        let config = Config { organizations: Vec::new(), sources: Vec::new(), ..self.config.clone() };
+        let parts = Parts {
+            config,
+            master_key: MasterKey::new([7; 32]),
+            clock: self.clock.clone(),
+            random: Arc::new(SeededRandom::new(12)),
+        };
+        let app = app::start(parts).await.unwrap();
+        let (patience, stopping) = (app::Patience::of(&self.config.server), self.stop.subscribe());
+        tokio::spawn(app::serve(listeners, app.router, patience, stopping, Duration::from_millis(50)));
+        format!("http://{address}/fhir")
+    }
+
+    /// Everything that the database keeps on disk.
+    pub(crate) fn database_bytes(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.is_file()).flat_map(|path| std::fs::read(path).unwrap()).collect()
     }
 
     async fn enrol(&mut self, spec: PersonSpec) {
@@ -370,6 +398,18 @@ impl World {
         assert_eq!(answer.status, 200, "{}", answer.body);
         assert_eq!(answer.json()["patient"], *person, "the token is for the person who was chosen");
         answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A browser in which a person is signed in.
+    pub(crate) async fn browser(&self, account: &str) -> Browser {
+        self.account(account).await;
+        let mut browser = Browser::new(self.address);
+        let mut form = browser.get("/sign-in").await.form();
+        set(&mut form, "username", account);
+        set(&mut form, "password", PASSWORD);
+        let signed_in = browser.post("/sign-in", &form).await;
+        assert_eq!(signed_in.status, 303, "{}", signed_in.body);
+        browser
     }
 
     async fn register(&self, client: &str) {
@@ -485,6 +525,7 @@ async fn stand(spec: PracticeSpec, clock: SharedClock, config: &mut Config) -> P
         resources,
         faults: ehr.faults.clone(),
         requests: ehr.requests.clone(),
+        smart: ehr.smart.clone(),
         authority: ehr.address.to_string(),
         ehr: Mutex::new(Some(ehr)),
     }

@@ -8,12 +8,21 @@ use axum::response::Response;
 
 use super::consent::who;
 use super::{Form, Session, render, see_other};
-use crate::accounts::{Accounts, Overview};
+use crate::accounts::{Accounts, ChartOverview, Connected, Overview};
 use crate::http::error::page_unavailable;
 
 struct PersonRow {
     who: String,
-    sources: Vec<String>,
+    charts: Vec<ChartRow>,
+}
+
+struct ChartRow {
+    practice: String,
+    /// Where to connect it, when that has to be done.
+    connect: Option<String>,
+    again: bool,
+    /// Where to disconnect it, when that can be done.
+    disconnect: Option<String>,
 }
 
 /// What the first page shows.
@@ -34,7 +43,10 @@ impl HomeTemplate {
             form_token,
             username: overview.username,
             persons: persons
-                .map(|person| PersonRow { who: who(person.name.as_deref(), person.basis), sources: person.sources })
+                .map(|person| PersonRow {
+                    who: who(person.name.as_deref(), person.basis),
+                    charts: person.charts.into_iter().map(ChartRow::new).collect(),
+                })
                 .collect(),
         }
     }
@@ -42,12 +54,25 @@ impl HomeTemplate {
     #[cfg(test)]
     pub(super) fn sample(hostile: &str) -> Self {
         let text = || hostile.to_owned();
+        let chart = |connect, again| ChartRow { practice: text(), connect, again, disconnect: again.then(text) };
         Self {
             style: text(),
             form_token: text(),
             username: text(),
-            persons: vec![PersonRow { who: text(), sources: vec![text()] }, PersonRow { who: text(), sources: vec![] }],
+            persons: vec![
+                PersonRow { who: text(), charts: vec![chart(None, false), chart(Some(text()), true)] },
+                PersonRow { who: text(), charts: vec![chart(Some(text()), false)] },
+                PersonRow { who: text(), charts: vec![] },
+            ],
         }
+    }
+}
+
+impl ChartRow {
+    fn new(chart: ChartOverview) -> Self {
+        let connect = (chart.connected != Connected::Yes).then(|| format!("/connect?link={}", chart.link));
+        let disconnect = chart.may_disconnect.then(|| format!("/disconnect?link={}", chart.link));
+        Self { practice: chart.practice, connect, again: chart.connected == Connected::NoLonger, disconnect }
     }
 }
 

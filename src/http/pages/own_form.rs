@@ -15,6 +15,10 @@ pub enum Form {
     SignOut,
     /// What an app may do.
     Consent,
+    /// A sign-in at an EHR.
+    Connect,
+    /// The end of what such a sign-in gave.
+    Disconnect,
 }
 
 impl Form {
@@ -23,6 +27,8 @@ impl Form {
             Self::SignIn => b"sign-in",
             Self::SignOut => b"sign-out",
             Self::Consent => b"consent",
+            Self::Connect => b"connect",
+            Self::Disconnect => b"disconnect",
         }
     }
 }
