@@ -114,6 +114,11 @@ fn what_an_ehr_does_wrong_or_differently_is_noted() {
             let report = probe(&ehr, None).await;
             assert_eq!(report.unwrap().profile, profile, "{name}");
         }
+        // What it calls itself is shown on an operator's terminal.
+        let statement = r#"{"resourceType":"CapabilityStatement","fhirVersion":"4\u001b[2J","software":{"name":"E\u001b]0;x\u0007\nR"},"rest":[]}"#;
+        ehr.faults.set(vec![Fault::new(FaultKind::Body(statement.to_owned())).for_types(&["metadata"])]);
+        let text = probe(&ehr, None).await.unwrap().to_text();
+        assert!(text.contains("calls itself") && text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
         ehr.faults.set(vec![Fault::new(FaultKind::HtmlBody).for_types(&["metadata"])]);
         assert_eq!(probe(&ehr, None).await.unwrap_err(), SourceFailure::Malformed);
     });
