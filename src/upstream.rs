@@ -24,6 +24,7 @@ mod fetch;
 mod flight;
 mod history;
 mod patience;
+mod quarantine;
 mod retry_after;
 mod retry_budget;
 mod search;

@@ -8,6 +8,7 @@ mod includes;
 mod narrative;
 mod owners;
 mod paging;
+mod quarantine;
 mod redaction;
 mod release;
 mod slow_clients;

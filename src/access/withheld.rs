@@ -7,19 +7,29 @@ use crate::organization::SourceKey;
 /// context: how many resources of each source. A source that honours `patient` sends none; one that sends them hands
 /// out other people's records.
 #[derive(Debug, Default)]
-pub struct Withheld(Mutex<BTreeMap<SourceKey, u64>>);
+pub struct Withheld(Mutex<BTreeMap<SourceKey, WithheldOf>>);
+
+/// The same of one source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WithheldOf {
+    /// Resources that were kept back.
+    pub count: u64,
+    /// Whether any of them was certainly somebody else's.
+    pub is_foreign: bool,
+}
 
 impl Withheld {
-    /// One resource of this source was kept back.
-    pub fn add(&self, source: SourceKey) {
+    /// One resource of this source was kept back; `is_foreign` when it is certainly somebody else's.
+    pub fn add(&self, source: SourceKey, is_foreign: bool) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(source).or_default();
-        *count = count.saturating_add(1);
+        let of = counts.entry(source).or_default();
+        of.count = of.count.saturating_add(1);
+        of.is_foreign |= is_foreign;
     }
 
     /// How many, by source; empty when nothing was.
     #[must_use]
-    pub fn by_source(&self) -> BTreeMap<SourceKey, u64> {
+    pub fn by_source(&self) -> BTreeMap<SourceKey, WithheldOf> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -11,6 +11,8 @@ pub struct SourceStanding {
     pub key: SourceKey,
     /// Resources it sent, since this process connected it, that were not about whom it was asked for.
     pub foreign: u64,
+    /// Whether it is not asked for a while because of them.
+    pub set_aside: bool,
 }
 
 impl Gateway {
@@ -21,6 +23,7 @@ impl Gateway {
         let standing = |(key, source): (&SourceKey, &std::sync::Arc<super::source::ConnectedSource>)| SourceStanding {
             key: *key,
             foreign: source.foreign.load(Ordering::Relaxed),
+            set_aside: source.client.is_set_aside(),
         };
         sources.iter().map(standing).collect()
     }

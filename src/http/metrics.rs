@@ -87,6 +87,12 @@ pub(super) async fn get(
         let labels = format!("{{source=\"{}\"}}", source.key);
         sample(&mut out, "chartgate_upstream_subject_mismatch_total", &labels, source.foreign);
     }
+    let set_aside = "1 while a source is not asked because it handed out other people's records again and again.";
+    family(&mut out, "chartgate_source_set_aside", "gauge", set_aside);
+    for source in gateway.standing() {
+        let labels = format!("{{source=\"{}\"}}", source.key);
+        sample(&mut out, "chartgate_source_set_aside", &labels, u8::from(source.set_aside));
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], out)
 }
 

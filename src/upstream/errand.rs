@@ -148,7 +148,9 @@ impl Errand {
     }
 
     fn fresh(&self, question: &Question) -> Option<Bytes> {
-        self.client.cache.as_ref()?.fresh(question, self.client.clock.now())
+        let (cache, now) = (self.client.cache.as_ref()?, self.client.clock.now());
+        // What a source that is set aside has sent before is not to be trusted either.
+        if self.client.quarantine.holds(now) { None } else { cache.fresh(question, now) }
     }
 
     fn stale(&self, question: &Question) -> Option<(Bytes, Duration)> {
