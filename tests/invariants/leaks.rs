@@ -48,7 +48,7 @@ impl Grid {
 pub(super) async fn attack(gateway: &Gateway, world: &World, requests: usize, grid: &mut Grid) -> Result<(), String> {
     let keys: Vec<String> = gateway.keys.iter().map(ToString::to_string).collect();
     let callers: Vec<_> = ROLES.iter().map(|role| gateway.caller(&world.links, *role)).collect();
-    let models: Vec<_> = callers.iter().map(|caller| Model::new(gateway, world, caller)).collect();
+    let models: Vec<_> = callers.iter().map(|caller| Model::new(gateway, world, caller).before_forgers()).collect();
     let mut planned = Vec::new();
     for _ in 0..requests {
         // A step that shares no factor with the size of the table visits all of it.

@@ -93,6 +93,8 @@ fn u15_u16_ids_that_collide_and_identifiers_that_are_forged_join_nobody() {
                     let text = practice.find("Observation", id).unwrap()["valueString"].as_str().unwrap();
                     let own = wanted.contains(&text);
                     assert_eq!(read.status, if own { 200 } else { 404 }, "{name} {key} {id}");
+                    let found = values(&token, &format!("Observation?_id={}.{id}", practice.source)).await;
+                    assert_eq!(found, if own { vec![text] } else { Vec::new() }, "{name} {key} {id}");
                     assert!(!own || read.json()["valueString"] == text, "{name} {key} {id}");
                 }
             }
