@@ -181,7 +181,9 @@ impl Gateway {
         let outcome = match access::decide(self.knowledge, subject, &interaction) {
             Ok(permit) => {
                 let outcome = self.interact(&permit, interaction).await;
-                self.report_withheld(&permit, chosen, &mut entry);
+                if let Some(count) = self.alarm(&permit, chosen) {
+                    entry.withheld(count);
+                }
                 outcome
             }
             Err(denial) => Err(Refusal::Denied(denial)),
@@ -200,11 +202,15 @@ impl Gateway {
     /// Raises the alarm, once for each answer, about sources that sent what is not about the person in context: what
     /// they send to others may be about this person (security design, U12). Neither ids nor values: whose they are is
     /// not ours to say. A source that sends them again and again without having been asked for them (`chosen`: the
-    /// caller named the id) is set aside.
-    fn report_withheld(&self, permit: &Permit, chosen: bool, entry: &mut AuditEntry) {
+    /// caller named the id) is set aside. How many it were.
+    fn alarm(&self, permit: &Permit, chosen: bool) -> Option<u64> {
         let by_source = permit.withheld().by_source();
         if by_source.is_empty() {
-            return;
+            return None;
+        }
+        let count = by_source.values().fold(0, |sum: u64, of| sum.saturating_add(of.count));
+        if !permit.withheld().is_to_be_told() {
+            return Some(count);
         }
         let sources = self.sources.all();
         for (key, of) in &by_source {
@@ -215,8 +221,6 @@ impl Gateway {
                 }
             }
         }
-        let count = by_source.values().fold(0, |sum: u64, of| sum.saturating_add(of.count));
-        entry.withheld(count);
         let keys: Vec<String> = by_source.keys().map(ToString::to_string).collect();
         tracing::error!(
             source.keys = keys.join(","),
@@ -224,6 +228,7 @@ impl Gateway {
             count,
             "sources sent resources that are not about the person in context: none of them was released"
         );
+        Some(count)
     }
 
     /// Says that a source is not asked from now on, in the log and in the audit trail.

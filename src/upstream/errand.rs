@@ -49,7 +49,16 @@ impl Client {
     }
 }
 
+/// From the source's answer to the caller's, where the caller may not learn what the source answered. Longer than a
+/// resource takes to be read and refused.
+const SETTLED: Duration = Duration::from_millis(3);
+
 impl Errand {
+    /// Waits until it does not show in the time what was done with the source's last answer (security design, F32).
+    pub async fn settle(&self) {
+        tokio::time::sleep_until(self.allowance.ended() + SETTLED).await;
+    }
+
     /// `GET {base}/{type}/{id}`, read by `read`, which says when a body is not what was asked for. Never a kept answer
     /// of a source that is down: one resource has no place to say so.
     ///

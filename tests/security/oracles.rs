@@ -198,9 +198,16 @@ fn f32_hidden_and_unknown_ids_cost_the_same_calls_in_the_same_order_and_give_the
         let (token, carlos) = (world.token("maria").await, world.token("carlos").await);
         let key = world.practice("riverside").source.clone();
         let mut pairs = 0;
-        for kind in
-            ["Observation", "Condition", "Encounter", "MedicationRequest", "Communication", "Appointment", "Coverage"]
-        {
+        for kind in [
+            "Observation",
+            "Condition",
+            "Encounter",
+            "MedicationRequest",
+            "Communication",
+            "Appointment",
+            "Coverage",
+            "Medication",
+        ] {
             let own = world.get(&format!("/fhir/{kind}?_count=500"), &token).await.ids();
             let theirs = world.get(&format!("/fhir/{kind}?_count=500"), &carlos).await.ids();
             let hidden = theirs.iter().filter(|id| id.starts_with(&key) && !own.contains(id));
