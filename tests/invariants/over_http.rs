@@ -213,7 +213,7 @@ fn i11_what_is_shared_and_kept_changes_no_byte() {
     // Made alike, so that what they answer can be compared byte by byte.
     assert_eq!((&doors[0].gateway.keys, doors[0].person), (&doors[1].gateway.keys, doors[1].person));
     let saved = AtomicUsize::new(0);
-    in_worlds_before("I-11", &doors, &async |doors, recipe| {
+    let cases = in_worlds_before("I-11", &doors, &async |doors, recipe| {
         let mut dice = Dice::new(recipe.seed ^ 11);
         let mut worlds = Vec::new();
         for door in doors {
@@ -265,7 +265,7 @@ fn i11_what_is_shared_and_kept_changes_no_byte() {
     });
     let saved = saved.into_inner();
     println!("I-11: {saved} calls saved");
-    assert!(saved > 1_000, "only {saved} calls were saved: nothing was shared or kept");
+    assert!(saved * 2 > cases, "only {saved} calls were saved: nothing was shared or kept");
 }
 
 #[test]
