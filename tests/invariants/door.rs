@@ -84,7 +84,8 @@ impl Door {
         let listeners = app::bind(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]).await.unwrap();
         let base = format!("http://{}", listeners.addresses()[0]);
         let (stop, stopping) = watch::channel(false);
-        tokio::spawn(app::serve(listeners, gateway.app.router.clone(), stopping, Duration::from_millis(50)));
+        let patience = app::Patience::of(&chartgate::config::Server::default());
+        tokio::spawn(app::serve(listeners, gateway.app.router.clone(), patience, stopping, Duration::from_millis(50)));
         let person = PersonId::mint(&*gateway.random);
         let mut door = Self { gateway, person, http: http_client(), base, tokens: BTreeMap::new(), stop };
         door.enrol().await;
