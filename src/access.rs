@@ -11,4 +11,4 @@ pub use about::{About, Referent, about, referent};
 pub use decide::{Denial, decide, is_served};
 pub use permit::Permit;
 pub use subject::Subject;
-pub use withheld::Withheld;
+pub use withheld::{Withheld, WithheldOf};

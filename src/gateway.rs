@@ -48,13 +48,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::access::{self, Permit, Subject};
-use crate::audit::{AuditLog, Entry as AuditEntry};
+use crate::audit::{Act, ActKind, AuditLog, Entry as AuditEntry};
 use crate::base::clock::SharedClock;
 use crate::base::keys::MasterKey;
 use crate::base::random::SharedRandom;
 use crate::config::Limits;
 use crate::fhir::interaction::Interaction;
 use crate::fhir::knowledge::Knowledge;
+use crate::organization::SourceKey;
 use crate::storage::Db;
 
 pub use answer::{Answer, Refusal};
@@ -172,10 +173,20 @@ impl Gateway {
     pub async fn handle(&self, subject: Arc<Subject>, interaction: Interaction) -> Result<Answer, Refusal> {
         let place = self.audit.reserve().map_err(|_| Refusal::NoAudit)?;
         let mut entry = AuditEntry::asked(&subject, &interaction, self.clock.now(), &*self.random);
+        // Whoever names an id chooses what the source sends; a search is for what is the person's.
+        let chosen = matches!(
+            interaction,
+            Interaction::Read { .. }
+                | Interaction::Vread { .. }
+                | Interaction::History { .. }
+                | Interaction::Content { .. }
+        );
         let outcome = match access::decide(self.knowledge, subject, &interaction) {
             Ok(permit) => {
                 let outcome = self.interact(&permit, interaction).await;
-                self.report_withheld(&permit, &mut entry);
+                if let Some(count) = self.alarm(&permit, chosen) {
+                    entry.withheld(count);
+                }
                 outcome
             }
             Err(denial) => Err(Refusal::Denied(denial)),
@@ -193,26 +204,46 @@ impl Gateway {
 
     /// Raises the alarm, once for each answer, about sources that sent what is not about the person in context: what
     /// they send to others may be about this person (security design, U12). Neither ids nor values: whose they are is
-    /// not ours to say.
-    fn report_withheld(&self, permit: &Permit, entry: &mut AuditEntry) {
+    /// not ours to say. A source that sends them again and again without having been asked for them (`chosen`: the
+    /// caller named the id) is set aside. How many it were.
+    fn alarm(&self, permit: &Permit, chosen: bool) -> Option<u64> {
         let by_source = permit.withheld().by_source();
         if by_source.is_empty() {
-            return;
+            return None;
+        }
+        let count = by_source.values().fold(0, |sum: u64, of| sum.saturating_add(of.count));
+        if !permit.withheld().is_to_be_told() {
+            return Some(count);
         }
         let sources = self.sources.all();
-        for (key, count) in &by_source {
+        for (key, of) in &by_source {
             if let Some(source) = sources.get(key) {
-                source.foreign.fetch_add(*count, Ordering::Relaxed);
+                source.foreign.fetch_add(of.count, Ordering::Relaxed);
+                if of.is_foreign && !chosen && source.client.hear_of_others() {
+                    self.report_set_aside(*key);
+                }
             }
         }
-        let count = by_source.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
-        entry.withheld(count);
         let keys: Vec<String> = by_source.keys().map(ToString::to_string).collect();
         tracing::error!(
             source.keys = keys.join(","),
             fhir.resource_type = %permit.resource_type(),
             count,
             "sources sent resources that are not about the person in context: none of them was released"
+        );
+        Some(count)
+    }
+
+    /// Says that a source is not asked from now on, in the log and in the audit trail.
+    fn report_set_aside(&self, key: SourceKey) {
+        let act = Act::new(ActKind::Source, self.clock.now(), &*self.random).by_way_of("set-aside");
+        // Without a place nothing is read anyway, and the log has it.
+        if let Ok(place) = self.audit.reserve() {
+            place.record(AuditEntry::of_act(&act.on("Source", key).refused("foreign-records")));
+        }
+        tracing::error!(
+            source.key = %key,
+            "a source is set aside for an hour: it handed out other people's records again and again"
         );
     }
 }

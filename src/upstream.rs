@@ -26,6 +26,7 @@ mod flight;
 mod history;
 mod patience;
 mod probe;
+mod quarantine;
 mod refusals;
 mod retry_after;
 mod retry_budget;

@@ -3,10 +3,12 @@
 //! `scripts/prove leaks` and `scripts/prove mutants` run the same for long.
 
 mod dice;
+mod door;
 mod ehr;
 mod gateway;
 mod leaks;
 mod model;
+mod over_http;
 mod properties;
 mod request;
 mod role;

@@ -14,8 +14,10 @@ pub enum About {
     Nobody,
     /// Whoever sees its owners: these are the references to them in the resource; empty when owners point at it.
     Owners(Several, Vec<Referent>),
-    /// Somebody else, or it cannot be told.
+    /// Somebody else, and the person in context stands nowhere in it.
     Other,
+    /// It cannot be told, or it is somebody else's and names the person in context as well.
+    Unclear,
 }
 
 /// What a reference points at within its source.
@@ -55,13 +57,21 @@ pub fn about(kind: &AuthorizationKind, raw: &RawResource, base: &str, patients: 
                 Several::Any => fits.any(|fit| fit),
                 Several::All => !found.is_empty() && fits.all(|fit| fit),
             };
-            if matches { About::Person } else { About::Other }
+            if matches {
+                About::Person
+            } else if found.iter().flatten().any(|to| to.resource_type == Some(ResourceType::Patient)) {
+                // What a parent wrote about a child may come when the parent's messages are asked for.
+                let mut named = raw.facts.references.iter().filter_map(|reference| referent(raw, base, reference));
+                if named.any(|to| is_person(&to)) { About::Unclear } else { About::Other }
+            } else {
+                About::Unclear
+            }
         }
         AuthorizationKind::Via { targets, several, items, .. } => {
             let found = referents_at(raw, base, targets);
             let is_incomplete = || found.iter().any(Option::is_none) || found.len() < count(raw, items.as_deref());
             if *several == Several::All && is_incomplete() {
-                return About::Other;
+                return About::Unclear;
             }
             About::Owners(*several, found.into_iter().flatten().collect())
         }
@@ -70,9 +80,9 @@ pub fn about(kind: &AuthorizationKind, raw: &RawResource, base: &str, patients: 
                 referent(raw, base, reference)
                     .is_some_and(|to| to.resource_type.is_some_and(|kind| never_with.contains(&kind)))
             });
-            if names_somebody { About::Other } else { About::Nobody }
+            if names_somebody { About::Unclear } else { About::Nobody }
         }
-        AuthorizationKind::Own | AuthorizationKind::Refused => About::Other,
+        AuthorizationKind::Own | AuthorizationKind::Refused => About::Unclear,
     }
 }
 

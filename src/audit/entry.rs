@@ -1,3 +1,4 @@
+use super::act::Act;
 use crate::access::Subject;
 use crate::base::clock::Instant;
 use crate::base::id::AuditEventId;
@@ -30,6 +31,12 @@ impl Entry {
             rule: None,
             object: None,
         })
+    }
+
+    /// What happened to something beside a request.
+    #[must_use]
+    pub fn of_act(act: &Act) -> Self {
+        Self(act.row().clone())
     }
 
     /// It was answered, with so many resources.

@@ -38,6 +38,9 @@ pub struct Limits {
     pub breaker_longest_ms: u64,
     /// Requests to a source that may be sent a second time, in percent of those sent once. 0 sends none again.
     pub retry_percent: u8,
+    /// Answers to searches with other people's records that a source may send within an hour; with the last of them it is set aside
+    /// for an hour. 0 never sets one aside: what is not the person's is dropped, told and counted all the same.
+    pub foreign_answers: u32,
     /// Whether equal requests to a source for the same chart at the same time are sent once. Off to compare.
     pub single_flight: bool,
 }
@@ -61,6 +64,7 @@ impl Default for Limits {
             breaker_open_ms: 1_000,
             breaker_longest_ms: 60_000,
             retry_percent: 10,
+            foreign_answers: 3,
             single_flight: true,
         }
     }

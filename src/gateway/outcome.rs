@@ -44,6 +44,8 @@ pub(super) enum Gap {
     ByKind,
     #[serde(rename = "n")]
     NotConnected,
+    #[serde(rename = "q")]
+    SetAside,
     #[serde(rename = "u")]
     Unreachable,
     /// Shown as it was so many seconds ago.
@@ -63,6 +65,7 @@ impl From<SourceFailure> for Gap {
             SourceFailure::OutOfOrder => Self::OutOfOrder,
             SourceFailure::UnsafePageLink => Self::PageLink,
             SourceFailure::ByKindOnly => Self::ByKind,
+            SourceFailure::SetAside => Self::SetAside,
             SourceFailure::Stale { age } => Self::Stale(age.as_secs()),
             SourceFailure::NotConnected => Self::NotConnected,
             SourceFailure::Unreachable
@@ -86,6 +89,7 @@ impl From<Gap> for SourceFailure {
             Gap::PageLink => Self::UnsafePageLink,
             Gap::ByKind => Self::ByKindOnly,
             Gap::NotConnected => Self::NotConnected,
+            Gap::SetAside => Self::SetAside,
             Gap::Unreachable => Self::Unreachable,
             Gap::Stale(seconds) => Self::Stale { age: Duration::from_secs(seconds) },
         }
@@ -102,6 +106,7 @@ impl Missing {
             Gap::Refused => ("not-supported", "does not support this request"),
             Gap::OverBudget => ("incomplete", "has more than could be fetched for one request"),
             Gap::Changed => ("incomplete", "changed while its pages were given out"),
+            Gap::SetAside => ("security", "is not asked at the moment, as what it sent could not be trusted"),
             Gap::ByKind => ("incomplete", "can only be searched kind by kind, and may have others"),
             Gap::Stale(seconds) => return self.stale_issue(seconds / 60),
             Gap::OutOfOrder => {
@@ -201,6 +206,7 @@ mod tests {
             SourceFailure::Changed,
             SourceFailure::OutOfOrder,
             SourceFailure::UnsafePageLink,
+            SourceFailure::SetAside,
             SourceFailure::Stale { age: Duration::from_millis(754_321) },
         ] {
             let missing = |failure| Missing { source: None, organization: "Practice".to_owned(), failure };

@@ -102,11 +102,45 @@ impl Gateway {
         Ok(Answer { etag, last_modified: None, body: bytes.into(), resources: 1, content: None })
     }
 
-    /// Fetches one resource and lets it through the filter. Hidden and missing are the same.
+    /// Fetches one resource and lets it through the filter. Hidden and missing are the same, in the calls that are made
+    /// and in the time that is taken once the source has answered.
     pub(super) async fn read_at(&self, permit: &Permit, place: &Place<'_>) -> Result<Released, Refusal> {
+        let outcome = self.fetch_at(permit, place).await;
+        if matches!(outcome, Err(Refusal::NotFound)) {
+            // Before, as it takes time as well.
+            self.alarm(permit, true);
+            place.chart.errand.settle().await;
+        }
+        outcome
+    }
+
+    async fn fetch_at(&self, permit: &Permit, place: &Place<'_>) -> Result<Released, Refusal> {
+        // What its owners point at is asked for once they do.
+        let owners = match &self.knowledge.of(permit.resource_type()).authorization {
+            AuthorizationKind::Via { owners, .. } if !owners.is_empty() => {
+                Some(Box::pin(self.pointed_at(permit, place)).await?)
+            }
+            _ => None,
+        };
         let fetched = fetch::read(self.knowledge, place.chart, permit.resource_type(), &place.upstream).await;
         let raw = fetched.map_err(|failure| self.refusal_of(place.chart, failure))?;
-        self.release_at(permit, place, raw).await
+        if owners.is_none() {
+            return self.release_at(permit, place, raw).await;
+        }
+        let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
+        Released::release(filter, place.chart, raw, owners.as_ref()).ok_or(Refusal::NotFound)
+    }
+
+    /// The owners that point at the resource at this place; refused when none does.
+    async fn pointed_at(&self, permit: &Permit, place: &Place<'_>) -> Result<Arc<VisibleOwners>, Refusal> {
+        let (owners, missing) = self.owners_of(permit, place, None).await;
+        match owners.filter(|owners| owners.owned.contains(&place.upstream)) {
+            Some(owners) => Ok(owners),
+            None => {
+                let outage: Vec<Missing> = missing.into_iter().filter(Missing::is_outage).collect();
+                Err(if outage.is_empty() { Refusal::NotFound } else { self.all_down(&outage) })
+            }
+        }
     }
 
     /// What a failed read is to the caller.
@@ -128,7 +162,7 @@ impl Gateway {
         let (owners, missing) = match &self.knowledge.of(permit.resource_type()).authorization {
             // Boxed: most types have no owners, and their reads should not carry room for the search for them.
             AuthorizationKind::Via { owners, .. } => {
-                Box::pin(self.owners_of(permit, place, &raw, owners.is_empty())).await
+                Box::pin(self.owners_of(permit, place, owners.is_empty().then_some(&raw))).await
             }
             _ => (None, Vec::new()),
         };
@@ -139,17 +173,15 @@ impl Gateway {
         })
     }
 
-    /// What makes a resource of a `via` type visible.
+    /// What makes a resource of a `via` type visible: its targets, where the type has them, or what points at it.
     async fn owners_of(
         &self,
         permit: &Permit,
         place: &Place<'_>,
-        raw: &RawResource,
-        has_targets: bool,
+        with_targets: Option<&RawResource>,
     ) -> (Option<Arc<VisibleOwners>>, Vec<Missing>) {
-        let Place { charts, chart, .. } = place;
-        let upstream = raw.id().unwrap_or_default();
-        if has_targets {
+        let Place { charts, chart, upstream, .. } = place;
+        if let Some(raw) = with_targets {
             let (visible, missing) =
                 self.visible_targets(permit, chart, std::slice::from_ref(raw), BTreeSet::new()).await;
             return (Some(visible), missing);

@@ -61,8 +61,8 @@ impl Released {
         let visible = match about(kind, &raw, chart.base_url(), &patients) {
             About::Person | About::Nobody => true,
             About::Owners(several, targets) => owners.is_some_and(|owners| owners.show(&raw, several, &targets, chart)),
-            About::Other => {
-                permit.withheld().add(chart.key());
+            other => {
+                permit.withheld().add(chart.key(), other == About::Other);
                 false
             }
         };

@@ -16,6 +16,8 @@ pub struct SourceStanding {
     pub failures: Vec<(&'static str, u64)>,
     /// Whether it is left alone at the moment.
     pub breaker: BreakerState,
+    /// Whether it is not asked for a while because of them.
+    pub set_aside: bool,
 }
 
 impl Gateway {
@@ -28,6 +30,7 @@ impl Gateway {
             foreign: source.foreign.load(Ordering::Relaxed),
             failures: source.client.failures().all().filter(|(_, count)| *count > 0).collect(),
             breaker: source.client.breaker(),
+            set_aside: source.client.is_set_aside(),
         };
         sources.iter().map(standing).collect()
     }

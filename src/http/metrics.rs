@@ -94,6 +94,12 @@ fn write_sources(sources: &[SourceStanding], out: &mut String) {
         let labels = format!("{{source=\"{}\"}}", source.key);
         sample(out, "chartgate_upstream_subject_mismatch_total", &labels, source.foreign);
     }
+    let set_aside = "1 while a source is not asked because it handed out other people's records again and again.";
+    family(out, "chartgate_source_set_aside", "gauge", set_aside);
+    for source in sources {
+        let labels = format!("{{source=\"{}\"}}", source.key);
+        sample(out, "chartgate_source_set_aside", &labels, u8::from(source.set_aside));
+    }
     family(out, "chartgate_upstream_failures_total", "counter", "Failed requests to a source, by kind of failure.");
     for source in sources {
         for (kind, count) in &source.failures {

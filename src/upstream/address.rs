@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn u_private_and_special_addresses_are_not_dialled() {
+    fn u01_private_and_special_addresses_are_not_dialled() {
         for ip in [
             "127.0.0.1",
             "10.0.0.1",
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn r11_when_the_resolver_fails_the_last_addresses_serve_for_a_minute() {
+    fn r11_u02_when_the_resolver_fails_the_last_addresses_serve_for_a_minute() {
         let addresses = Addresses::default();
         let start = Instant::now();
         let failed = || Err(io::Error::other("no answer"));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_range_opens_for_the_source_that_names_it() {
+    fn u01_a_private_range_opens_for_the_source_that_names_it() {
         let addresses = Addresses::with_private(&["10.1.0.0/16".to_owned()]);
         assert!(addresses.allow("10.1.2.3".parse().unwrap()));
         assert!(!addresses.allow("10.2.0.1".parse().unwrap()));

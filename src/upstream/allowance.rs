@@ -17,6 +17,8 @@ struct State {
     left: Duration,
     waiting: u32,
     since: Instant,
+    /// When it was last not waited for any more.
+    ended: Instant,
 }
 
 /// Something is waited for until this is dropped.
@@ -26,7 +28,7 @@ pub(super) struct Waiting<'a>(&'a Allowance);
 impl Allowance {
     pub(super) fn new(time: Duration) -> Self {
         let now = Instant::now();
-        Self { end: now + time * 2, state: Mutex::new(State { left: time, waiting: 0, since: now }) }
+        Self { end: now + time * 2, state: Mutex::new(State { left: time, waiting: 0, since: now, ended: now }) }
     }
 
     /// Begins to wait, and says until when that may be.
@@ -41,6 +43,11 @@ impl Allowance {
         (Waiting(self), until)
     }
 
+    /// When the source was last waited for.
+    pub(super) fn ended(&self) -> Instant {
+        self.state().ended
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,7 +58,8 @@ impl Drop for Waiting<'_> {
         let mut state = self.0.state();
         state.waiting = state.waiting.saturating_sub(1);
         if state.waiting == 0 {
-            state.left = state.left.saturating_sub(state.since.elapsed());
+            state.ended = Instant::now();
+            state.left = state.left.saturating_sub(state.ended.saturating_duration_since(state.since));
         }
     }
 }

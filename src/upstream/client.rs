@@ -16,6 +16,7 @@ use super::failure::SourceFailure;
 use super::failure_counts::FailureCounts;
 use super::flight::Flights;
 use super::patience::Patience;
+use super::quarantine::Quarantine;
 use super::retry_after::{self, RetryAfter};
 use super::retry_budget::RetryBudget;
 use crate::base::clock::SharedClock;
@@ -40,6 +41,7 @@ pub struct Client {
     pub(super) retry_after: RetryAfter,
     pub(super) retries: RetryBudget,
     pub(super) patience: Patience,
+    pub(super) quarantine: Quarantine,
     pub(super) flights: Flights,
     pub(super) cache: Option<Arc<Cache>>,
     pub(super) clock: SharedClock,
@@ -75,6 +77,7 @@ impl Client {
             retry_after: RetryAfter::new(),
             retries: RetryBudget::new(limits.retry_percent),
             patience: Patience::new(deadline),
+            quarantine: Quarantine::new(limits.foreign_answers),
             flights: Flights::default(),
             cache: None,
             connection,
@@ -106,6 +109,18 @@ impl Client {
     #[must_use]
     pub fn breaker(&self) -> BreakerState {
         self.breaker.stands(self.clock.now())
+    }
+
+    /// An answer held records of somebody else, and none of the one who was asked for in them. True when the source is
+    /// set aside because of it.
+    pub fn hear_of_others(&self) -> bool {
+        self.quarantine.hear(self.clock.now())
+    }
+
+    /// Whether the source is set aside.
+    #[must_use]
+    pub fn is_set_aside(&self) -> bool {
+        self.quarantine.holds(self.clock.now())
     }
 
     /// Time for one request to be answered whole.

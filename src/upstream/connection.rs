@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn u_parts_of_a_url_are_encoded_and_cannot_leave_their_place() {
+    fn u04_parts_of_a_url_are_encoded_and_cannot_leave_their_place() {
         let url =
             connection().url(&["Patient", "../../admin?x=1#y"], &[("name".to_owned(), "a&patient=other#b".to_owned())]);
         assert_eq!(
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn u_page_links_stay_on_the_source() {
+    fn u04_page_links_stay_on_the_source() {
         let connection = connection();
         for good in [
             "https://ehr.example/api/fhir?page=2",
@@ -277,9 +277,57 @@ mod tests {
     }
 
     #[test]
-    fn a_private_literal_must_be_allowed() {
-        assert!(Connection::new("http://127.0.0.1:9/fhir", &[], Credential::None).is_err());
+    fn u01_a_private_literal_must_be_allowed() {
+        // However the address is spelled.
+        for inside in [
+            "http://127.0.0.1:9/fhir",
+            "http://127.1:5432/",
+            "http://0x7f000001/fhir",
+            "http://2130706433/fhir",
+            "http://0177.0.0.1/fhir",
+            "http://169.254.169.254/latest/meta-data",
+            "http://[::1]/fhir",
+            "http://[::ffff:10.0.0.1]/fhir",
+            "http://[fe80::1]/fhir",
+            "http://[::ffff:a9fe:a9fe]/fhir",
+            "http://0/fhir",
+            "http://%31%32%37.0.0.1/fhir",
+            "http://\u{ff11}27.0.0.1/fhir",
+            "gopher://ehr.example/",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "//ehr.example/fhir",
+            "ehr.example/fhir",
+            "",
+        ] {
+            assert!(Connection::new(inside, &[], Credential::None).is_err(), "{inside}");
+        }
         assert!(Connection::new("http://127.0.0.1:9/fhir", &["127.0.0.0/8".to_owned()], Credential::None).is_ok());
         assert!(Connection::new("ftp://ehr.example/fhir", &[], Credential::None).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn u04_the_credential_goes_to_the_same_origin_and_below_the_same_path_only(
+            scheme in "https?|ftp|HTTPS",
+            user in "(|u@|ehr\\.example@|u:p@)",
+            host in "(ehr\\.example|EHR\\.example|ehr\\.example\\.|ehr\\.example\\.evil|evil|xehr\\.example|ehr\\.examplex)",
+            port in "(|:443|:8443|:80)",
+            path in "(|/|/api/fhir|/api/fhir/|/api/fhir/Observation|/api/fhirx|/api/fhir-other/x|/api|/api/fhir/\\.\\./x|\
+                /api/fhir/%2e%2e/x|/other/\\.\\./api/fhir/x|//api/fhir)",
+            rest in "(|\\?page=2|#x)",
+        ) {
+            let text = format!("{scheme}://{user}{host}{port}{path}{rest}");
+            // By hand: the origin by its parts, the path by its segments once dots are resolved.
+            let same_origin = scheme.eq_ignore_ascii_case("https")
+                && host.eq_ignore_ascii_case("ehr.example")
+                && matches!(port.as_str(), "" | ":443");
+            let inside = matches!(
+                path.as_str(),
+                "/api/fhir" | "/api/fhir/" | "/api/fhir/Observation" | "/other/../api/fhir/x"
+            );
+            let wanted = same_origin && user.is_empty() && inside;
+            proptest::prop_assert_eq!(connection().page_url(&text).is_some(), wanted, "{}", text);
+        }
     }
 }

@@ -54,11 +54,20 @@ impl Client {
     }
 }
 
+/// From the source's answer to the caller's, where the caller may not learn what the source answered. Longer than a
+/// resource takes to be read and refused.
+const SETTLED: Duration = Duration::from_millis(3);
+
 impl Errand {
     /// The same business, for the chart of one of its patients alone and with the credential of the link to it.
     #[must_use]
     pub fn for_link(&self, patient: &str, link: LinkId) -> Self {
         Self { patients: Arc::new([patient.to_owned()]), link: Some(link), ..self.clone() }
+    }
+
+    /// Waits until it does not show in the time what was done with the source's last answer (security design, F32).
+    pub async fn settle(&self) {
+        tokio::time::sleep_until(self.allowance.ended() + SETTLED).await;
     }
 
     /// `GET {base}/{type}/{id}`, read by `read`, which says when a body is not what was asked for. Never a kept answer
@@ -160,7 +169,9 @@ impl Errand {
     }
 
     fn fresh(&self, question: &Question) -> Option<Bytes> {
-        self.client.cache.as_ref()?.fresh(question, self.client.clock.now())
+        let (cache, now) = (self.client.cache.as_ref()?, self.client.clock.now());
+        // What a source that is set aside has sent before is not to be trusted either.
+        if self.client.quarantine.holds(now) { None } else { cache.fresh(question, now) }
     }
 
     fn stale(&self, question: &Question) -> Option<(Bytes, Duration)> {

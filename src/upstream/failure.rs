@@ -68,6 +68,9 @@ pub enum SourceFailure {
     /// A `next` link that leaves the source or goes in circles.
     #[error("unsafe page link")]
     UnsafePageLink,
+    /// Not asked for a while, as it handed out other people's records again and again.
+    #[error("set aside")]
+    SetAside,
     /// It is down, and what it answered before is shown in place.
     #[error("shown as of {} s ago", age.as_secs())]
     Stale {

@@ -8,7 +8,7 @@ use super::failure::SourceFailure;
 pub struct FailureCounts([AtomicU64; KINDS.len()]);
 
 /// The kinds, as operators read them.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "timeout",
     "unreachable",
     "breaker-open",
@@ -22,6 +22,7 @@ const KINDS: [&str; 14] = [
     "malformed",
     "over-budget",
     "unsafe-page-link",
+    "set-aside",
     "other",
 ];
 
@@ -42,11 +43,12 @@ const fn kind(failure: SourceFailure) -> Option<usize> {
         SourceFailure::Malformed => 10,
         SourceFailure::OverBudget => 11,
         SourceFailure::UnsafePageLink => 12,
+        SourceFailure::SetAside => 13,
         SourceFailure::Incomplete
         | SourceFailure::Changed
         | SourceFailure::ByKindOnly
         | SourceFailure::OutOfOrder
-        | SourceFailure::Stale { .. } => 13,
+        | SourceFailure::Stale { .. } => 14,
     })
 }
 

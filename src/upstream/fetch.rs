@@ -39,6 +39,9 @@ impl Client {
         work: impl FnOnce(bool) -> W,
     ) -> Result<T, SourceFailure> {
         let now = self.clock.now();
+        if self.quarantine.holds(now) {
+            return Err(SourceFailure::SetAside);
+        }
         if let Some(remaining) = self.retry_after.remaining(now) {
             return Err(SourceFailure::Throttled { retry_after: Some(remaining) });
         }

@@ -113,6 +113,7 @@ class Gateway:
             storage.url = "sqlite:{work}/chartgate.db"
             storage.master_key_file = "{work}/master.key"
             limits.source_page_size = {PAGE}
+            limits.foreign_answers = 0
             log.format = "json"
         """
         for name, url in sources.items():

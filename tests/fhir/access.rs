@@ -186,7 +186,7 @@ async fn ask(
 }
 
 #[test]
-fn every_role_gets_for_every_type_and_interaction_what_the_rules_say() {
+fn f27_every_role_gets_for_every_type_and_interaction_what_the_rules_say() {
     run(async {
         let world = fixtures().await;
         let known = Known::of(world).await;

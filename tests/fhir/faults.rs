@@ -12,7 +12,13 @@ use crate::support::world::{Reply, World, pairs, run};
 
 /// Short enough that a source that hangs does not hold up the test; longer than any honest answer takes.
 fn impatient() -> Limits {
-    Limits { source_deadline_ms: 1_500, source_page_size: 20, breaker_failures: 1_000, ..Limits::default() }
+    Limits {
+        source_deadline_ms: 1_500,
+        source_page_size: 20,
+        breaker_failures: 1_000,
+        foreign_answers: 0,
+        ..Limits::default()
+    }
 }
 
 async fn world() -> World {
@@ -120,7 +126,7 @@ fn unavailable(world: &World, answer: &Reply, names: &str) {
 }
 
 #[test]
-fn every_kind_of_failure_of_one_source_is_named_and_the_other_is_whole() {
+fn r04_r07_r08_u11_u19_every_kind_of_failure_of_one_source_is_named_and_the_other_is_whole() {
     run(async {
         let world = world().await;
         let token = world.token("maria").await;
@@ -170,7 +176,7 @@ fn every_kind_of_failure_of_one_source_is_named_and_the_other_is_whole() {
 }
 
 #[test]
-fn reads_of_a_failing_source_are_503_and_of_a_lying_one_never_show_what_was_not_asked() {
+fn u12_u13_reads_of_a_failing_source_are_503_and_of_a_lying_one_never_show_what_was_not_asked() {
     run(async {
         let world = world().await;
         let token = world.token("maria").await;
@@ -224,7 +230,7 @@ fn u12_the_wrong_patients_data_mixed_in_is_never_shown() {
 }
 
 #[test]
-fn a_source_that_ignores_what_it_is_asked_gives_the_same_answer() {
+fn u12_a_source_that_ignores_what_it_is_asked_gives_the_same_answer() {
     run(async {
         let world = world().await;
         let token = world.token("maria").await;
@@ -286,7 +292,7 @@ fn u05_looping_missing_and_foreign_next_links_end_and_are_flagged() {
 }
 
 #[test]
-fn a_failure_on_a_later_page_keeps_what_came_and_names_the_gap() {
+fn r09_a_failure_on_a_later_page_keeps_what_came_and_names_the_gap() {
     run(async {
         let world = world().await;
         let token = world.token("maria").await;

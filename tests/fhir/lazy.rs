@@ -27,7 +27,7 @@ use crate::support::world::{PracticeSpec, World, pairs, run};
 
 /// Small upstream pages, and a source that fails is asked again and again.
 fn limits() -> Limits {
-    Limits { source_page_size: 4, breaker_failures: 100_000, ..Limits::default() }
+    Limits { source_page_size: 4, breaker_failures: 100_000, foreign_answers: 0, ..Limits::default() }
 }
 
 /// Somebody whose charts are told, not stored: what the gateway decides rests on the subject alone.

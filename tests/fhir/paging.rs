@@ -209,7 +209,7 @@ fn sources_that_keep_an_order_are_merged_and_not_gathered() {
 }
 
 #[test]
-fn a_source_that_dies_on_its_second_page_leaves_a_gap_that_every_page_names() {
+fn r09_a_source_that_dies_on_its_second_page_leaves_a_gap_that_every_page_names() {
     run(async {
         let world = five().await;
         let token = world.token("somebody").await;
@@ -238,7 +238,7 @@ fn a_source_that_dies_on_its_second_page_leaves_a_gap_that_every_page_names() {
 }
 
 #[test]
-fn a_source_that_dies_between_two_pages_of_the_client_is_named_from_then_on() {
+fn r09_a_source_that_dies_between_two_pages_of_the_client_is_named_from_then_on() {
     run(async {
         let world = five().await;
         let token = world.token("somebody").await;

@@ -329,7 +329,7 @@ fn attachments_at_the_ehr_read_200_at_the_gateway_and_nothing_of_others_does() {
 }
 
 #[test]
-fn decimals_keep_their_text() {
+fn u09_decimals_keep_their_text() {
     run(async {
         let world = fixtures().await;
         let token = world.token("maria").await;

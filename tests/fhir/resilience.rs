@@ -51,6 +51,7 @@ async fn world_of(practices: usize) -> World {
         source_deadline_ms: u64::try_from(DEADLINE.as_millis()).unwrap(),
         source_page_size: 20,
         breaker_failures: 1_000,
+        foreign_answers: 0,
         ..Limits::default()
     };
     let ann = PersonSpec { key: "ann".to_owned(), links };

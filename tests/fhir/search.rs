@@ -569,7 +569,7 @@ fn f09_f10_f12_what_could_widen_a_result_is_400_whatever_the_handling() {
 }
 
 #[test]
-fn unknown_parameters_are_dropped_and_reported_or_refused_under_strict_handling() {
+fn f13_unknown_parameters_are_dropped_and_reported_or_refused_under_strict_handling() {
     run(async {
         let world = fixtures().await;
         let token = world.token("maria").await;

@@ -136,7 +136,9 @@ fn f07_f23_f28_a_resource_is_whose_record_it_is_kept_in_and_nobody_elses() {
         };
         let person =
             |key: &str| PersonSpec { key: key.to_owned(), links: vec![("one".to_owned(), key[..1].to_owned())] };
-        let world = World::start(vec![practice], vec![person("ann"), person("bob")], Limits::default()).await;
+        // It goes on being asked, however often it hands out the other's.
+        let limits = Limits { foreign_answers: 0, ..Limits::default() };
+        let world = World::start(vec![practice], vec![person("ann"), person("bob")], limits).await;
         let token = world.token("ann").await;
         let source = world.practices[0].source.clone();
         let mut shown = BTreeSet::new();

@@ -64,7 +64,7 @@ fn i6_a_search_of_a_patient_type_is_one_call_for_each_source_that_begins_with_th
 }
 
 #[test]
-fn a_read_is_one_call_to_the_one_source_that_has_it() {
+fn i6_a_read_is_one_call_to_the_one_source_that_has_it() {
     run(async {
         let world = World::of_fixtures(Limits::default()).await;
         let token = world.token("maria").await;

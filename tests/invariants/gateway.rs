@@ -30,14 +30,15 @@ pub(super) type Pairs = Vec<(String, String)>;
 pub(super) const SOURCES: usize = 5;
 /// The gateway's FHIR base URL.
 pub(super) const GATEWAY: &str = "http://gateway.test/fhir";
-const NOW: i64 = 1_789_477_200_000_000;
+pub(super) const NOW: i64 = 1_789_477_200_000_000;
 
 pub(super) struct Gateway {
     pub(super) app: App,
     pub(super) keys: Vec<SourceKey>,
     pub(super) ehrs: Vec<Arc<Ehr>>,
     asked: Arc<Mutex<Vec<Asked>>>,
-    random: SharedRandom,
+    pub(super) clock: Arc<TestClock>,
+    pub(super) random: SharedRandom,
     _folder: tempfile::TempDir,
 }
 
@@ -51,6 +52,11 @@ pub(super) struct Caller {
 
 impl Gateway {
     pub(super) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With the configuration changed by `change`.
+    pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let random: SharedRandom = Arc::new(SeededRandom::new(23));
@@ -59,6 +65,7 @@ impl Gateway {
             pages: 1_000,
             resources: 100_000,
             breaker_failures: u32::MAX,
+            foreign_answers: 0,
             source_concurrency: 256,
             ..Limits::default()
         };
@@ -86,12 +93,14 @@ impl Gateway {
             });
             ehrs.push(ehr);
         }
+        change(&mut config);
         let clock = Arc::new(TestClock::at(Instant::from_micros(NOW)));
-        let parts = Parts { config, master_key: MasterKey::new([4; 32]), clock, random: random.clone() };
+        let (shared, parts_random) = (clock.clone(), random.clone());
+        let parts = Parts { config, master_key: MasterKey::new([4; 32]), clock: shared, random: parts_random };
         let app = app::start(parts).await.unwrap();
         let stored = sources::all(&app.db).await.unwrap();
         let key = |ehr: &Arc<Ehr>| stored.iter().find(|source| source.base_url == ehr.base).unwrap().key;
-        Self { keys: ehrs.iter().map(key).collect(), app, ehrs, asked, random, _folder: folder }
+        Self { keys: ehrs.iter().map(key).collect(), app, ehrs, asked, clock, random, _folder: folder }
     }
 
     pub(super) fn bases(&self) -> Vec<String> {
@@ -110,7 +119,11 @@ impl Gateway {
 
     /// Somebody new with these charts.
     pub(super) fn caller(&self, links: &[(usize, String)], role: Role) -> Caller {
-        let person = PersonId::mint(&*self.random);
+        self.caller_for(PersonId::mint(&*self.random), links, role)
+    }
+
+    /// This person with these charts.
+    pub(super) fn caller_for(&self, person: PersonId, links: &[(usize, String)], role: Role) -> Caller {
         let link = |((source, patient), rank): (&(usize, String), i64)| Link {
             id: LinkId::mint(&*self.random),
             person,

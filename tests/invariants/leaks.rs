@@ -48,15 +48,23 @@ impl Grid {
 pub(super) async fn attack(gateway: &Gateway, world: &World, requests: usize, grid: &mut Grid) -> Result<(), String> {
     let keys: Vec<String> = gateway.keys.iter().map(ToString::to_string).collect();
     let callers: Vec<_> = ROLES.iter().map(|role| gateway.caller(&world.links, *role)).collect();
-    let models: Vec<_> = callers.iter().map(|caller| Model::new(gateway, world, caller)).collect();
+    let models: Vec<_> = callers.iter().map(|caller| Model::new(gateway, world, caller).before_forgers()).collect();
     let mut planned = Vec::new();
     for _ in 0..requests {
         // A step that shares no factor with the size of the table visits all of it.
         grid.at = (grid.at + 7_919) % grid.size();
-        let (cell_at, role) = (grid.at / ROLES.len(), grid.at % ROLES.len());
+        let (cell_at, mut role) = (grid.at / ROLES.len(), grid.at % ROLES.len());
         grid.visited.insert((cell_at, role));
         let cell = grid.cells[cell_at].clone();
+        let whole = grid.visited.len() == grid.size();
         let dice = &mut grid.dice;
+        // Once every place was visited: more often those who are shown something.
+        if whole && dice.percent(80) {
+            let action = if cell.parameter.is_some() { 's' } else { 'r' };
+            let sees = |role: &usize| ROLES[*role].coverage(cell.kind.as_str(), action).is_some();
+            let seeing: Vec<usize> = (0..ROLES.len()).filter(sees).collect();
+            role = if seeing.is_empty() { role } else { *dice.pick(&seeing) };
+        }
         let pairs = cell
             .parameter
             .as_ref()

@@ -18,6 +18,8 @@ pub(super) struct Model<'a> {
     authorities: Vec<String>,
     /// Source, type and id of what makes other things visible to this caller.
     owners: BTreeSet<(usize, String, String)>,
+    /// Whether EHRs may give one resource under the id of another.
+    forged: bool,
 }
 
 const PRESCRIPTIONS: [&str; 3] = ["MedicationRequest", "MedicationDispense", "MedicationStatement"];
@@ -30,7 +32,7 @@ impl<'a> Model<'a> {
     pub(super) fn new(gateway: &Gateway, world: &'a World, caller: &'a Caller) -> Self {
         let keys = gateway.keys.iter().map(ToString::to_string).collect();
         let authorities = gateway.ehrs.iter().map(|ehr| ehr.authority.clone()).collect();
-        let mut model = Self { world, caller, keys, authorities, owners: BTreeSet::new() };
+        let mut model = Self { world, caller, keys, authorities, owners: BTreeSet::new(), forged: false };
         let of_kind = |wanted: fn(Kind) -> bool| -> Vec<(usize, &'a Value)> {
             let all =
                 world.held.iter().enumerate().flat_map(|(source, held)| held.iter().map(move |one| (source, one)));
@@ -52,6 +54,12 @@ impl<'a> Model<'a> {
         }
         model.owners.extend(pointed);
         model
+    }
+
+    /// The same before EHRs that give one resource under the id of another, as long as both are the caller's: which of
+    /// them it is only the EHR can say.
+    pub(super) fn before_forgers(self) -> Self {
+        Self { forged: true, ..self }
     }
 
     fn is_about(&self, source: usize, resource: &Value) -> bool {
@@ -209,6 +217,21 @@ impl<'a> Model<'a> {
         held.find(|one| one["resourceType"] == *kind && one["id"] == *upstream)
     }
 
+    /// A visible resource with an id that is hashed, of which this one is a part: neither mark nor id tell which.
+    fn by_words(&self, kind: &str, id: &str, shown: &Value, action: char) -> Option<&str> {
+        let (key, _) = id.split_once(".h-")?;
+        let source = self.keys.iter().position(|known| known == key)?;
+        let held = self.world.held.get(source)?.iter().filter(|one| one["resourceType"] == *kind);
+        let hashed = held.filter(|one| self.gateway_id(source, kind, one["id"].as_str().unwrap_or_default()).is_none());
+        let mut visible = hashed.filter(|one| self.sees(source, one, action));
+        let is_part = |one: &&Value| {
+            let mut faults = Vec::new();
+            self.words(one, shown, &mut faults);
+            faults.is_empty()
+        };
+        visible.find(is_part).and_then(tag_of)
+    }
+
     /// What is wrong with a resource that was shown: nothing, as a rule.
     pub(super) fn faults(&self, shown: &Value, action: char) -> Vec<String> {
         let mut faults = Vec::new();
@@ -216,7 +239,7 @@ impl<'a> Model<'a> {
         let id = shown["id"].as_str().unwrap_or_default();
         // `_elements` and `_summary` may leave the mark out: then it is told by its id.
         let by_id = || self.by_gateway_id(kind, id).and_then(tag_of);
-        let tag = tag_of(shown).or_else(by_id).unwrap_or_default();
+        let tag = tag_of(shown).or_else(by_id).or_else(|| self.by_words(kind, id, shown, action)).unwrap_or_default();
         let mut keys: Vec<&str> = self.world.links.iter().map(|(source, _)| self.keys[*source].as_str()).collect();
         if kind == "Patient" {
             let records = self.world.links.iter().map(|(source, patient)| format!("{}.{patient}", self.keys[*source]));
@@ -234,7 +257,7 @@ impl<'a> Model<'a> {
             }
             let expected = self.gateway_id(source, kind, held["id"].as_str().unwrap());
             let hashed = id.starts_with(&format!("{}.h-", self.keys[source]));
-            if expected.as_deref().map_or(!hashed, |expected| expected != id) {
+            if !self.forged && expected.as_deref().map_or(!hashed, |expected| expected != id) {
                 faults.push(format!("{tag} is shown as {id}"));
             }
             self.words(held, shown, &mut faults);

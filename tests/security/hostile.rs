@@ -26,6 +26,8 @@ use chartgate::organization::SourceKey;
 use chartgate::storage::sources;
 use serde_json::{Value, json};
 
+use crate::support::world::{PersonSpec, World as Product};
+
 /// The person in context at this EHR, and everybody else's canary.
 pub(crate) const OWN: &str = "pat-a";
 pub(crate) const OTHER: &str = "pat-b";
@@ -75,6 +77,89 @@ async fn answer(State(script): State<Arc<Script>>, request: Request) -> Response
     response.body(Body::from(reply.body)).unwrap()
 }
 
+/// The EHR by itself.
+#[derive(Clone)]
+pub(crate) struct Ehr {
+    /// Its base URL, and its host and port.
+    pub(crate) base: String,
+    pub(crate) authority: String,
+    script: Arc<Script>,
+}
+
+impl Ehr {
+    pub(crate) async fn start() -> Self {
+        let script = Arc::new(Script::default());
+        let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+        let authority = listener.local_addr().unwrap().to_string();
+        let router = Router::new().fallback(answer).with_state(script.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let ehr = Self { base: format!("http://{authority}/fhir"), authority, script };
+        ehr.holds(&json!({"resourceType": "Patient", "id": OWN, "name": [{"family": "Own"}]}));
+        ehr.holds(&json!({"resourceType": "Patient", "id": OTHER, "name": [{"text": CANARY}]}));
+        ehr
+    }
+
+    /// It answers the read of this resource with it.
+    pub(crate) fn holds(&self, resource: &Value) {
+        let path = format!("{}/{}", resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
+        self.replies(&path, Reply::json(resource));
+    }
+
+    pub(crate) fn replies(&self, path: &str, reply: Reply) {
+        self.script.replies.lock().unwrap().insert(path.to_owned(), reply);
+    }
+
+    /// It answers every search of the type with these.
+    pub(crate) fn finds(&self, resource_type: &str, resources: &[Value]) {
+        let entries: Vec<Value> =
+            resources.iter().map(|resource| json!({"resource": resource, "search": {"mode": "match"}})).collect();
+        let bundle = json!({"resourceType": "Bundle", "type": "searchset", "total": entries.len(), "entry": entries});
+        self.replies(resource_type, Reply::json(&bundle));
+    }
+
+    /// What it was asked since the last time.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.script.asked.lock().unwrap())
+    }
+}
+
+/// An EHR as the gateway's configuration names it.
+fn entry(base_url: &str, vendor: &str, view: SourceView) -> SourceEntry {
+    SourceEntry {
+        organization: "x".to_owned(),
+        name: "X EHR".to_owned(),
+        base_url: base_url.to_owned(),
+        vendor: vendor.to_owned(),
+        authentication: SourceAuthentication::None,
+        view,
+        private_addresses: vec!["127.0.0.0/8".to_owned()],
+    }
+}
+
+/// The EHR, and the whole product before it: two people, `ann` with the chart [`OWN`] and `bob` with [`OTHER`].
+pub(crate) async fn over_http(limits: Limits) -> (Product, Ehr) {
+    let ehr = Ehr::start().await;
+    (before(&ehr.base, limits).await, ehr)
+}
+
+/// The whole product before an EHR at this base URL, and the same two people.
+pub(crate) async fn before(base_url: &str, limits: Limits) -> Product {
+    let person = |key: &str| PersonSpec { key: key.to_owned(), links: Vec::new() };
+    let product = Product::configured(Vec::new(), vec![person("ann"), person("bob")], |config| {
+        config.limits = limits;
+        config.organizations.push(OrganizationEntry {
+            key: "x".to_owned(),
+            name: "Practice X".to_owned(),
+            release_policy: "standard".to_owned(),
+        });
+        config.sources.push(entry(base_url, "generic", SourceView::Patient));
+    })
+    .await;
+    product.link("ann", base_url, OWN).await;
+    product.link("bob", base_url, OTHER).await;
+    product
+}
+
 pub(crate) struct World {
     pub(crate) app: App,
     pub(crate) person: PersonId,
@@ -82,7 +167,7 @@ pub(crate) struct World {
     /// The EHR's base URL, and its host and port.
     pub(crate) base: String,
     pub(crate) authority: String,
-    script: Arc<Script>,
+    ehr: Ehr,
     clock: Arc<TestClock>,
     random: SharedRandom,
     _folder: tempfile::TempDir,
@@ -120,12 +205,9 @@ impl World {
         let clock = Arc::new(TestClock::at(Instant::from_micros(1_789_477_200_000_000)));
         let random: SharedRandom = Arc::new(SeededRandom::new(5));
         let folder = tempfile::tempdir().unwrap();
-        let script = Arc::new(Script::default());
-        let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
-        let authority = listener.local_addr().unwrap().to_string();
-        let base = format!("http://{authority}/fhir");
-        let router = Router::new().fallback(answer).with_state(script.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let ehr = Ehr::start().await;
+        // However often it hands out others' records, the next question finds it as it is.
+        let limits = Limits { foreign_answers: 0, ..limits };
         let mut config = Config { demo: true, limits, ..Config::default() };
         config.server.public_url = "http://gateway.test".to_owned();
         config.storage.url = format!("sqlite:{}", folder.path().join("chartgate.db").display());
@@ -134,48 +216,34 @@ impl World {
             name: "Practice X".to_owned(),
             release_policy: release_policy.to_owned(),
         });
-        config.sources.push(SourceEntry {
-            organization: "x".to_owned(),
-            name: "X EHR".to_owned(),
-            base_url: base.clone(),
-            vendor: "generic".to_owned(),
-            authentication: SourceAuthentication::None,
-            view,
-            private_addresses: vec!["127.0.0.0/8".to_owned()],
-        });
+        config.sources.push(entry(&ehr.base, "generic", view));
         change(&mut config);
         let (shared, parts_random) = (clock.clone(), random.clone());
         let parts = Parts { config, master_key: MasterKey::new([9; 32]), clock: shared, random: parts_random };
         let app = app::start(parts).await.unwrap();
         let key = sources::all(&app.db).await.unwrap()[0].key;
         let person = PersonId::mint(&*random);
-        let world = Self { app, person, key, base, authority, script, clock, random, _folder: folder };
-        world.holds(&json!({"resourceType": "Patient", "id": OWN, "name": [{"family": "Own"}]}));
-        world.holds(&json!({"resourceType": "Patient", "id": OTHER, "name": [{"text": CANARY}]}));
-        world
+        let (base, authority) = (ehr.base.clone(), ehr.authority.clone());
+        Self { app, person, key, base, authority, ehr, clock, random, _folder: folder }
     }
 
     /// The EHR answers the read of this resource with it.
     pub(crate) fn holds(&self, resource: &Value) {
-        let path = format!("{}/{}", resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
-        self.replies(&path, Reply::json(resource));
+        self.ehr.holds(resource);
     }
 
     pub(crate) fn replies(&self, path: &str, reply: Reply) {
-        self.script.replies.lock().unwrap().insert(path.to_owned(), reply);
+        self.ehr.replies(path, reply);
     }
 
     /// The EHR answers every search of the type with these.
     pub(crate) fn finds(&self, resource_type: &str, resources: &[Value]) {
-        let entries: Vec<Value> =
-            resources.iter().map(|resource| json!({"resource": resource, "search": {"mode": "match"}})).collect();
-        let bundle = json!({"resourceType": "Bundle", "type": "searchset", "total": entries.len(), "entry": entries});
-        self.replies(resource_type, Reply::json(&bundle));
+        self.ehr.finds(resource_type, resources);
     }
 
     /// What the EHR was asked since the last time.
     pub(crate) fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.script.asked.lock().unwrap())
+        self.ehr.asked()
     }
 
     pub(crate) fn subject(&self, scopes: &str) -> Arc<Subject> {

@@ -239,8 +239,10 @@ impl World {
         let patience = app::Patience::of(&config.server);
         tokio::spawn(app::serve(listeners, app.router.clone(), patience, stopping, Duration::from_millis(50)));
         for source in sources::all(&app.db).await.unwrap() {
-            let practice = standing.iter_mut().find(|practice| practice.base_url == source.base_url).unwrap();
-            practice.source = source.key.to_string();
+            // Others were connected by `change`.
+            if let Some(practice) = standing.iter_mut().find(|practice| practice.base_url == source.base_url) {
+                practice.source = source.key.to_string();
+            }
         }
         let mut world = Self {
             issuer: config.server.public_url.clone(),
@@ -306,6 +308,25 @@ impl World {
             links.push((index, patient));
         }
         self.persons.insert(spec.key, Person { id, links });
+    }
+
+    /// Links a person to a chart at an EHR that a test runs itself.
+    pub(crate) async fn link(&self, person: &str, base_url: &str, patient: &str) {
+        let source = self.source_key(base_url).await.parse().unwrap();
+        let new = NewLink {
+            person: self.person(person).id,
+            source,
+            patient: patient.to_owned(),
+            rank: 0,
+            demographics: None,
+        };
+        practice::link(&self.app.acts, &*self.random, self.clock.now(), new).await.unwrap();
+    }
+
+    /// The source key of the EHR at this base URL.
+    pub(crate) async fn source_key(&self, base_url: &str) -> String {
+        let all = sources::all(&self.app.db).await.unwrap();
+        all.iter().find(|source| source.base_url == base_url).unwrap().key.to_string()
     }
 
     pub(crate) fn person(&self, key: &str) -> &Person {
