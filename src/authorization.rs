@@ -1,5 +1,6 @@
 //! The authorization server: authorize, consent, tokens, and whose token it is.
 
+mod apps;
 mod authenticate;
 mod authorize;
 mod client_authentication;
@@ -7,6 +8,7 @@ mod clients;
 mod consent;
 mod generation;
 mod introspect;
+mod launch;
 mod refresh;
 mod revoke;
 mod rights;
@@ -28,12 +30,14 @@ use crate::config::Config;
 use crate::smart::discovery::Endpoints;
 use crate::storage::{Db, StorageError};
 
+pub use apps::ConnectedApp;
 pub use authenticate::Unauthenticated;
 pub use authorize::{AuthorizeAnswer, AuthorizeError, Decision, Redirect, SignedIn};
 pub use client_authentication::{ClientCredentials, CredentialsError};
 pub use clients::{NewClient, RegisteredClient, RegistrationError};
 pub use consent::{ConsentItem, ConsentPage, ConsentPerson, Problem};
 pub use introspect::Introspection;
+pub use launch::{LaunchError, LaunchableApp, OpenedApp, Reached};
 pub use rights::person_name;
 pub(crate) use rights::{active_links, reachable};
 pub use token::{TokenError, TokenResponse};

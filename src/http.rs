@@ -1,5 +1,6 @@
 //! The HTTP edge: routes, extractors, errors in each surface's own form.
 
+pub mod api;
 pub mod cors;
 pub mod error;
 pub mod fallback;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod error;
 pub mod grant;
 pub mod jwt;
+pub mod launch;
 pub mod parameters;
 pub mod pkce;
 pub mod request;

@@ -34,6 +34,7 @@ pub mod clients;
 pub mod generations;
 pub mod grants;
 pub mod hashed_ids;
+pub mod launches;
 pub mod links;
 pub mod organizations;
 pub mod persons;
@@ -59,6 +60,7 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("generations", generations::STATEMENTS),
     ("grants", grants::STATEMENTS),
     ("hashed_ids", hashed_ids::STATEMENTS),
+    ("launches", launches::STATEMENTS),
     ("links", links::STATEMENTS),
     ("organizations", organizations::STATEMENTS),
     ("persons", persons::STATEMENTS),

@@ -3,6 +3,7 @@
 
 mod access;
 mod access_rules;
+mod apps;
 mod audit;
 mod batch;
 mod chart_access;
@@ -12,6 +13,7 @@ mod docref;
 mod everything;
 mod faults;
 mod includes;
+mod launch;
 mod lazy;
 mod merged;
 mod metrics;

@@ -20,6 +20,8 @@ named! {
         Token = "token",
         /// Ended a token.
         Revocation = "revocation",
+        /// Opened an app for a person.
+        Launch = "launch",
         /// Registered an app.
         Client = "client",
         /// Entered or changed an organization.

@@ -1,6 +1,7 @@
 //! Whose token it is: one look-up in memory, or one in the database when it is not there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -10,11 +11,14 @@ use super::AuthorizationServer;
 use super::rights::{current_person, reachable};
 use crate::access::Subject;
 use crate::base::clock::Instant;
-use crate::base::id::PersonId;
+use crate::base::id::{AuthorizationId, PersonId};
 use crate::oauth::grant::Authorization;
 use crate::oauth::token::TokenKind;
 use crate::storage::callers::{self, Caller};
-use crate::storage::{StorageError, tokens};
+use crate::storage::{StorageError, authorizations, tokens};
+
+/// The use of an authorization is written down at most this often.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a bearer token opens nothing.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,8 @@ struct Snapshot {
     generation: i64,
     /// The end of the token or of the right to the person, whichever is first.
     until: Instant,
+    /// When its use was last written down, in microseconds.
+    noted: Arc<AtomicI64>,
 }
 
 /// Snapshots by token hash.
@@ -61,18 +67,23 @@ impl AuthorizationServer {
         if let (Some(generation), Some(snapshot)) = (generation, self.snapshots.0.get(&hash))
             && snapshot.generation == generation
         {
-            return if now < snapshot.until { Ok(snapshot.subject) } else { Err(Unauthenticated::Invalid) };
+            if now >= snapshot.until {
+                return Err(Unauthenticated::Invalid);
+            }
+            self.note_use(&snapshot.noted, snapshot.subject.authorization, now);
+            return Ok(snapshot.subject);
         }
         // Boxed: most requests find their snapshot, and should not hold room for the queries.
-        let (subject, until) = Box::pin(self.load(hash, now)).await?;
-        let subject = Arc::new(subject);
+        let (subject, until, noted) = Box::pin(self.load(hash, now)).await?;
+        let (subject, noted) = (Arc::new(subject), Arc::new(AtomicI64::new(noted)));
+        self.note_use(&noted, subject.authorization, now);
         if let Some(generation) = generation {
-            self.snapshots.0.insert(hash, Snapshot { subject: subject.clone(), generation, until });
+            self.snapshots.0.insert(hash, Snapshot { subject: subject.clone(), generation, until, noted });
         }
         Ok(subject)
     }
 
-    async fn load(&self, hash: [u8; 32], now: Instant) -> Result<(Subject, Instant), Unauthenticated> {
+    async fn load(&self, hash: [u8; 32], now: Instant) -> Result<(Subject, Instant, i64), Unauthenticated> {
         let caller = callers::by_token(&self.db, &hash, now).await?.ok_or(Unauthenticated::Invalid)?;
         let Caller { bearer, right, links } = caller;
         if now >= bearer.expires {
@@ -87,6 +98,7 @@ impl AuthorizationServer {
             // From here on the refresh token before this pair is worthless: to be durable before the first answer.
             self.db.write(move |tx| async move { tokens::activate_refresh(tx, &refresh, now).await }.boxed()).await?;
         }
+        let noted = bearer.last_used.map_or(i64::MIN, Instant::micros);
         let subject = Subject {
             account: bearer.account,
             client: bearer.client,
@@ -97,7 +109,25 @@ impl AuthorizationServer {
             token_hash: hash,
             expires_at: bearer.expires,
         };
-        Ok((subject, until))
+        Ok((subject, until, noted))
+    }
+
+    /// Writes down, beside the request, that the app asked for something, unless that was done a moment ago.
+    fn note_use(&self, noted: &AtomicI64, authorization: AuthorizationId, now: Instant) {
+        let before = noted.load(Ordering::Relaxed);
+        if before > now.minus(NOTED_EVERY).micros()
+            || noted.compare_exchange(before, now.micros(), Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            return;
+        }
+        let db = self.db.clone();
+        tokio::spawn(async move {
+            let written: Result<(), StorageError> =
+                db.write(move |tx| async move { authorizations::touch(tx, authorization, now).await }.boxed()).await;
+            if let Err(error) = written {
+                tracing::warn!(%error, "the last use of an app was not written down");
+            }
+        });
     }
 
     /// The person as it stands now and the end of the account's right to it, if it has one.

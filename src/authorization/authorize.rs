@@ -7,15 +7,16 @@ use super::consent::{self, ConsentPage};
 use super::seal::Binding;
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, AuthorizationId, PersonId};
+use crate::base::id::{AccountId, AuthorizationId};
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::{Authorization, Code};
+use crate::oauth::launch::{Launch, LaunchContext};
 use crate::oauth::parameters::Parameters;
-use crate::oauth::request::{self, AuthorizationRequest, with_parameters};
-use crate::oauth::scope::{Scope, ScopeSet};
+use crate::oauth::request::{self, AuthorizationRequest, UNKNOWN_LAUNCH, with_parameters};
+use crate::oauth::scope::Scope;
 use crate::oauth::token::TokenKind;
-use crate::storage::{StorageError, authorizations, clients};
+use crate::storage::{StorageError, authorizations, clients, launches};
 
 /// A browser that is signed in.
 #[derive(Clone, Debug)]
@@ -48,9 +49,16 @@ pub enum AuthorizeAnswer {
     SignIn {
         /// The sealed request.
         request: String,
+        /// The name that the app proposes (`login_hint`).
+        hint: Option<String>,
     },
     /// The consent page.
     Consent(Box<ConsentPage>),
+    /// The page on which a visit is chosen (`launch/encounter`), with the sealed request and what was decided so far.
+    Encounter {
+        /// The sealed request.
+        request: String,
+    },
     /// Back to the client.
     Redirect(Redirect),
 }
@@ -77,7 +85,7 @@ pub struct Decision {
     pub scopes: Vec<String>,
 }
 
-const LOST: OauthError = OauthError::new(
+pub(super) const LOST: OauthError = OauthError::new(
     ErrorCode::InvalidRequest,
     "this request is too old or was begun in another browser: go back to the app and start again",
 );
@@ -169,9 +177,21 @@ impl AuthorizationServer {
             let error = OauthError::new(ErrorCode::AccessDenied, "the user did not allow it");
             return Ok(AuthorizeAnswer::Redirect(self.error(&request, error)));
         }
-        let mut page = self.consent_page(&request, &client, browser, session).await?;
+        let launch = match self.launch_of(&request, session).await? {
+            Ok(launch) => launch,
+            Err(redirect) => return Ok(AuthorizeAnswer::Redirect(redirect)),
+        };
+        let context = launch.as_ref().map(|launch| launch.context.clone()).unwrap_or_default();
+        let mut page = self.consent_page(&request, &client, browser, session, launch).await?;
         match page.granted(&request.scopes, &decision) {
-            Ok((person, scopes)) => Ok(AuthorizeAnswer::Redirect(self.grant(request, session, person, scopes).await?)),
+            Ok((Some(person), scopes)) if scopes.contains(&Scope::LaunchEncounter) && context.encounter.is_none() => {
+                let request = AuthorizationRequest { scopes, decided: Some(person), ..request };
+                Ok(AuthorizeAnswer::Encounter { request: self.seal(&request, Binding::Browser(browser)) })
+            }
+            Ok((person, scopes)) => {
+                let request = AuthorizationRequest { scopes, decided: person, ..request };
+                Ok(AuthorizeAnswer::Redirect(self.grant(request, session, context).await?))
+            }
             Err(problem) => {
                 page.show_again(&decision, problem);
                 Ok(AuthorizeAnswer::Consent(Box::new(page)))
@@ -196,13 +216,13 @@ impl AuthorizationServer {
         }
     }
 
-    async fn enabled_client(&self, id: &ClientId) -> Result<Client, AuthorizeError> {
+    pub(super) async fn enabled_client(&self, id: &ClientId) -> Result<Client, AuthorizeError> {
         let client = clients::get(&self.db, id).await?.filter(|client| client.enabled);
         let unknown = OauthError::new(ErrorCode::InvalidRequest, "client_id is missing or unknown");
         client.ok_or(AuthorizeError::Page(unknown))
     }
 
-    async fn proceed(
+    pub(super) async fn proceed(
         &self,
         request: AuthorizationRequest,
         client: Client,
@@ -220,11 +240,32 @@ impl AuthorizationServer {
                 let error = OauthError::new(ErrorCode::ConsentRequired, "the user has to decide");
                 AuthorizeAnswer::Redirect(self.error(&request, error))
             }
-            (None, false) => AuthorizeAnswer::SignIn { request: self.seal(&request, Binding::Browser(browser)) },
-            (Some(session), false) => {
-                AuthorizeAnswer::Consent(Box::new(self.consent_page(&request, &client, browser, session).await?))
-            }
+            (None, false) => AuthorizeAnswer::SignIn {
+                request: self.seal(&request, Binding::Browser(browser)),
+                hint: request.login_hint,
+            },
+            (Some(session), false) => match self.launch_of(&request, session).await? {
+                Err(redirect) => AuthorizeAnswer::Redirect(redirect),
+                Ok(launch) => {
+                    let page = self.consent_page(&request, &client, browser, session, launch).await?;
+                    AuthorizeAnswer::Consent(Box::new(page))
+                }
+            },
         })
+    }
+
+    /// The launch that the request names, if this user may use it; or the error to take to the client.
+    pub(super) async fn launch_of(
+        &self,
+        request: &AuthorizationRequest,
+        session: &SignedIn,
+    ) -> Result<Result<Option<Launch>, Redirect>, StorageError> {
+        let Some(hash) = request.launch else { return Ok(Ok(None)) };
+        let launch = launches::get(&self.db, &hash).await?;
+        let now = self.clock.now();
+        let good =
+            launch.filter(|launch| launch.is_good_for(&request.client, now) && launch.account == session.account);
+        Ok(good.map(Some).ok_or_else(|| self.error(request, UNKNOWN_LAUNCH)))
     }
 
     async fn consent_page(
@@ -233,18 +274,28 @@ impl AuthorizationServer {
         client: &Client,
         browser: &str,
         session: &SignedIn,
+        launch: Option<Launch>,
     ) -> Result<ConsentPage, StorageError> {
-        let persons = self.consent_persons(session.account).await?;
+        let mut persons = self.consent_persons(session.account).await?;
+        if let Some(launch) = launch {
+            // The app was opened for one person: consent is not the place to make it another one.
+            let person = super::rights::current_person(&self.db, launch.person).await?;
+            persons.retain(|choice| Some(choice.person) == person);
+            if let Some(only) = persons.first_mut() {
+                only.chosen = true;
+            }
+        }
         Ok(consent::page(request, client, persons, self.seal(request, Binding::Browser(browser))))
     }
 
-    async fn grant(
+    pub(super) async fn grant(
         &self,
         request: AuthorizationRequest,
         session: &SignedIn,
-        person: Option<PersonId>,
-        scopes: ScopeSet,
+        context: LaunchContext,
     ) -> Result<Redirect, StorageError> {
+        let (person, scopes) = (request.decided, request.scopes.clone());
+        let lost_launch = self.error(&request, UNKNOWN_LAUNCH);
         let now = self.clock.now();
         let code = TokenKind::Code.mint(&*self.random);
         let hash = crate::base::hash::sha256(code.expose().as_bytes());
@@ -254,6 +305,7 @@ impl AuthorizationServer {
             client: request.client,
             account: session.account,
             person,
+            context,
             scopes,
             signed_in: session.signed_in,
             session: online.then_some(session.hash),
@@ -268,16 +320,26 @@ impl AuthorizationServer {
             redeemed: None,
         };
         let act = self.new_act(ActKind::Consent).on("Authorization", authorization.id).under("user");
-        self.act(move |tx| {
-            async move {
-                authorizations::insert(tx, &authorization, now).await?;
-                authorizations::insert_code(tx, &hash, &stored).await?;
-                let act = act.by(authorization.account).through(&authorization.client).about(authorization.person);
-                Ok(((), Some(act)))
-            }
-            .boxed()
-        })
-        .await?;
+        let launch = request.launch;
+        let launched = self
+            .act(move |tx| {
+                async move {
+                    if let Some(launch) = launch
+                        && !launches::use_up(tx, &launch, now).await?
+                    {
+                        return Ok((false, None));
+                    }
+                    authorizations::insert(tx, &authorization, now).await?;
+                    authorizations::insert_code(tx, &hash, &stored).await?;
+                    let act = act.by(authorization.account).through(&authorization.client).about(authorization.person);
+                    Ok((true, Some(act)))
+                }
+                .boxed()
+            })
+            .await?;
+        if !launched {
+            return Ok(lost_launch);
+        }
         let answer = [("code", code.expose().as_str()), ("state", &request.state), ("iss", self.endpoints.issuer())];
         Ok(Redirect(with_parameters(&request.redirect_uri, &answer)))
     }
@@ -296,6 +358,6 @@ impl AuthorizationServer {
 }
 
 /// Whether the sign-in is recent enough for the request.
-fn fresh(request: &AuthorizationRequest, session: &SignedIn) -> bool {
+pub(super) fn fresh(request: &AuthorizationRequest, session: &SignedIn) -> bool {
     request.sign_in_after.is_none_or(|after| session.signed_in >= after)
 }

@@ -19,6 +19,8 @@ pub struct NewClient {
     pub name: String,
     /// Where answers may go.
     pub redirect_uris: Vec<String>,
+    /// Where it is opened from here, if it can be.
+    pub launch_uri: Option<String>,
     /// The most it can be granted.
     pub scopes: ScopeSet,
     /// Whether it can keep a secret.
@@ -53,6 +55,17 @@ pub enum RegistrationError {
         /// Why.
         reason: RedirectUriError,
     },
+    /// A launch URI that must not be.
+    #[error("launch URI {uri}: {reason}")]
+    LaunchUri {
+        /// Which.
+        uri: String,
+        /// Why.
+        reason: RedirectUriError,
+    },
+    /// The id of our own pages.
+    #[error("the id is reserved")]
+    ReservedId,
     /// Nothing it could be granted.
     #[error("there must be at least one scope")]
     Scopes,
@@ -84,6 +97,10 @@ impl AuthorizationServer {
             check_redirect_uri(uri, new.native)
                 .map_err(|reason| RegistrationError::RedirectUri { uri: uri.clone(), reason })?;
         }
+        if let Some(uri) = &new.launch_uri {
+            check_redirect_uri(uri, new.native)
+                .map_err(|reason| RegistrationError::LaunchUri { uri: uri.clone(), reason })?;
+        }
         if new.scopes.is_empty() {
             return Err(RegistrationError::Scopes);
         }
@@ -93,8 +110,11 @@ impl AuthorizationServer {
             Some(secret) => ClientAuthentication::Secret(crate::base::hash::sha256(secret.expose().as_bytes())),
         };
         let id = new.id.or_else(|| ClientId::parse(&self.random.uuid().to_string())).ok_or(RegistrationError::Name)?;
-        let (redirect_uris, scopes, native) = (new.redirect_uris, new.scopes, new.native);
-        let client = Client { id, name, redirect_uris, scopes, authentication, native, enabled: true };
+        if id.as_str() == super::launch::OWN_PAGES {
+            return Err(RegistrationError::ReservedId);
+        }
+        let (redirect_uris, launch_uri, scopes, native) = (new.redirect_uris, new.launch_uri, new.scopes, new.native);
+        let client = Client { id, name, redirect_uris, launch_uri, scopes, authentication, native, enabled: true };
         let (stored, created) = (client.clone(), self.clock.now());
         let act = self.new_act(ActKind::Client).through(&client.id).by_way_of("register").under("operator");
         self.act(move |tx| {

@@ -11,7 +11,7 @@ use crate::identity::GrantBasis;
 use crate::oauth::client::Client;
 use crate::oauth::request::AuthorizationRequest;
 use crate::oauth::scope::{Actions, ResourceScope, Scope, ScopeSet};
-use crate::smart::words::{Heading, plain_words};
+use crate::smart::words::{Heading, parts, plain_words};
 use crate::storage::{StorageError, accounts};
 
 /// A person whose record could be shared.
@@ -40,6 +40,8 @@ pub struct ConsentItem {
     pub writes: bool,
     /// Search parameter and value that limit it, where something does.
     pub limits: Vec<(String, String)>,
+    /// Whether it is a part of the box before it: what is left when that one is unticked.
+    pub is_part: bool,
     /// Whether it is ticked.
     pub ticked: bool,
     scopes: Vec<Scope>,
@@ -97,16 +99,16 @@ pub(super) fn page(
         app: client.name.clone(),
         redirect_uri: request.redirect_uri.clone(),
         request: sealed,
-        items: items(&request.scopes, !persons.is_empty(), has_own),
+        items: with_parts(items(&request.scopes, !persons.is_empty(), has_own)),
         persons,
-        tells_person: request.scopes.contains(&Scope::LaunchPatient),
+        tells_person: request.scopes.contains(&Scope::LaunchPatient) || request.scopes.contains(&Scope::Launch),
         problem: None,
     }
 }
 
 /// One box for each kind of data and each limit on it, whatever the number of scopes that ask for it, so that unticking
 /// it takes all of them away. `*` becomes a box for every type.
-fn items(scopes: &ScopeSet, has_person: bool, has_own_person: bool) -> Vec<ConsentItem> {
+pub(super) fn items(scopes: &ScopeSet, has_person: bool, has_own_person: bool) -> Vec<ConsentItem> {
     let mut items = Vec::new();
     for scope in scopes.iter() {
         let text = match scope {
@@ -117,7 +119,10 @@ fn items(scopes: &ScopeSet, has_person: bool, has_own_person: bool) -> Vec<Conse
                 "Keep this access until you disconnect the app, also when you are away and not signed in"
             }
             Scope::OnlineAccess => "Keep this access as long as you stay signed in here",
-            Scope::FhirUser | Scope::LaunchPatient | Scope::Resource(_) => continue,
+            Scope::LaunchEncounter if has_person => "Know which visit you choose on the next page",
+            Scope::FhirUser | Scope::Launch | Scope::LaunchPatient | Scope::LaunchEncounter | Scope::Resource(_) => {
+                continue;
+            }
         };
         items.push(ConsentItem {
             value: scope.to_string(),
@@ -125,6 +130,7 @@ fn items(scopes: &ScopeSet, has_person: bool, has_own_person: bool) -> Vec<Conse
             heading: None,
             writes: false,
             limits: Vec::new(),
+            is_part: false,
             ticked: true,
             scopes: vec![scope.clone()],
         });
@@ -149,12 +155,47 @@ fn items(scopes: &ScopeSet, has_person: bool, has_own_person: bool) -> Vec<Conse
                 heading: Some(heading),
                 writes,
                 limits: scope.constraint().to_vec(),
+                is_part: false,
                 ticked: true,
                 scopes: vec![Scope::Resource(scope)],
             }),
         }
     }
     items
+}
+
+/// Behind each box of a whole type that has parts, a box for each of them, not ticked: the whole is what was asked for.
+fn with_parts(items: Vec<ConsentItem>) -> Vec<ConsentItem> {
+    let mut out = Vec::with_capacity(items.len());
+    for item in items {
+        let whole: Vec<&ResourceScope> = item
+            .scopes
+            .iter()
+            .filter_map(|scope| match scope {
+                Scope::Resource(scope) if item.limits.is_empty() => Some(scope),
+                _ => None,
+            })
+            .collect();
+        let of_type = whole.first().and_then(|scope| scope.resource_type()).map_or(&[][..], parts);
+        let mut behind = Vec::new();
+        for part in of_type {
+            let limited = |scope: &&ResourceScope| scope.limited_to("category", part.category).map(Scope::Resource);
+            let scopes: Vec<Scope> = whole.iter().filter_map(limited).collect();
+            let Some(first) = scopes.first() else { continue };
+            behind.push(ConsentItem {
+                value: first.to_string(),
+                text: part.text,
+                limits: Vec::new(),
+                is_part: true,
+                ticked: false,
+                scopes,
+                ..item.clone()
+            });
+        }
+        out.push(item);
+        out.append(&mut behind);
+    }
+    out
 }
 
 /// The scopes on data, each for one type.
@@ -180,15 +221,23 @@ impl ConsentPage {
         decision: &Decision,
     ) -> Result<(Option<PersonId>, ScopeSet), Problem> {
         let mut granted: BTreeSet<Scope> = BTreeSet::new();
-        for item in self.items.iter().filter(|item| decision.scopes.contains(&item.value)) {
-            granted.extend(item.scopes.iter().cloned());
+        let mut whole = false;
+        for item in &self.items {
+            let ticked = decision.scopes.contains(&item.value);
+            // A part of what is granted whole says nothing more.
+            if ticked && !(item.is_part && whole) {
+                granted.extend(item.scopes.iter().cloned());
+            }
+            if !item.is_part {
+                whole = ticked;
+            }
         }
         // fhirUser is a claim of the id_token (SMART App Launch 2.2 §2.0.12).
         if !granted.contains(&Scope::OpenId) {
             granted.remove(&Scope::FhirUser);
         }
         let lasting =
-            |scope: &Scope| matches!(scope, Scope::OfflineAccess | Scope::OnlineAccess | Scope::LaunchPatient);
+            |scope: &Scope| matches!(scope, Scope::OfflineAccess | Scope::OnlineAccess | Scope::LaunchEncounter);
         if granted.iter().all(lasting) {
             return Err(Problem::Nothing);
         }
@@ -201,8 +250,10 @@ impl ConsentPage {
         let chosen = decision.person.as_deref().unwrap_or_default();
         let person = self.persons.iter().find(|p| p.person.to_string() == chosen).ok_or(Problem::Person)?.person;
         // To choose the person was to say yes to telling the app.
-        if requested.contains(&Scope::LaunchPatient) {
-            granted.insert(Scope::LaunchPatient);
+        for told in [Scope::Launch, Scope::LaunchPatient] {
+            if requested.contains(&told) {
+                granted.insert(told);
+            }
         }
         Ok((Some(person), granted.into_iter().collect()))
     }

@@ -102,6 +102,12 @@ impl AuthorizationServer {
         if let Some(person) = authorization.person {
             put(&mut body, "patient", json!(person.to_string()));
         }
+        if let Some(encounter) = &authorization.context.encounter {
+            put(&mut body, "encounter", json!(encounter));
+        }
+        if !authorization.context.fhir_context.is_empty() {
+            put(&mut body, "fhirContext", json!(authorization.context.fhir_context));
+        }
         if scopes.contains(&Scope::FhirUser)
             && let Some(fhir_user) = self.fhir_user(authorization.account).await?
         {

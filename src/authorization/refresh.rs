@@ -81,6 +81,8 @@ impl AuthorizationServer {
                 expires_in: self.lifetimes.access_token.as_secs(),
                 scopes,
                 patient: authorization.person,
+                context: authorization.context,
+                style: self.endpoints.style(),
                 refresh_token: rotating.then_some(successor),
                 id_token: None,
             }),

@@ -15,6 +15,7 @@ use crate::base::secret::Secret;
 use crate::oauth::client::Client;
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::{AccessToken, Authorization, Redeemed, Redemption, RefreshToken};
+use crate::oauth::launch::LaunchContext;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::oauth::token::TokenKind;
@@ -47,6 +48,8 @@ pub struct TokenResponse {
     pub(super) expires_in: u64,
     pub(super) scopes: ScopeSet,
     pub(super) patient: Option<PersonId>,
+    pub(super) context: LaunchContext,
+    pub(super) style: String,
     pub(super) refresh_token: Option<Secret<String>>,
     pub(super) id_token: Option<String>,
 }
@@ -63,8 +66,18 @@ impl TokenResponse {
         });
         if let Some(patient) = self.patient {
             put(&mut body, "patient", json!(patient.to_string()));
-            // The app stands alone: nothing around it shows whose record it is.
-            put(&mut body, "need_patient_banner", json!(true));
+            // Unless whoever opened the app shows around it whose record it is, nothing else does.
+            put(&mut body, "need_patient_banner", json!(!self.context.banner_shown));
+            put(&mut body, "smart_style_url", json!(self.style));
+        }
+        if let Some(encounter) = &self.context.encounter {
+            put(&mut body, "encounter", json!(encounter));
+        }
+        if !self.context.fhir_context.is_empty() {
+            put(&mut body, "fhirContext", json!(self.context.fhir_context));
+        }
+        if let Some(intent) = &self.context.intent {
+            put(&mut body, "intent", json!(intent));
         }
         if let Some(refresh_token) = &self.refresh_token {
             put(&mut body, "refresh_token", json!(refresh_token.expose()));
@@ -196,6 +209,8 @@ impl AuthorizationServer {
             expires_in: self.lifetimes.access_token.as_secs(),
             scopes,
             patient: authorization.person,
+            context: authorization.context,
+            style: self.endpoints.style(),
             refresh_token: refreshes.then_some(refresh),
             id_token,
         })

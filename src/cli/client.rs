@@ -24,10 +24,13 @@ pub(super) struct Add {
     /// Where answers may go, exactly.
     #[arg(long, required = true)]
     redirect_uri: Vec<String>,
+    /// Where it is opened from here for a person: its SMART launch URL. Without one, it is not offered here.
+    #[arg(long)]
+    launch_uri: Option<String>,
     /// The most it can be granted.
     #[arg(
         long,
-        default_value = "openid fhirUser profile launch/patient offline_access online_access patient/*.rs user/*.rs"
+        default_value = "openid fhirUser profile launch launch/patient launch/encounter offline_access online_access patient/*.rs user/*.rs"
     )]
     scope: String,
     /// It can keep a secret.
@@ -56,6 +59,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
                     id,
                     name: add.name,
                     redirect_uris: add.redirect_uri,
+                    launch_uri: add.launch_uri,
                     scopes,
                     confidential: add.confidential,
                     native: add.native,

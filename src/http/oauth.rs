@@ -3,6 +3,7 @@
 mod authorize;
 mod bearer;
 mod consent;
+mod encounter;
 mod introspect;
 mod revoke;
 mod token;
@@ -21,6 +22,7 @@ use super::form::LONGEST_FORM;
 use super::pages::Pages;
 use crate::accounts::Accounts;
 use crate::authorization::AuthorizationServer;
+use crate::gateway::Gateway;
 
 pub use bearer::bearer_token;
 
@@ -42,6 +44,20 @@ where
         .route("/oauth/consent", get(consent::get).post(consent::post))
         .route("/oauth/introspect", post(introspect::post))
         .merge(scripted)
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+/// The page of an authorization on which a visit is chosen: the one that reads a record.
+pub fn encounter_router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<AuthorizationServer>: FromRef<S>,
+    Arc<Accounts>: FromRef<S>,
+    Arc<Gateway>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+{
+    Router::new()
+        .route("/oauth/encounter", get(encounter::get).post(encounter::post))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 

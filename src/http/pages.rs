@@ -1,15 +1,19 @@
 //! The pages that people see: plain forms that work without JavaScript.
 
+mod apps;
 mod browser;
 mod connect;
 mod consent;
+mod encounter;
 mod error_page;
 mod home;
 mod icon;
+mod launch;
 mod own_form;
 mod sign_in;
 mod sign_out;
 mod style;
+pub mod visits;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -29,9 +33,12 @@ use crate::base::keys::{KeyUse, MasterKey};
 use crate::base::random::SharedRandom;
 use crate::base::secret::Secret;
 use crate::config::Config;
+use crate::gateway::Gateway;
 
 pub use browser::{Browser, PeerAddress, Session};
 pub use consent::ConsentTemplate;
+pub(in crate::http) use consent::box_text;
+pub use encounter::encounter_page;
 pub use error_page::{ErrorPage, forbidden, not_found};
 pub use own_form::Form;
 pub use sign_in::SignInTemplate;
@@ -85,6 +92,8 @@ where
         .route("/", get(home::get))
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
         .route("/sign-out", post(sign_out::post))
+        .route("/apps", get(apps::get))
+        .route("/apps/disconnect", post(apps::disconnect))
         .route("/favicon.ico", get(icon::get))
         .route("/static/{file}", get(style::get))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
@@ -103,6 +112,18 @@ where
         .route("/connect/callback/{source}", get(connect::callback))
         .route("/disconnect", get(connect::confirm).post(connect::disconnect))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+/// The pages on which apps are opened.
+pub fn launch_router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<AuthorizationServer>: FromRef<S>,
+    Arc<Accounts>: FromRef<S>,
+    Arc<Gateway>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+{
+    Router::new().route("/launch", get(launch::get).post(launch::post)).layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
 /// 303: the browser goes on with a GET, whatever it sent (RFC 9700 §4.12 forbids 307 after credentials).
@@ -169,7 +190,8 @@ fn protect(mut response: Response, form_target: Option<&str>) -> Response {
 pub fn answer(answer: AuthorizeAnswer, browser: &Browser, session: &Session) -> Response {
     match answer {
         AuthorizeAnswer::Redirect(redirect) => see_other(&redirect.0),
-        AuthorizeAnswer::SignIn { request } => sign_in::page(browser, Some(request)),
+        AuthorizeAnswer::SignIn { request, hint } => sign_in::page(browser, Some(request), hint),
+        AuthorizeAnswer::Encounter { request } => see_other(&format!("/oauth/encounter?request={request}")),
         AuthorizeAnswer::Consent(page) => {
             let mut response = consent::page(&page, session);
             browser.remember(&mut response);
@@ -191,6 +213,13 @@ mod tests {
             (ConsentTemplate::sample("x").render(), ConsentTemplate::sample(hostile).render()),
             (home::HomeTemplate::sample("x").render(), home::HomeTemplate::sample(hostile).render()),
             (ErrorPage::sample("x").render(), ErrorPage::sample(hostile).render()),
+            (apps::AppsTemplate::sample("x").render(), apps::AppsTemplate::sample(hostile).render()),
+            (launch::LaunchTemplate::sample("x").render(), launch::LaunchTemplate::sample(hostile).render()),
+            (launch::OpenAppTemplate::sample("x").render(), launch::OpenAppTemplate::sample(hostile).render()),
+            (
+                encounter::EncounterTemplate::sample("x").render(),
+                encounter::EncounterTemplate::sample(hostile).render(),
+            ),
         ];
         let pairs = pairs.into_iter().chain(connect::samples("x").into_iter().zip(connect::samples(hostile)));
         for (harmless, hostile) in pairs {
@@ -211,6 +240,10 @@ mod tests {
             ConsentTemplate::sample("x").render().unwrap(),
             home::HomeTemplate::sample("x").render().unwrap(),
             ErrorPage::sample("x").render().unwrap(),
+            apps::AppsTemplate::sample("x").render().unwrap(),
+            launch::LaunchTemplate::sample("x").render().unwrap(),
+            launch::OpenAppTemplate::sample("x").render().unwrap(),
+            encounter::EncounterTemplate::sample("x").render().unwrap(),
         ];
         for html in pages.into_iter().chain(connect::samples("x").map(Result::unwrap)) {
             for forbidden in ["<script", "http://", "https://", "style=\"", " onclick", "javascript:"] {
@@ -219,7 +252,8 @@ mod tests {
             for needed in ["<html lang=\"en\">", "<main", "<h1", "<title>", "name=\"viewport\""] {
                 assert!(html.contains(needed), "{needed} in {html}");
             }
-            let visible = html.matches("<input").count() - html.matches("type=\"hidden\"").count();
+            let fields = html.matches("<input").count() + html.matches("<select").count();
+            let visible = fields - html.matches("type=\"hidden\"").count();
             assert_eq!(html.matches("<label").count(), visible, "{html}");
         }
     }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{HeaderValue, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cors::any_origin;
 use super::error::oauth_json;
@@ -25,7 +25,8 @@ where
 {
     let mut router = Router::new()
         .route("/.well-known/oauth-authorization-server", get(oauth_authorization_server))
-        .route("/.well-known/jwks.json", get(jwks));
+        .route("/.well-known/jwks.json", get(jwks))
+        .route("/smart-style.json", get(smart_style));
     for root in ["", "/fhir"] {
         router = router
             .route(&format!("{root}/.well-known/smart-configuration"), get(smart_configuration))
@@ -51,6 +52,23 @@ async fn openid_configuration(State(server): Server) -> Response {
 
 async fn oauth_authorization_server(State(server): Server) -> Response {
     document(server.endpoints().oauth_authorization_server())
+}
+
+/// The look of our own pages (SMART App Launch 2.2 §2.0.14.1), in the values of the style sheet.
+async fn smart_style() -> Response {
+    document(json!({
+        "color_background": "#ffffff",
+        "color_error": "#a11212",
+        "color_highlight": "#0b5a8a",
+        "color_modal_backdrop": "#1b1f24",
+        "color_success": "#0b5a8a",
+        "color_text": "#1b1f24",
+        "dim_border_radius": "6px",
+        "dim_font_size": "17px",
+        "dim_spacing_size": "16px",
+        "font_family_body": "system-ui, sans-serif",
+        "font_family_heading": "system-ui, sans-serif",
+    }))
 }
 
 async fn jwks(State(server): Server) -> Response {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::base::clock::{Instant, SharedClock};
-use crate::storage::{Db, StorageError, Tx, authorizations, sessions, tokens};
+use crate::storage::{Db, StorageError, Tx, authorizations, launches, sessions, tokens};
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -24,6 +24,8 @@ const CODES_KEPT: Duration = Duration::from_secs(7 * 86_400);
 pub struct Removed {
     /// Signed-in browsers.
     pub sessions: u64,
+    /// Apps opened from here.
+    pub launches: u64,
     /// Authorization codes.
     pub codes: u64,
     /// Access tokens.
@@ -73,6 +75,7 @@ impl Expiry {
         // In this order: what refers to another goes before it.
         Ok(Removed {
             sessions: self.all(move |tx| Box::pin(sessions::delete_expired(tx, ended, BATCH))).await?,
+            launches: self.all(move |tx| Box::pin(launches::delete_expired(tx, ended, BATCH))).await?,
             codes: self.all(move |tx| Box::pin(authorizations::delete_expired_codes(tx, codes, BATCH))).await?,
             access_tokens: self.all(move |tx| Box::pin(tokens::delete_expired_access(tx, ended, BATCH))).await?,
             refresh_tokens: self.all(move |tx| Box::pin(tokens::delete_expired_refresh(tx, ended, BATCH))).await?,

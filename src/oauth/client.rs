@@ -58,6 +58,8 @@ pub struct Client {
     pub name: String,
     /// Where answers may go, exactly.
     pub redirect_uris: Vec<String>,
+    /// Where it is opened from here, if it can be (SMART App Launch 2.2 §2.0.7).
+    pub launch_uri: Option<String>,
     /// The most it can be granted.
     pub scopes: ScopeSet,
     /// How it authenticates.
@@ -165,6 +167,7 @@ mod tests {
             id: ClientId::parse("app").unwrap(),
             name: "App".to_owned(),
             redirect_uris: redirect_uris.iter().map(|u| (*u).to_owned()).collect(),
+            launch_uri: None,
             scopes: ScopeSet::default(),
             authentication: ClientAuthentication::None,
             native,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::client::ClientId;
+use super::launch::LaunchContext;
 use super::pkce::Challenge;
 use super::scope::ScopeSet;
 use crate::base::clock::Instant;
@@ -19,6 +20,8 @@ pub struct Authorization {
     pub account: AccountId,
     /// The person in context.
     pub person: Option<PersonId>,
+    /// What else was in context.
+    pub context: LaunchContext,
     /// What.
     pub scopes: ScopeSet,
     /// When the user had signed in (`auth_time`).
@@ -136,6 +139,8 @@ pub struct Bearer {
     pub issued: Instant,
     /// When it ends.
     pub expires: Instant,
+    /// When its authorization was last used, as far as it was written down.
+    pub last_used: Option<Instant>,
     /// The refresh token that came with it, if neither has been used yet.
     pub refresh_to_activate: Option<[u8; 32]>,
 }

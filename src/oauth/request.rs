@@ -6,11 +6,15 @@ use super::client::{Client, ClientId};
 use super::error::{ErrorCode, OauthError};
 use super::parameters::Parameters;
 use super::pkce::Challenge;
-use super::scope::ScopeSet;
+use super::scope::{Scope, ScopeSet};
+use super::token::TokenKind;
 use crate::base::clock::Instant;
+use crate::base::id::PersonId;
 
 /// Longer values of `state` and `nonce` than this are refused, in bytes.
 const LONGEST_OPAQUE: usize = 4_096;
+/// A longer `login_hint` than this is nobody's name, in bytes.
+const LONGEST_HINT: usize = 256;
 
 /// An authorization request that passed every check, while its user signs in and decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,13 @@ pub struct AuthorizationRequest {
     pub sign_in_after: Option<Instant>,
     /// `prompt=none`: answer at once, show no page.
     pub silent: bool,
+    /// `login_hint`: the name that the sign-in page proposes.
+    pub login_hint: Option<String>,
+    /// The hash of `launch`: what was in context where the app was opened.
+    pub launch: Option<[u8; 32]>,
+    /// Whose record was chosen, once that is decided; from then on `scopes` is what was granted, and an encounter is
+    /// left to be chosen.
+    pub decided: Option<PersonId>,
 }
 
 /// A refused request whose client and redirect URI are good: the error goes there (RFC 6749 §4.1.2.1).
@@ -87,8 +98,18 @@ pub fn validate(
     };
     check_audience(parameters, fhir_base).map_err(|error| refuse(error.code, error.description))?;
     let challenge = challenge(parameters).map_err(|error| refuse(error.code, error.description))?;
+    let launch = launch(parameters).map_err(|error| refuse(error.code, error.description))?;
     let requested = ScopeSet::parse(parameters.get("scope").unwrap_or_default()).0;
-    let scopes = requested.intersection(&client.scopes);
+    let mut scopes = requested.intersection(&client.scopes);
+    match launch {
+        // Without a launch there is nothing that the scope could stand for.
+        None => scopes.remove(&Scope::Launch),
+        // SMART App Launch 2.2 §3.0.3.1: the scope asks for the launch's context.
+        Some(_) if !scopes.contains(&Scope::Launch) => {
+            return Err(refuse(ErrorCode::InvalidScope, "launch needs the scope launch"));
+        }
+        Some(_) => {}
+    }
     if scopes.is_empty() {
         return Err(refuse(ErrorCode::InvalidScope, "no scope was asked for that this app may have"));
     }
@@ -110,6 +131,9 @@ pub fn validate(
         received: now,
         sign_in_after,
         silent,
+        login_hint: parameters.get("login_hint").filter(|hint| hint.len() <= LONGEST_HINT).map(str::to_owned),
+        launch,
+        decided: None,
         redirect_uri,
     })
 }
@@ -126,8 +150,6 @@ fn refuse_what_is_not_served(parameters: &Parameters) -> Result<(), OauthError> 
         ("request", ErrorCode::RequestNotSupported),
         ("request_uri", ErrorCode::RequestUriNotSupported),
         ("registration", ErrorCode::RegistrationNotSupported),
-        // A launch that an EHR began carries context that is unknown here: answering without it would be wrong.
-        ("launch", ErrorCode::InvalidRequest),
     ] {
         if parameters.raw(name).is_some() {
             return Err(OauthError::new(code, "a parameter is not supported here"));
@@ -149,6 +171,17 @@ fn check_audience(parameters: &Parameters, fhir_base: &str) -> Result<(), OauthE
         Err(OauthError::new(ErrorCode::InvalidRequest, "aud is not the FHIR base URL of this server"))
     }
 }
+
+/// SMART App Launch 2.2 §2.0.9: the value that the app was opened with. One that cannot be ours is refused: answering
+/// without its context would be wrong.
+fn launch(parameters: &Parameters) -> Result<Option<[u8; 32]>, OauthError> {
+    let Some(text) = parameters.raw("launch") else { return Ok(None) };
+    TokenKind::Launch.hash(text).map(Some).ok_or(UNKNOWN_LAUNCH)
+}
+
+/// A launch that is unknown, over, used, another app's or another user's: which of them is nobody's business.
+pub const UNKNOWN_LAUNCH: OauthError =
+    OauthError::new(ErrorCode::InvalidRequest, "launch is unknown or over: open the app again from here");
 
 fn challenge(parameters: &Parameters) -> Result<Challenge, OauthError> {
     let refuse = |description| OauthError::new(ErrorCode::InvalidRequest, description);
@@ -197,6 +230,9 @@ struct Wire {
     received: i64,
     sign_in_after: Option<i64>,
     silent: bool,
+    login_hint: Option<String>,
+    launch: Option<[u8; 32]>,
+    decided: Option<PersonId>,
 }
 
 impl AuthorizationRequest {
@@ -213,6 +249,9 @@ impl AuthorizationRequest {
             received: self.received.micros(),
             sign_in_after: self.sign_in_after.map(Instant::micros),
             silent: self.silent,
+            login_hint: self.login_hint.clone(),
+            launch: self.launch,
+            decided: self.decided,
         };
         // Strings and numbers always serialise.
         serde_json::to_vec(&wire).unwrap_or_default()
@@ -232,6 +271,9 @@ impl AuthorizationRequest {
             received: Instant::from_micros(wire.received),
             sign_in_after: wire.sign_in_after.map(Instant::from_micros),
             silent: wire.silent,
+            login_hint: wire.login_hint,
+            launch: wire.launch,
+            decided: wire.decided,
         })
     }
 }
@@ -259,7 +301,8 @@ mod tests {
             id: ClientId::parse("app").unwrap(),
             name: "App".to_owned(),
             redirect_uris: vec!["https://app.test/cb".to_owned()],
-            scopes: ScopeSet::parse("openid patient/*.rs").0,
+            launch_uri: None,
+            scopes: ScopeSet::parse("openid launch patient/*.rs").0,
             authentication: ClientAuthentication::None,
             native: false,
             enabled: true,
@@ -278,7 +321,9 @@ mod tests {
 
     #[test]
     fn a_good_request_survives_its_sealing() {
-        for (name, value) in [("nonce", "n"), ("max_age", "60"), ("prompt", "none"), ("state", "a b&c=ü")] {
+        for (name, value) in
+            [("nonce", "n"), ("max_age", "60"), ("prompt", "none"), ("state", "a b&c=ü"), ("login_hint", "ann")]
+        {
             let request = check(name, Some(value)).unwrap();
             assert_eq!(AuthorizationRequest::from_bytes(&request.to_bytes()), Some(request));
         }

@@ -170,6 +170,16 @@ impl ResourceScope {
         Self { resource_type: Some(resource_type), ..self.clone() }
     }
 
+    /// The same scope for the resources alone that have this value of a search parameter; `None` when that cannot be
+    /// said. v1 has no limits, so it is spelled as v2 says it.
+    #[must_use]
+    pub fn limited_to(&self, parameter: &str, value: &str) -> Option<Self> {
+        self.resource_type?;
+        let pair = (parameter.to_owned(), value.to_owned());
+        let constraint = self.constraint.iter().cloned().chain([pair]).collect();
+        Some(Self { constraint, spelling: Spelling::V2, ..self.clone() }).filter(Self::is_readable)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (context, rest) = text.split_once('/')?;
         let context = match context {
@@ -294,8 +304,12 @@ pub enum Scope {
     Profile,
     /// `fhirUser`: which FHIR resource the user is.
     FhirUser,
+    /// `launch`: what was in context where the app was opened.
+    Launch,
     /// `launch/patient`: a patient in context.
     LaunchPatient,
+    /// `launch/encounter`: an encounter in context.
+    LaunchEncounter,
     /// `offline_access`: refresh tokens that work when the user is away.
     OfflineAccess,
     /// `online_access`: refresh tokens as long as the user stays signed in.
@@ -305,11 +319,13 @@ pub enum Scope {
 }
 
 impl Scope {
-    const WORDS: [(&'static str, Self); 6] = [
+    const WORDS: [(&'static str, Self); 8] = [
         ("openid", Self::OpenId),
         ("profile", Self::Profile),
         ("fhirUser", Self::FhirUser),
+        ("launch", Self::Launch),
         ("launch/patient", Self::LaunchPatient),
+        ("launch/encounter", Self::LaunchEncounter),
         ("offline_access", Self::OfflineAccess),
         ("online_access", Self::OnlineAccess),
     ];
@@ -552,8 +568,9 @@ mod tests {
             "patient/Observation.rs?category=%ff",
             "patient/Observation.read?category=laboratory",
             "patient/*.rs?category=laboratory",
-            "launch",
-            "launch/encounter",
+            "Launch",
+            "launch/Encounter",
+            "launch/practitioner",
             "openid2",
             "OpenID",
             "fhiruser",

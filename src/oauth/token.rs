@@ -19,6 +19,8 @@ pub enum TokenKind {
     ClientSecret,
     /// Session cookies.
     Session,
+    /// Launch values that an app is opened with.
+    Launch,
 }
 
 impl TokenKind {
@@ -29,6 +31,7 @@ impl TokenKind {
             Self::Code => "cgac_",
             Self::ClientSecret => "cgcs_",
             Self::Session => "cgss_",
+            Self::Launch => "cgla_",
         }
     }
 
@@ -63,8 +66,14 @@ mod tests {
     #[test]
     fn o43_no_kind_of_token_reads_as_another() {
         let random = SeededRandom::new(1);
-        let kinds =
-            [TokenKind::Access, TokenKind::Refresh, TokenKind::Code, TokenKind::ClientSecret, TokenKind::Session];
+        let kinds = [
+            TokenKind::Access,
+            TokenKind::Refresh,
+            TokenKind::Code,
+            TokenKind::ClientSecret,
+            TokenKind::Session,
+            TokenKind::Launch,
+        ];
         for made in kinds {
             let token = made.mint(&random);
             for read in kinds {

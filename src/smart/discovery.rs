@@ -10,12 +10,18 @@ pub struct Endpoints {
 }
 
 /// SMART App Launch 2.2 §3.2: what this server can do.
-const CAPABILITIES: [&str; 12] = [
+const CAPABILITIES: [&str; 18] = [
+    "launch-ehr",
     "launch-standalone",
     "client-public",
     "client-confidential-symmetric",
     "sso-openid-connect",
+    "context-banner",
+    "context-style",
+    "context-ehr-patient",
+    "context-ehr-encounter",
     "context-standalone-patient",
+    "context-standalone-encounter",
     "permission-offline",
     "permission-online",
     "permission-patient",
@@ -25,11 +31,13 @@ const CAPABILITIES: [&str; 12] = [
     "authorize-post",
 ];
 
-const SCOPES: [&str; 10] = [
+const SCOPES: [&str; 12] = [
     "openid",
     "profile",
     "fhirUser",
+    "launch",
     "launch/patient",
+    "launch/encounter",
     "offline_access",
     "online_access",
     "patient/*.rs",
@@ -69,12 +77,19 @@ impl Endpoints {
         format!("{}/oauth/token", self.issuer)
     }
 
+    /// Where apps read how this site looks (SMART App Launch 2.2 §2.0.14.1).
+    #[must_use]
+    pub fn style(&self) -> String {
+        format!("{}/smart-style.json", self.issuer)
+    }
+
     /// What every one of the documents says.
     fn common(&self) -> Value {
         json!({
             "issuer": self.issuer,
             "authorization_endpoint": self.authorize(),
             "token_endpoint": self.token(),
+            "management_endpoint": format!("{}/apps", self.issuer),
             "jwks_uri": format!("{}/.well-known/jwks.json", self.issuer),
             "introspection_endpoint": format!("{}/oauth/introspect", self.issuer),
             "revocation_endpoint": format!("{}/oauth/revoke", self.issuer),

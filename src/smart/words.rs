@@ -93,6 +93,59 @@ pub const fn plain_words(resource_type: ResourceType) -> (Heading, &'static str)
     }
 }
 
+/// A part of a type that can be shared by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The category, as the value of the search parameter `category`.
+    pub category: &'static str,
+    /// In plain words.
+    pub text: &'static str,
+}
+
+/// The parts of a type that people can choose one by one: the granular scopes of US Core 6.1.0.
+#[must_use]
+pub const fn parts(resource_type: ResourceType) -> &'static [Part] {
+    match resource_type {
+        ResourceType::Condition => &[
+            Part {
+                category: "http://terminology.hl7.org/CodeSystem/condition-category|problem-list-item",
+                text: "Problems on the problem list",
+            },
+            Part {
+                category: "http://terminology.hl7.org/CodeSystem/condition-category|encounter-diagnosis",
+                text: "Diagnoses made at visits",
+            },
+            Part {
+                category: "http://hl7.org/fhir/us/core/CodeSystem/condition-category|health-concern",
+                text: "Health concerns",
+            },
+        ],
+        ResourceType::Observation => &[
+            Part {
+                category: "http://terminology.hl7.org/CodeSystem/observation-category|laboratory",
+                text: "Lab results",
+            },
+            Part {
+                category: "http://terminology.hl7.org/CodeSystem/observation-category|vital-signs",
+                text: "Vital signs such as weight and blood pressure",
+            },
+            Part {
+                category: "http://terminology.hl7.org/CodeSystem/observation-category|social-history",
+                text: "Ways of living such as smoking",
+            },
+            Part {
+                category: "http://terminology.hl7.org/CodeSystem/observation-category|survey",
+                text: "Results of questionnaires",
+            },
+            Part {
+                category: "http://hl7.org/fhir/us/core/CodeSystem/us-core-category|sdoh",
+                text: "Living conditions such as housing and food",
+            },
+        ],
+        _ => &[],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

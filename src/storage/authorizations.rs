@@ -6,15 +6,35 @@ use crate::base::clock::Instant;
 use crate::base::id::{AccountId, AuthorizationId, PersonId};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::{Authorization, Code};
+use crate::oauth::launch::LaunchContext;
 use crate::oauth::pkce::Challenge;
 use crate::oauth::scope::ScopeSet;
 
 statements! {
     INSERT = "INSERT INTO authorizations \
-              (id, client_id, account_id, person_id, scopes, signed_in, session_hash, created) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    GET = "SELECT id, client_id, account_id, person_id, scopes, signed_in, session_hash, revoked \
+              (id, client_id, account_id, person_id, context, scopes, signed_in, session_hash, created) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    GET = "SELECT id, client_id, account_id, person_id, context, scopes, signed_in, session_hash, revoked \
            FROM authorizations WHERE id = $1";
+    /// What is open of an account: with the end of what it can still get tokens with, and of the tokens it has.
+    OF_ACCOUNT = "SELECT a.id, a.client_id, c.name, a.account_id, a.person_id, a.scopes, c.scopes AS client_scopes, \
+                  a.created, a.last_used, \
+                  (SELECT MAX(r.expires) FROM refresh_tokens r WHERE r.authorization_id = a.id AND r.used IS NULL) \
+                  AS refresh_until, \
+                  (SELECT MAX(t.expires) FROM access_tokens t WHERE t.authorization_id = a.id AND t.revoked IS NULL) \
+                  AS access_until \
+                  FROM authorizations a JOIN clients c ON c.id = a.client_id \
+                  WHERE a.account_id = $1 AND a.revoked IS NULL ORDER BY a.created, a.id";
+    /// The same of a person, whoever allowed it.
+    OF_PERSON = "SELECT a.id, a.client_id, c.name, a.account_id, a.person_id, a.scopes, c.scopes AS client_scopes, \
+                 a.created, a.last_used, \
+                 (SELECT MAX(r.expires) FROM refresh_tokens r WHERE r.authorization_id = a.id AND r.used IS NULL) \
+                 AS refresh_until, \
+                 (SELECT MAX(t.expires) FROM access_tokens t WHERE t.authorization_id = a.id AND t.revoked IS NULL) \
+                 AS access_until \
+                 FROM authorizations a JOIN clients c ON c.id = a.client_id \
+                 WHERE a.person_id = $1 AND a.revoked IS NULL ORDER BY a.created, a.id";
+    TOUCH = "UPDATE authorizations SET last_used = $2 WHERE id = $1 AND (last_used IS NULL OR last_used < $2)";
     REVOKE = "UPDATE authorizations SET revoked = $2 WHERE id = $1 AND revoked IS NULL";
     INSERT_CODE = "INSERT INTO codes (hash, authorization_id, redirect_uri, challenge, nonce, expires) \
                    VALUES ($1, $2, $3, $4, $5, $6)";
@@ -34,16 +54,20 @@ statements! {
     REDEEM = "UPDATE codes SET redeemed = $2 WHERE hash = $1 AND redeemed IS NULL";
 }
 
-type Row = (String, String, String, Option<String>, String, i64, Option<Vec<u8>>, Option<i64>);
+type Row = (String, String, String, Option<String>, Option<String>, String, i64, Option<Vec<u8>>, Option<i64>);
 
 fn authorization(row: Row) -> Result<Authorization, StorageError> {
-    let (id, client, account, person, scopes, signed_in, session, revoked) = row;
+    let (id, client, account, person, context, scopes, signed_in, session, revoked) = row;
     let broken = |column| DatabaseInconsistency { table: "authorizations", column, row: id.clone() };
     Ok(Authorization {
         id: id.parse().map_err(|_| broken("id"))?,
         client: ClientId::parse(&client).ok_or_else(|| broken("client_id"))?,
         account: account.parse::<AccountId>().map_err(|_| broken("account_id"))?,
         person: person.map(|p| p.parse::<PersonId>()).transpose().map_err(|_| broken("person_id"))?,
+        context: match context {
+            None => LaunchContext::default(),
+            Some(text) => serde_json::from_str(&text).map_err(|_| broken("context"))?,
+        },
         scopes: ScopeSet::parse(&scopes).0,
         signed_in: Instant::from_micros(signed_in),
         session: session.map(TryInto::try_into).transpose().map_err(|_| broken("session_hash"))?,
@@ -63,6 +87,7 @@ pub async fn insert(tx: &mut Tx, new: &Authorization, created: Instant) -> Resul
         new.client.as_str(),
         new.account.to_string(),
         new.person.map(|p| p.to_string()),
+        (new.context != LaunchContext::default()).then(|| super::launches::context_text(&new.context)),
         new.scopes.to_string(),
         new.signed_in.micros(),
         new.session.map(|s| s.to_vec()),
@@ -78,6 +103,98 @@ pub async fn insert(tx: &mut Tx, new: &Authorization, created: Instant) -> Resul
 pub async fn get(on: impl Into<Executor<'_>>, id: AuthorizationId) -> Result<Option<Authorization>, StorageError> {
     let row: Option<Row> = fetch_optional!(on, GET, id.to_string())?;
     row.map(authorization).transpose()
+}
+
+/// An authorization of which something can still be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenAuthorization {
+    /// Its id.
+    pub id: AuthorizationId,
+    /// To whom.
+    pub client: ClientId,
+    /// The app's name.
+    pub name: String,
+    /// By whom.
+    pub account: AccountId,
+    /// The person in context.
+    pub person: Option<PersonId>,
+    /// What it may do now: within what was granted and what the client may have.
+    pub scopes: ScopeSet,
+    /// Since when.
+    pub since: Instant,
+    /// When it was last used, to within a minute or so.
+    pub last_used: Option<Instant>,
+    /// Until when it can get new tokens by itself.
+    pub refresh_until: Option<Instant>,
+    /// Until when the tokens that it has can be used.
+    pub access_until: Option<Instant>,
+}
+
+#[derive(sqlx::FromRow)]
+struct OpenRow {
+    id: String,
+    client_id: String,
+    name: String,
+    account_id: String,
+    person_id: Option<String>,
+    scopes: String,
+    client_scopes: String,
+    created: i64,
+    last_used: Option<i64>,
+    refresh_until: Option<i64>,
+    access_until: Option<i64>,
+}
+
+impl TryFrom<OpenRow> for OpenAuthorization {
+    type Error = StorageError;
+
+    fn try_from(row: OpenRow) -> Result<Self, StorageError> {
+        let key = super::error::RowKey { table: "authorizations", key: &row.id };
+        Ok(Self {
+            id: key.parse("id", &row.id)?,
+            client: key.column("client_id", ClientId::parse(&row.client_id))?,
+            account: key.parse("account_id", &row.account_id)?,
+            person: row.person_id.as_deref().map(|id| key.parse("person_id", id)).transpose()?,
+            scopes: ScopeSet::parse(&row.scopes).0.intersection(&ScopeSet::parse(&row.client_scopes).0),
+            since: Instant::from_micros(row.created),
+            last_used: row.last_used.map(Instant::from_micros),
+            refresh_until: row.refresh_until.map(Instant::from_micros),
+            access_until: row.access_until.map(Instant::from_micros),
+            name: row.name,
+        })
+    }
+}
+
+/// What an account allowed and did not end, the oldest first.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn open_of_account(
+    on: impl Into<Executor<'_>>,
+    account: AccountId,
+) -> Result<Vec<OpenAuthorization>, StorageError> {
+    let rows: Vec<OpenRow> = fetch_all!(on, OF_ACCOUNT, account.to_string())?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// What anybody allowed about a person and nobody ended, the oldest first.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn open_of_person(
+    on: impl Into<Executor<'_>>,
+    person: PersonId,
+) -> Result<Vec<OpenAuthorization>, StorageError> {
+    let rows: Vec<OpenRow> = fetch_all!(on, OF_PERSON, person.to_string())?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Notes a use.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn touch(tx: &mut Tx, id: AuthorizationId, now: Instant) -> Result<(), StorageError> {
+    execute!(tx, TOUCH, id.to_string(), now.micros()).map(drop)
 }
 
 /// Ends an authorization and with it every token of it. False when it had ended before.

@@ -7,17 +7,19 @@ use crate::oauth::client::{Client, ClientAuthentication, ClientId};
 use crate::oauth::scope::ScopeSet;
 
 statements! {
-    INSERT = "INSERT INTO clients (id, name, redirect_uris, scopes, secret_hash, kind, created, state) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
-    GET = "SELECT id, name, redirect_uris, scopes, secret_hash, kind, state FROM clients WHERE id = $1";
-    ALL = "SELECT id, name, redirect_uris, scopes, secret_hash, kind, state FROM clients ORDER BY created, id";
+    INSERT = "INSERT INTO clients (id, name, redirect_uris, launch_uri, scopes, secret_hash, kind, created, state) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
+    GET = "SELECT id, name, redirect_uris, launch_uri, scopes, secret_hash, kind, state FROM clients WHERE id = $1";
+    ALL = "SELECT id, name, redirect_uris, launch_uri, scopes, secret_hash, kind, state FROM clients \
+           ORDER BY created, id";
     SET_STATE = "UPDATE clients SET state = $2 WHERE id = $1";
     SET_SCOPES = "UPDATE clients SET scopes = $2 WHERE id = $1";
 }
 
-type Row = (String, String, String, String, Option<Vec<u8>>, String, String);
+type Row = (String, String, String, Option<String>, String, Option<Vec<u8>>, String, String);
 
-fn client((id, name, redirect_uris, scopes, secret_hash, kind, state): Row) -> Result<Client, StorageError> {
+fn client(row: Row) -> Result<Client, StorageError> {
+    let (id, name, redirect_uris, launch_uri, scopes, secret_hash, kind, state) = row;
     let broken = |column| DatabaseInconsistency { table: "clients", column, row: id.clone() };
     let authentication = match secret_hash {
         None => ClientAuthentication::None,
@@ -27,6 +29,7 @@ fn client((id, name, redirect_uris, scopes, secret_hash, kind, state): Row) -> R
         id: ClientId::parse(&id).ok_or_else(|| broken("id"))?,
         name,
         redirect_uris: serde_json::from_str(&redirect_uris).map_err(|_| broken("redirect_uris"))?,
+        launch_uri,
         scopes: ScopeSet::parse(&scopes).0,
         authentication,
         native: kind == "native",
@@ -54,6 +57,7 @@ pub async fn insert(tx: &mut Tx, client: &Client, created: Instant) -> Result<()
         client.id.as_str(),
         client.name.as_str(),
         redirect_uris.as_str(),
+        client.launch_uri.as_deref(),
         client.scopes.to_string(),
         secret_hash.clone(),
         if client.native { "native" } else { "web" },

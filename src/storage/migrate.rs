@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = migrations![
     3 "0003_expiry",
     4 "0004_source_access",
     5 "0005_document_owners",
+    6 "0006_apps",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

@@ -14,7 +14,7 @@ statements! {
     /// Everything about the holder that one look-up can tell; rows that can give no access are left out.
     BEARER = "SELECT t.authorization_id, a.client_id, a.account_id, a.person_id, t.scopes AS token_scopes, \
               a.scopes AS granted_scopes, c.scopes AS client_scopes, t.issued, t.expires, \
-              o.person_id AS own_person, t.refresh_hash, r.activated \
+              a.last_used, o.person_id AS own_person, t.refresh_hash, r.activated \
               FROM access_tokens t \
               JOIN authorizations a ON a.id = t.authorization_id \
               JOIN clients c ON c.id = a.client_id \
@@ -68,6 +68,7 @@ pub(super) struct BearerRow {
     client_scopes: String,
     issued: i64,
     expires: i64,
+    last_used: Option<i64>,
     own_person: Option<String>,
     refresh_hash: Option<Vec<u8>>,
     activated: Option<i64>,
@@ -91,6 +92,7 @@ impl TryFrom<BearerRow> for Bearer {
             scopes: granted.intersection(&ScopeSet::parse(&row.client_scopes).0),
             issued: Instant::from_micros(row.issued),
             expires: Instant::from_micros(row.expires),
+            last_used: row.last_used.map(Instant::from_micros),
             refresh_to_activate: key.column("refresh_hash", refresh.ok())?,
         })
     }

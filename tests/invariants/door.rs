@@ -12,6 +12,7 @@ use chartgate::config::Config;
 use chartgate::identity::{Account, AccountState, Assurance, Link, LinkMethod, LinkState, Username};
 use chartgate::oauth::client::ClientId;
 use chartgate::oauth::grant::{AccessToken, Authorization};
+use chartgate::oauth::launch::LaunchContext;
 use chartgate::oauth::scope::ScopeSet;
 use chartgate::oauth::token::TokenKind;
 use chartgate::storage::{StorageError, accounts, authorizations, links, persons, tokens};
@@ -99,6 +100,7 @@ impl Door {
             id: client.clone(),
             name: "App".to_owned(),
             redirect_uris: vec!["https://app.test/cb".to_owned()],
+            launch_uri: None,
             scopes: ScopeSet::parse(ALL_SCOPES).0,
             confidential: false,
             native: false,
@@ -129,6 +131,7 @@ impl Door {
                 client: client.clone().unwrap(),
                 account: id,
                 person: role.has_person.then_some(person),
+                context: LaunchContext::default(),
                 scopes: ScopeSet::parse(role.scopes).0,
                 signed_in: now,
                 session: None,

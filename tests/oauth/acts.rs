@@ -239,6 +239,7 @@ pub(crate) async fn without_its_entry_no_act_is_done(world: World) {
         id: chartgate::oauth::client::ClientId::parse("late"),
         name: "Late".to_owned(),
         redirect_uris: vec![REDIRECT.to_owned()],
+        launch_uri: None,
         scopes: super::world::scopes("openid"),
         confidential: false,
         native: false,

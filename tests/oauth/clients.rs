@@ -123,6 +123,7 @@ async fn o04_o35_what_cannot_be_registered() {
         id: None,
         name: "Good app".to_owned(),
         redirect_uris: vec!["https://app.test/cb".to_owned()],
+        launch_uri: None,
         scopes: scopes("patient/*.rs"),
         confidential: false,
         native: false,

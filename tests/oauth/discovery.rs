@@ -31,11 +31,17 @@ async fn documents_are_where_clients_look_and_hold_what_they_need() {
     let smart = &documents[1].1;
     let capabilities: Vec<String> = serde_json::from_value(smart["capabilities"].clone()).unwrap();
     for needed in [
+        "launch-ehr",
         "launch-standalone",
         "client-public",
         "client-confidential-symmetric",
         "sso-openid-connect",
+        "context-banner",
+        "context-style",
+        "context-ehr-patient",
+        "context-ehr-encounter",
         "context-standalone-patient",
+        "context-standalone-encounter",
         "permission-offline",
         "permission-patient",
         "authorize-post",
@@ -44,7 +50,7 @@ async fn documents_are_where_clients_look_and_hold_what_they_need() {
     ] {
         assert!(capabilities.contains(&needed.to_owned()), "{needed}");
     }
-    for unbuilt in ["launch-ehr", "client-confidential-asymmetric", "context-ehr-patient"] {
+    for unbuilt in ["client-confidential-asymmetric", "smart-app-state"] {
         assert!(!capabilities.contains(&unbuilt.to_owned()), "{unbuilt} is not built");
     }
     let openid = &documents[2].1;

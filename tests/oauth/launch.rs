@@ -204,6 +204,59 @@ async fn o29_each_type_of_a_wildcard_can_be_unticked() {
     }
 }
 
+/// The granular scopes that US Core 6.1.0 has people choose from.
+const PARTS: [&str; 8] = [
+    "Condition.rs?category=http://terminology.hl7.org/CodeSystem/condition-category|problem-list-item",
+    "Condition.rs?category=http://terminology.hl7.org/CodeSystem/condition-category|encounter-diagnosis",
+    "Condition.rs?category=http://hl7.org/fhir/us/core/CodeSystem/condition-category|health-concern",
+    "Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory",
+    "Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|vital-signs",
+    "Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|social-history",
+    "Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|survey",
+    "Observation.rs?category=http://hl7.org/fhir/us/core/CodeSystem/us-core-category|sdoh",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o29_parts_of_conditions_and_observations_can_be_chosen_one_by_one() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    for requested in ["patient/Condition.rs patient/Observation.rs patient/Patient.rs", "patient/*.rs"] {
+        let request = with(&world.request("app"), "scope", Some(requested));
+        let mut browser = world.browser();
+        let page = world.consent(&mut browser, &request).await;
+        let part = |text: &str| format!("patient/{text}");
+        for text in PARTS {
+            let offered = page.inputs().into_iter().find(|input| input.get("value") == Some(&part(text)));
+            assert!(offered.is_some_and(|input| !input.contains_key("checked")), "{text} is offered, not ticked");
+        }
+        let granted = async |browser: &mut crate::support::http::Client, whole: bool, chosen: &[&str]| {
+            let mut form = with(&page.form(), "decision", Some("allow"));
+            form.retain(|(name, value)| {
+                name != "scope"
+                    || whole
+                    || !["patient/Condition.rs", "patient/Observation.rs"].contains(&value.as_str())
+            });
+            form.extend(chosen.iter().map(|text| ("scope".to_owned(), part(text))));
+            let code = browser.post("/oauth/consent", &form).await.redirected("code").unwrap();
+            let body = world.token(&world.redemption("app", &code)).await.json();
+            scopes(body["scope"].as_str().unwrap())
+        };
+        let some = granted(&mut browser, false, &[PARTS[0], PARTS[3], PARTS[4]]).await;
+        let limits = |texts: &[&str]| {
+            let value = |text: &&str| vec![("category".to_owned(), text.split_once("category=").unwrap().1.to_owned())];
+            ScopeAccess::Constrained(texts.iter().map(value).collect())
+        };
+        assert_eq!(some.allows(ResourceType::Condition, Action::Read), limits(&[PARTS[0]]));
+        assert_eq!(some.allows(ResourceType::Observation, Action::Search), limits(&[PARTS[3], PARTS[4]]));
+        assert_eq!(some.allows(ResourceType::Patient, Action::Read), ScopeAccess::Unconstrained);
+        let one = granted(&mut browser, false, &[PARTS[7]]).await;
+        assert_eq!(one.allows(ResourceType::Condition, Action::Read), ScopeAccess::Denied);
+        assert_eq!(one.allows(ResourceType::Observation, Action::Read), limits(&[PARTS[7]]));
+        // The whole covers its parts: nothing is said twice.
+        assert_eq!(granted(&mut browser, true, &PARTS).await, scopes(requested));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_offered_cannot_be_ticked() {
     let world = World::new().await;

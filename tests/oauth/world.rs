@@ -163,6 +163,7 @@ impl World {
             id: ClientId::parse(id),
             name: format!("App <{id}>"),
             redirect_uris: vec![REDIRECT.to_owned(), "https://app.test/other?k=v".to_owned()],
+            launch_uri: Some("https://app.test/launch".to_owned()),
             scopes: scopes(scope),
             confidential,
             native: false,

@@ -6,6 +6,7 @@ use chartgate::base::random::{Random, SeededRandom};
 use chartgate::identity::{GrantState, LinkState};
 use chartgate::oauth::client::{Client, ClientAuthentication, ClientId};
 use chartgate::oauth::grant::{AccessToken, Authorization};
+use chartgate::oauth::launch::LaunchContext;
 use chartgate::oauth::scope::ScopeSet;
 use chartgate::storage::callers;
 use chartgate::storage::{StorageError, Tx, accounts, authorizations, clients, grants, links, persons, tokens};
@@ -112,6 +113,7 @@ impl World {
             id: ClientId::parse(&format!("app-{}-{number}", self.seed)).unwrap(),
             name: "App".to_owned(),
             redirect_uris: vec!["https://app.test/callback".to_owned()],
+            launch_uri: None,
             scopes: scopes("patient/*.rs launch/patient"),
             authentication: ClientAuthentication::None,
             native: false,
@@ -129,6 +131,7 @@ impl World {
             client: client.id.clone(),
             account,
             person,
+            context: LaunchContext::default(),
             scopes: scopes("patient/*.rs"),
             signed_in: at(0),
             session: None,

@@ -42,6 +42,7 @@ pub(crate) const NOW: i64 = 1_789_477_200_000_000;
 const PASSWORD: &str = "correct horse battery";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const REDIRECT: &str = "https://app.test/cb";
+const LAUNCH: &str = "https://app.test/launch";
 /// Reads and searches of everything.
 pub(crate) const EVERYTHING: &str = "launch/patient patient/*.rs";
 
@@ -380,21 +381,8 @@ impl World {
         self.account(account).await;
         self.register(client).await;
         let person = self.person(person).id.to_string();
-        let challenge = BASE64URL_NOPAD.encode(&sha256(VERIFIER.as_bytes()));
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([
-                ("response_type", "code"),
-                ("client_id", client),
-                ("redirect_uri", REDIRECT),
-                ("scope", scope),
-                ("state", "s"),
-                ("aud", &self.fhir),
-                ("code_challenge", &challenge),
-                ("code_challenge_method", "S256"),
-            ])
-            .finish();
         let mut browser = Browser::new(self.address);
-        let page = browser.get(&format!("/oauth/authorize?{query}")).await;
+        let page = browser.get(&self.authorize(client, scope, &[])).await;
         let mut form = page.form();
         set(&mut form, "username", account);
         set(&mut form, "password", PASSWORD);
@@ -407,18 +395,42 @@ impl World {
         set(&mut form, "decision", "allow");
         let allowed = browser.post("/oauth/consent", &form).await;
         let code = allowed.redirected("code").unwrap_or_else(|| panic!("no code: {}", allowed.location()));
+        let answer = self.redeem(client, &code).await;
+        assert_eq!(answer["patient"], *person, "the token is for the person who was chosen");
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// The path of a good authorization request, with these further parameters.
+    pub(crate) fn authorize(&self, client: &str, scope: &str, further: &[(&str, &str)]) -> String {
+        let challenge = BASE64URL_NOPAD.encode(&sha256(VERIFIER.as_bytes()));
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([
+                ("response_type", "code"),
+                ("client_id", client),
+                ("redirect_uri", REDIRECT),
+                ("scope", scope),
+                ("state", "s"),
+                ("aud", &self.fhir),
+                ("code_challenge", &challenge),
+                ("code_challenge_method", "S256"),
+            ])
+            .extend_pairs(further)
+            .finish();
+        format!("/oauth/authorize?{query}")
+    }
+
+    /// The token answer for a code of a request of [`Self::authorize`].
+    pub(crate) async fn redeem(&self, client: &str, code: &str) -> Value {
         let form = [
             ("grant_type", "authorization_code"),
             ("client_id", client),
-            ("code", &code),
+            ("code", code),
             ("redirect_uri", REDIRECT),
             ("code_verifier", VERIFIER),
         ];
-        let form: Vec<_> = form.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let answer = browser.post("/oauth/token", &form).await;
+        let answer = Browser::new(self.address).post("/oauth/token", &pairs(&form)).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
-        assert_eq!(answer.json()["patient"], *person, "the token is for the person who was chosen");
-        answer.json()["access_token"].as_str().unwrap().to_owned()
+        answer.json()
     }
 
     /// A browser in which a person is signed in.
@@ -433,12 +445,15 @@ impl World {
         browser
     }
 
-    async fn register(&self, client: &str) {
-        let (scopes, _) = ScopeSet::parse("launch/patient openid fhirUser patient/*.rs patient/*.read user/*.rs");
+    pub(crate) async fn register(&self, client: &str) {
+        let (scopes, _) = ScopeSet::parse(
+            "launch launch/patient launch/encounter openid fhirUser offline_access patient/*.rs patient/*.read user/*.rs",
+        );
         let new = NewClient {
             id: ClientId::parse(client),
             name: format!("App {client}"),
             redirect_uris: vec![REDIRECT.to_owned()],
+            launch_uri: Some(LAUNCH.to_owned()),
             scopes,
             confidential: false,
             native: false,

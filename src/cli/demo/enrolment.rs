@@ -132,6 +132,7 @@ async fn register(app: &App, id: &str, name: &str, confidential: bool) -> Result
         id: ClientId::parse(id),
         name: name.to_owned(),
         redirect_uris: REDIRECTS.map(str::to_owned).to_vec(),
+        launch_uri: None,
         scopes,
         confidential,
         native: true,

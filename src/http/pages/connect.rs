@@ -45,7 +45,7 @@ pub(super) struct DisconnectTemplate {
 }
 
 /// The browser goes there by itself.
-const REFRESH: HeaderName = HeaderName::from_static("refresh");
+pub(super) const REFRESH: HeaderName = HeaderName::from_static("refresh");
 
 #[cfg(test)]
 pub(super) fn samples(hostile: &str) -> [Result<String, askama::Error>; 3] {

@@ -18,6 +18,7 @@ struct PersonChoice {
 struct Box {
     value: String,
     text: String,
+    is_part: bool,
     ticked: bool,
 }
 
@@ -69,7 +70,8 @@ fn limit((name, value): &(String, String)) -> String {
     format!("{name}: {}", codes.join(" or "))
 }
 
-fn tick_box(item: &ConsentItem) -> Box {
+/// What a box stands for, in words.
+pub(in crate::http) fn box_text(item: &ConsentItem) -> String {
     let mut text = item.text.to_owned();
     if !item.limits.is_empty() {
         let limits: Vec<String> = item.limits.iter().map(limit).collect();
@@ -78,7 +80,11 @@ fn tick_box(item: &ConsentItem) -> Box {
     if item.writes {
         text.push_str(" (also add or change)");
     }
-    Box { value: item.value.clone(), text, ticked: item.ticked }
+    text
+}
+
+fn tick_box(item: &ConsentItem) -> Box {
+    Box { value: item.value.clone(), text: box_text(item), is_part: item.is_part, ticked: item.ticked }
 }
 
 impl ConsentTemplate {
@@ -116,7 +122,7 @@ impl ConsentTemplate {
     #[cfg(test)]
     pub(super) fn sample(hostile: &str) -> Self {
         let text = || hostile.to_owned();
-        let tick_box = || Box { value: text(), text: text(), ticked: true };
+        let tick_box = || Box { value: text(), text: text(), is_part: true, ticked: true };
         Self {
             style: text(),
             form_token: text(),

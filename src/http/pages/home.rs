@@ -12,6 +12,7 @@ use crate::accounts::{Accounts, ChartOverview, Connected, Overview};
 use crate::http::error::page_unavailable;
 
 struct PersonRow {
+    id: String,
     who: String,
     charts: Vec<ChartRow>,
 }
@@ -44,6 +45,7 @@ impl HomeTemplate {
             username: overview.username,
             persons: persons
                 .map(|person| PersonRow {
+                    id: person.person.to_string(),
                     who: who(person.name.as_deref(), person.basis),
                     charts: person.charts.into_iter().map(ChartRow::new).collect(),
                 })
@@ -60,9 +62,9 @@ impl HomeTemplate {
             form_token: text(),
             username: text(),
             persons: vec![
-                PersonRow { who: text(), charts: vec![chart(None, false), chart(Some(text()), true)] },
-                PersonRow { who: text(), charts: vec![chart(Some(text()), false)] },
-                PersonRow { who: text(), charts: vec![] },
+                PersonRow { id: text(), who: text(), charts: vec![chart(None, false), chart(Some(text()), true)] },
+                PersonRow { id: text(), who: text(), charts: vec![chart(Some(text()), false)] },
+                PersonRow { id: text(), who: text(), charts: vec![] },
             ],
         }
     }

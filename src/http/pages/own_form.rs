@@ -19,6 +19,12 @@ pub enum Form {
     Connect,
     /// The end of what such a sign-in gave.
     Disconnect,
+    /// An app to be opened.
+    Launch,
+    /// The visit that an app is told of.
+    Encounter,
+    /// The end of what an app may do.
+    DisconnectApp,
 }
 
 impl Form {
@@ -29,6 +35,9 @@ impl Form {
             Self::Consent => b"consent",
             Self::Connect => b"connect",
             Self::Disconnect => b"disconnect",
+            Self::Launch => b"launch",
+            Self::Encounter => b"encounter",
+            Self::DisconnectApp => b"disconnect-app",
         }
     }
 }
@@ -46,6 +55,15 @@ impl Pages {
         let good = token
             .is_some_and(|token| equal_in_constant_time(token.as_bytes(), self.form_token(form, owner).as_bytes()));
         good && is_same_origin(headers, &self.issuer)
+    }
+}
+
+impl Pages {
+    /// Whether a request that has no form token comes from our own page: the browser must say so.
+    #[must_use]
+    pub fn is_said_to_be_own(&self, headers: &HeaderMap) -> bool {
+        let says = headers.contains_key("sec-fetch-site") || headers.contains_key(header::ORIGIN);
+        says && is_same_origin(headers, &self.issuer)
     }
 }
 

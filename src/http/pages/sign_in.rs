@@ -44,14 +44,15 @@ impl SignInTemplate {
     }
 }
 
-/// The page, on the way to answering an app if there is a `request`.
-pub(super) fn page(browser: &Browser, request: Option<String>) -> Response {
-    page_for(browser, StatusCode::OK, &SignInTemplate::new(browser, request))
+/// The page, on the way to answering an app if there is a `request`; `hint` is the name it proposes.
+pub(super) fn page(browser: &Browser, request: Option<String>, hint: Option<String>) -> Response {
+    let page = SignInTemplate { username: hint.unwrap_or_default(), ..SignInTemplate::new(browser, request) };
+    page_for(browser, StatusCode::OK, &page)
 }
 
 /// `GET /sign-in`.
 pub(super) async fn get(browser: Browser, session: Session) -> Response {
-    if session.signed_in().is_some() { see_other("/") } else { page(&browser, None) }
+    if session.signed_in().is_some() { see_other("/") } else { page(&browser, None, None) }
 }
 
 /// `POST /sign-in`.

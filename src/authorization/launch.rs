@@ -1,0 +1,207 @@
+//! Apps opened from here (SMART App Launch 2.2 §2.0.7), and the visit that an app which stands alone is told of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::authorize::{AuthorizeAnswer, AuthorizeError, LOST, SignedIn, fresh};
+use super::rights::{active_links, reachable};
+use super::seal::Binding;
+use super::{AuthorizationServer, person_name};
+use crate::access::Subject;
+use crate::audit::ActKind;
+use crate::base::id::{AccountId, AuthorizationId, PersonId};
+use crate::oauth::client::{Client, ClientId};
+use crate::oauth::launch::{Launch, LaunchContext};
+use crate::oauth::request::with_parameters;
+use crate::oauth::scope::{Scope, ScopeSet};
+use crate::oauth::token::TokenKind;
+use crate::storage::{StorageError, accounts, clients, launches};
+
+/// Time from opening an app to the end of its sign-in (security design, O30).
+const LAUNCH_LIFETIME: Duration = Duration::from_secs(300);
+
+/// The client id of our own pages. No app can have it.
+pub(super) const OWN_PAGES: &str = "chartgate";
+
+/// Why an app is not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// There is no such app, or it cannot be opened from here.
+    #[error("there is no such app to open")]
+    NoApp,
+    /// The account has no right to this person.
+    #[error("there is no such person")]
+    NoPerson,
+    /// The database did not answer.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// An app that can be opened from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchableApp {
+    /// Its id.
+    pub client: ClientId,
+    /// Its name.
+    pub name: String,
+}
+
+/// An app just opened.
+#[derive(Debug)]
+pub struct OpenedApp {
+    /// Its name.
+    pub name: String,
+    /// Where the browser goes: the app's own page with `iss` and `launch`.
+    pub url: String,
+    /// The launch value by itself.
+    pub launch: String,
+    /// Seconds until it ends.
+    pub expires_in: u64,
+}
+
+/// A person for whom one can act here.
+#[derive(Clone, Debug)]
+pub struct Reached {
+    /// The person, merges followed.
+    pub person: PersonId,
+    /// The name, where a chart tells it.
+    pub name: Option<String>,
+    /// What our own pages may read of the record.
+    pub subject: Arc<Subject>,
+}
+
+impl AuthorizationServer {
+    /// The apps that can be opened from here, by name.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn launchable_apps(&self) -> Result<Vec<LaunchableApp>, StorageError> {
+        let mut apps: Vec<LaunchableApp> = clients::all(&self.db)
+            .await?
+            .into_iter()
+            .filter(is_launchable)
+            .map(|client| LaunchableApp { client: client.id, name: client.name })
+            .collect();
+        apps.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.client.cmp(&b.client)));
+        Ok(apps)
+    }
+
+    /// Opens an app for a person: its page's URL with a value that works once, for the one who opened it.
+    ///
+    /// # Errors
+    /// [`LaunchError`].
+    pub async fn open_app(
+        &self,
+        account: AccountId,
+        client: &ClientId,
+        person: PersonId,
+        context: LaunchContext,
+    ) -> Result<OpenedApp, LaunchError> {
+        let client = clients::get(&self.db, client).await?.filter(is_launchable).ok_or(LaunchError::NoApp)?;
+        let launch_uri = client.launch_uri.ok_or(LaunchError::NoApp)?;
+        let person = self.reached(account, person).await?.ok_or(LaunchError::NoPerson)?.person;
+        let value = TokenKind::Launch.mint(&*self.random);
+        let hash = crate::base::hash::sha256(value.expose().as_bytes());
+        let expires = self.clock.now().plus(LAUNCH_LIFETIME);
+        let launch = Launch { client: client.id.clone(), account, person, context, expires, used: None };
+        let act = self.new_act(ActKind::Launch).by(account).through(&client.id).about(Some(person));
+        self.act(move |tx| {
+            async move {
+                launches::insert(tx, &hash, &launch).await?;
+                Ok(((), Some(act)))
+            }
+            .boxed()
+        })
+        .await?;
+        let pairs = [("iss", self.endpoints.fhir_base()), ("launch", value.expose().as_str())];
+        Ok(OpenedApp {
+            name: client.name,
+            url: with_parameters(&launch_uri, &pairs),
+            launch: value.expose().clone(),
+            expires_in: LAUNCH_LIFETIME.as_secs(),
+        })
+    }
+
+    /// The person, if the account may act for it, and what our own pages may then read.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn reached(&self, account: AccountId, person: PersonId) -> Result<Option<Reached>, StorageError> {
+        let Some(account) = accounts::by_id(&self.db, account).await?.filter(crate::identity::Account::is_active)
+        else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let Some(person) = super::rights::current_person(&self.db, person).await? else { return Ok(None) };
+        let reachable = reachable(&self.db, account.id, account.person, now).await?;
+        let Some((_, _, until)) = reachable.into_iter().find(|(known, ..)| *known == person) else { return Ok(None) };
+        let links = active_links(&self.db, person).await?;
+        let Some(client) = ClientId::parse(OWN_PAGES) else { return Ok(None) };
+        let subject = Arc::new(Subject {
+            account: account.id,
+            client,
+            // No app, so there is no authorization: an id that nothing has.
+            authorization: AuthorizationId::mint(&*self.random),
+            person: Some(person),
+            scopes: ScopeSet::parse("patient/*.rs").0,
+            links,
+            token_hash: self.random.bytes(),
+            expires_at: until.unwrap_or_else(|| now.plus(LAUNCH_LIFETIME)),
+        });
+        Ok(Some(Reached { person, name: person_name(&subject.links), subject }))
+    }
+
+    /// Whose visits there are to choose from in this request, once the person is chosen.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`].
+    pub async fn encounter_question(
+        &self,
+        sealed: &str,
+        browser: &str,
+        session: &SignedIn,
+    ) -> Result<(String, Reached), AuthorizeError> {
+        let request = self.unseal(sealed, Binding::Browser(browser)).ok_or(LOST)?;
+        let client = self.enabled_client(&request.client).await?;
+        let person = request.decided.ok_or(LOST)?;
+        let reached = self.reached(session.account, person).await?.ok_or(LOST)?;
+        Ok((client.name, reached))
+    }
+
+    /// Ends a request with the visit that was chosen, or with none: then the app is told of none. The caller has seen
+    /// that the person's record has this Encounter.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`].
+    pub async fn choose_encounter(
+        &self,
+        sealed: &str,
+        browser: &str,
+        session: &SignedIn,
+        encounter: Option<String>,
+    ) -> Result<AuthorizeAnswer, AuthorizeError> {
+        let mut request = self.unseal(sealed, Binding::Browser(browser)).ok_or(LOST)?;
+        let client = self.enabled_client(&request.client).await?;
+        let person = request.decided.ok_or(LOST)?;
+        if !fresh(&request, session) {
+            return self.proceed(request, client, browser, Some(session)).await;
+        }
+        self.reached(session.account, person).await?.ok_or(LOST)?;
+        let launch = match self.launch_of(&request, session).await? {
+            Ok(launch) => launch,
+            Err(redirect) => return Ok(AuthorizeAnswer::Redirect(redirect)),
+        };
+        let mut context = launch.map(|launch| launch.context).unwrap_or_default();
+        if encounter.is_none() {
+            request.scopes.remove(&Scope::LaunchEncounter);
+        }
+        context.encounter = encounter;
+        Ok(AuthorizeAnswer::Redirect(self.grant(request, session, context).await?))
+    }
+}
+
+fn is_launchable(client: &Client) -> bool {
+    client.enabled && client.launch_uri.is_some() && client.scopes.contains(&Scope::Launch)
+}
