@@ -12,6 +12,7 @@ use crate::accounts::{Accounts, ChartAccess};
 use crate::authorization::AuthorizationServer;
 use crate::gateway::Gateway;
 use crate::http;
+use crate::http::brands::Directory;
 use crate::http::fhir::Metadata;
 use crate::http::pages::Pages;
 use crate::storage::Db;
@@ -31,6 +32,7 @@ struct AppParts {
     accounts: Arc<Accounts>,
     chart_access: Arc<ChartAccess>,
     pages: Arc<Pages>,
+    directory: Arc<Directory>,
     metadata: Arc<Metadata>,
     db: Db,
 }
@@ -50,6 +52,7 @@ part!(authorization: Arc<AuthorizationServer>);
 part!(accounts: Arc<Accounts>);
 part!(chart_access: Arc<ChartAccess>);
 part!(pages: Arc<Pages>);
+part!(directory: Arc<Directory>);
 part!(metadata: Arc<Metadata>);
 part!(db: Db);
 
@@ -57,6 +60,7 @@ part!(db: Db);
 fn router(state: AppState) -> Router {
     Router::new()
         .merge(http::smart::router::<AppState>())
+        .merge(http::brands::router())
         .merge(http::oauth::router())
         .merge(http::pages::router())
         .merge(http::oauth::encounter_router())

@@ -2,6 +2,7 @@
 //!
 //! Secrets are never in it: it names files that hold them. `docs/config.schema.json` is its schema.
 
+mod brand;
 mod cache;
 mod limits;
 mod log;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use brand::{Brand, BrandIdentifier};
 pub use cache::{Cache, Freshness};
 pub use limits::Limits;
 pub use log::{Log, LogFormat};

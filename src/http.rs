@@ -1,6 +1,7 @@
 //! The HTTP edge: routes, extractors, errors in each surface's own form.
 
 pub mod api;
+pub mod brands;
 pub mod cors;
 pub mod error;
 pub mod fallback;

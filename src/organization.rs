@@ -1,10 +1,12 @@
 //! Practices and their EHR endpoints.
 
+pub mod brands;
 mod release;
 mod source;
 
 use crate::base::clock::Instant;
 use crate::base::id::OrganizationId;
+use crate::config::Brand;
 
 pub use crate::base::source_key::{SourceKey, SourceKeyError};
 pub use release::{Hold, ReleasePolicy, WithheldLabels};
@@ -23,8 +25,12 @@ pub struct Organization {
     pub former_names: Vec<String>,
     /// The policy of release in `mappings/policy/release.toml`, for its sources with `view = system`.
     pub release_policy: String,
+    /// How it shows itself to people who look for it.
+    pub brand: Brand,
     /// When it was entered.
     pub created: Instant,
+    /// When its name or its brand was last changed.
+    pub changed: Option<Instant>,
     /// Whether it is open.
     pub state: OrganizationState,
 }

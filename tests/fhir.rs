@@ -6,6 +6,7 @@ mod access_rules;
 mod apps;
 mod audit;
 mod batch;
+mod brands;
 mod chart_access;
 mod compartment;
 mod content;

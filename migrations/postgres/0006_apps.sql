@@ -16,3 +16,7 @@ CREATE TABLE launches (
     used       BIGINT
 );
 CREATE INDEX launches_expires ON launches (expires);
+
+-- How a practice shows itself to people who look for it, as JSON, and since when it has been that.
+ALTER TABLE organizations ADD COLUMN brand TEXT COLLATE "C" NOT NULL DEFAULT '{}';
+ALTER TABLE organizations ADD COLUMN changed BIGINT;

@@ -16,3 +16,7 @@ CREATE TABLE launches (
     used       INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX launches_expires ON launches (expires);
+
+-- How a practice shows itself to people who look for it, as JSON, and since when it has been that.
+ALTER TABLE organizations ADD COLUMN brand TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE organizations ADD COLUMN changed INTEGER;

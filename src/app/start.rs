@@ -17,6 +17,7 @@ use crate::fhir::capability;
 use crate::fhir::knowledge::Knowledge;
 use crate::fhir::model::OauthUris;
 use crate::gateway::{ClientParts, Gateway, GatewayParts, Mappings, PatientTokens, SourceError, Sources};
+use crate::http::brands::Directory;
 use crate::http::fhir::Metadata;
 use crate::http::metrics::RequestCounts;
 use crate::http::pages::Pages;
@@ -144,6 +145,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         authorization: authorization.clone(),
         accounts: accounts.clone(),
         chart_access,
+        directory: Directory::new(config.server.name.clone()),
         pages: Pages::new(&config, &master_key, random.clone()),
         metadata: Arc::new(Metadata(metadata.into())),
         db: db.clone(),

@@ -135,6 +135,7 @@ fn config(port: u16, folder: &Path, fixtures: &Fixtures, ehrs: &[Ehr]) -> Config
             key: practice.key.clone(),
             name: practice.name.clone(),
             release_policy: "standard".to_owned(),
+            brand: practice.brand.clone(),
         })
         .collect();
     config.sources = ehrs.iter().map(Ehr::source).collect();

@@ -1,5 +1,6 @@
 use super::opened::Settings;
 use super::{CliError, say};
+use crate::config::Brand;
 use crate::mapping::ReleasePolicies;
 use crate::practice;
 use crate::storage::organizations;
@@ -21,6 +22,14 @@ pub(super) enum Command {
         /// A policy in `mappings/policy/release.toml`.
         policy: String,
     },
+    /// Say how an organization shows itself to people who look for it: a TOML file with the fields of
+    /// `organization.brand` in the configuration.
+    Brand {
+        /// The organization's id, as `list` shows it.
+        id: String,
+        /// The file.
+        file: std::path::PathBuf,
+    },
     /// List them.
     List,
 }
@@ -38,6 +47,15 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
             ReleasePolicies::embedded()?.by_name(&policy)?;
             let acts = opened.acts().await?;
             practice::adopt_release_policy(&acts, id, &policy, (&opened.clock, &opened.random)).await?;
+        }
+        Command::Brand { id, file } => {
+            let id = id.parse().map_err(|_| format!("{id} is not the id of an organization"))?;
+            let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let brand: Brand =
+                toml::from_str(&text).map_err(|error| format!("{}: {}", file.display(), error.message()))?;
+            brand.validate("brand")?;
+            let acts = opened.acts().await?;
+            practice::adopt_brand(&acts, id, &brand, (&opened.clock, &opened.random)).await?;
         }
         Command::List => {
             for organization in organizations::all(&opened.db).await? {

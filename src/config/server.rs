@@ -10,6 +10,8 @@ use super::ConfigError;
 pub struct Server {
     /// The address people and apps use, without a trailing slash: the OAuth issuer. FHIR is served under `/fhir`.
     pub public_url: String,
+    /// The name of this site, as lists of practices show it to people.
+    pub name: String,
     /// Where the gateway listens.
     pub listen: Vec<SocketAddr>,
     /// Where health and metrics are served: loopback or a private address, never the public listener.
@@ -31,6 +33,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             public_url: String::new(),
+            name: "Chartgate".to_owned(),
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
             operations_listen: None,
             trusted_proxies: Vec::new(),

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::{Brand, ConfigError};
 
 /// A practice, as the operator's file names it.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -16,6 +16,9 @@ pub struct OrganizationEntry {
     /// The policy of release in `mappings/policy/release.toml`: what its sources with `view = "system"` hold back.
     #[serde(default = "standard")]
     pub release_policy: String,
+    /// How it shows itself to people who look for it.
+    #[serde(default)]
+    pub brand: Brand,
 }
 
 fn standard() -> String {
@@ -162,6 +165,7 @@ pub(super) fn validate(
         if !keys.insert(organization.key.as_str()) {
             return Err(ConfigError::refused("organization.key", format!("{} stands twice", organization.key)));
         }
+        organization.brand.validate("organization.brand")?;
     }
     let mut bases = BTreeSet::new();
     for source in sources {

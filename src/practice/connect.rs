@@ -2,7 +2,7 @@ use crate::audit::{Act, ActKind, Acts};
 use crate::base::clock::SharedClock;
 use crate::base::id::{OrganizationId, SourceId};
 use crate::base::random::SharedRandom;
-use crate::config::{Config, SourceEntry};
+use crate::config::{Brand, Config, SourceEntry};
 use crate::mapping::STANDARD_RELEASE_POLICY;
 use crate::organization::{Organization, OrganizationState, Source, SourceKey, SourceState};
 use crate::storage::{StorageError, Taken, organizations, sources};
@@ -36,6 +36,9 @@ pub async fn connect(
     for entry in &config.organizations {
         let id = connect_organization(acts, &entry.name, &[], clock, random).await?;
         adopt_release_policy(acts, id, &entry.release_policy, (clock, random)).await?;
+        if entry.brand != Brand::default() {
+            adopt_brand(acts, id, &entry.brand, (clock, random)).await?;
+        }
     }
     for entry in &config.sources {
         let named = config.organizations.iter().find(|organization| organization.key == entry.organization);
@@ -68,7 +71,9 @@ pub async fn connect_organization(
         alias: alias.to_vec(),
         former_names: Vec::new(),
         release_policy: STANDARD_RELEASE_POLICY.to_owned(),
+        brand: Brand::default(),
         created: clock.now(),
+        changed: None,
         state: OrganizationState::Active,
     };
     let id = organization.id;
@@ -103,6 +108,33 @@ pub async fn adopt_release_policy(
     acts.write(move |tx| {
         Box::pin(async move {
             organizations::set_release_policy(tx, id, &policy).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await?;
+    Ok(())
+}
+
+/// Lets an organization show itself as `brand` says, if it does not already.
+///
+/// # Errors
+/// [`ConnectError::Storage`].
+pub async fn adopt_brand(
+    acts: &Acts,
+    id: OrganizationId,
+    brand: &Brand,
+    (clock, random): (&SharedClock, &SharedRandom),
+) -> Result<(), ConnectError> {
+    let known = organizations::by_id(acts.db(), id).await?;
+    if known.is_some_and(|known| known.brand == *brand) {
+        return Ok(());
+    }
+    let now = clock.now();
+    let act = Act::new(ActKind::Organization, now, &**random).by_way_of("brand").under("operator");
+    let (act, brand) = (act.on("Organization", id), brand.clone());
+    acts.write(move |tx| {
+        Box::pin(async move {
+            organizations::set_brand(tx, id, &brand, now).await?;
             Ok::<_, StorageError>(((), Some(act)))
         })
     })

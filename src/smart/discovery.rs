@@ -114,7 +114,14 @@ impl Endpoints {
     /// `.well-known/smart-configuration` (SMART App Launch 2.2 §3.1).
     #[must_use]
     pub fn smart_configuration(&self) -> Value {
-        with(self.common(), json!({"capabilities": CAPABILITIES}))
+        with(
+            self.common(),
+            json!({
+                "capabilities": CAPABILITIES,
+                "user_access_brand_bundle": format!("{}/brands", self.issuer),
+                "user_access_brand_identifier": {"system": "urn:ietf:rfc:3986", "value": self.issuer},
+            }),
+        )
     }
 
     /// `.well-known/openid-configuration` (OpenID Connect Discovery 1.0 §3).

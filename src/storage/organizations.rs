@@ -5,17 +5,20 @@ use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
 use crate::base::id::OrganizationId;
+use crate::config::Brand;
 use crate::organization::{Organization, OrganizationState};
 
 statements! {
     INSERT = "INSERT INTO organizations (id, name, alias, former_names, created, state, ended, absorbed_by, \
-              release_policy) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
-    ALL = "SELECT id, name, alias, former_names, created, state, ended, absorbed_by, release_policy \
+              release_policy, brand, changed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+              ON CONFLICT (id) DO NOTHING";
+    ALL = "SELECT id, name, alias, former_names, created, state, ended, absorbed_by, release_policy, brand, changed \
            FROM organizations ORDER BY created, id";
-    BY_ID = "SELECT id, name, alias, former_names, created, state, ended, absorbed_by, release_policy \
+    BY_ID = "SELECT id, name, alias, former_names, created, state, ended, absorbed_by, release_policy, brand, changed \
              FROM organizations WHERE id = $1";
     SET_RELEASE_POLICY = "UPDATE organizations SET release_policy = $2 WHERE id = $1";
-    RENAME = "UPDATE organizations SET name = $2, former_names = $3 WHERE id = $1";
+    RENAME = "UPDATE organizations SET name = $2, former_names = $3, changed = $4 WHERE id = $1";
+    SET_BRAND = "UPDATE organizations SET brand = $2, changed = $3 WHERE id = $1";
 }
 
 #[derive(sqlx::FromRow)]
@@ -29,6 +32,8 @@ struct Row {
     ended: Option<i64>,
     absorbed_by: Option<String>,
     release_policy: String,
+    brand: String,
+    changed: Option<i64>,
 }
 
 impl TryFrom<Row> for Organization {
@@ -48,6 +53,8 @@ impl TryFrom<Row> for Organization {
             alias: key.json("alias", &row.alias)?,
             former_names: key.json("former_names", &row.former_names)?,
             release_policy: row.release_policy,
+            brand: key.json("brand", &row.brand)?,
+            changed: row.changed.map(Instant::from_micros),
             created: Instant::from_micros(row.created),
             state,
             name: row.name,
@@ -66,6 +73,7 @@ pub async fn insert(tx: &mut Tx, organization: &Organization) -> Result<(), Stor
         OrganizationState::Absorbed { at, by } => ("absorbed", Some(at.micros()), Some(by.to_string())),
     };
     let (alias, former_names) = (to_json(&organization.alias)?, to_json(&organization.former_names)?);
+    let brand = to_json(&organization.brand)?;
     let rows = execute!(
         tx,
         INSERT,
@@ -77,7 +85,9 @@ pub async fn insert(tx: &mut Tx, organization: &Organization) -> Result<(), Stor
         state,
         ended,
         &absorbed_by,
-        &organization.release_policy
+        &organization.release_policy,
+        &brand,
+        organization.changed.map(Instant::micros)
     )?;
     if rows == 1 { Ok(()) } else { Err(StorageError::AlreadyTaken(Taken::Key)) }
 }
@@ -104,14 +114,23 @@ pub async fn by_id(on: impl Into<Executor<'_>>, id: OrganizationId) -> Result<Op
 ///
 /// # Errors
 /// [`StorageError::NotFound`].
-pub async fn rename(tx: &mut Tx, id: OrganizationId, name: &str) -> Result<(), StorageError> {
+pub async fn rename(tx: &mut Tx, id: OrganizationId, name: &str, now: Instant) -> Result<(), StorageError> {
     let missing = StorageError::NotFound { table: "organizations" };
     let Some(organization) = by_id(&mut *tx, id).await? else { return Err(missing) };
     let mut former_names = organization.former_names;
     former_names.push(organization.name);
     let former_names = to_json(&former_names)?;
-    let rows = execute!(tx, RENAME, id.to_string(), name, &former_names)?;
+    let rows = execute!(tx, RENAME, id.to_string(), name, &former_names, now.micros())?;
     if rows == 1 { Ok(()) } else { Err(missing) }
+}
+
+/// Changes how it shows itself.
+///
+/// # Errors
+/// [`StorageError::NotFound`].
+pub async fn set_brand(tx: &mut Tx, id: OrganizationId, brand: &Brand, now: Instant) -> Result<(), StorageError> {
+    let rows = execute!(tx, SET_BRAND, id.to_string(), &to_json(brand)?, now.micros())?;
+    if rows == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "organizations" }) }
 }
 
 /// Changes its policy of release, and moves the generation on.

@@ -25,6 +25,7 @@ const ROUTES: &[(&str, &[&str], &[u16])] = &[
     ("/api/v1/apps/{id}", &["DELETE", "GET"], &[401, 405]),
     ("/api/v1/launches", &["POST", "GET"], &[401, 405, 415]),
     ("/api/openapi.json", &["GET"], &[200]),
+    ("/brands", &["GET"], &[200]),
     ("/smart-style.json", &["GET"], &[200]),
     ("/favicon.ico", &["GET"], &[200, 204, 404]),
     ("/static/{file}", &["GET"], &[200, 404]),

@@ -81,6 +81,7 @@ impl Gateway {
                 key: key.clone(),
                 name: format!("Practice {source}"),
                 release_policy: "standard".to_owned(),
+                brand: chartgate::config::Brand::default(),
             });
             config.sources.push(SourceEntry {
                 organization: key,

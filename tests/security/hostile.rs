@@ -151,6 +151,7 @@ pub(crate) async fn before(base_url: &str, limits: Limits) -> Product {
             key: "x".to_owned(),
             name: "Practice X".to_owned(),
             release_policy: "standard".to_owned(),
+            brand: chartgate::config::Brand::default(),
         });
         config.sources.push(entry(base_url, "generic", SourceView::Patient));
     })
@@ -215,6 +216,7 @@ impl World {
             key: "x".to_owned(),
             name: "Practice X".to_owned(),
             release_policy: release_policy.to_owned(),
+            brand: chartgate::config::Brand::default(),
         });
         config.sources.push(entry(&ehr.base, "generic", view));
         change(&mut config);

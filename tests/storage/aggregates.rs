@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 
 use super::sample::{self, at};
 use crate::support::database::{Database, on_both};
+use chartgate::config::Brand;
 
 on_both!(
     statements_are_understood,
@@ -59,9 +60,16 @@ async fn organizations_round_trip(database: Database) {
     let copy = organization.clone();
     assert_eq!(write!(db, tx => organizations::insert(tx, &copy)), TAKEN(Taken::Key));
 
-    write!(db, tx => organizations::rename(tx, id, "Riverside Health")).unwrap();
+    write!(db, tx => organizations::rename(tx, id, "Riverside Health", at(5))).unwrap();
     let renamed = organizations::by_id(db, id).await.unwrap().unwrap();
     assert_eq!((renamed.name.as_str(), renamed.former_names), ("Riverside Health", vec![organization.name]));
+    assert_eq!(renamed.changed, Some(at(5)));
+
+    let brand = Brand { city: Some("Southfield".to_owned()), phone: Some("1".to_owned()), ..Brand::default() };
+    let copy = brand.clone();
+    write!(db, tx => organizations::set_brand(tx, id, &copy, at(6))).unwrap();
+    let shown = organizations::by_id(db, id).await.unwrap().unwrap();
+    assert_eq!((shown.brand, shown.changed), (brand, Some(at(6))));
 }
 
 async fn sources_round_trip_and_keys_are_unique(database: Database) {

@@ -4,6 +4,7 @@ use chartgate::base::clock::Instant;
 use chartgate::base::id::{AccountId, GrantId, LinkId, OrganizationId, PersonId, SourceId};
 use chartgate::base::random::SystemRandom;
 use chartgate::base::secret::Secret;
+use chartgate::config::Brand;
 use chartgate::config::{SourceAuthentication, SourceView};
 use chartgate::identity::{
     Account, AccountState, Assurance, Demographics, Grant, GrantBasis, GrantState, Link, LinkMethod, LinkState, Period,
@@ -24,7 +25,9 @@ pub(crate) fn organization() -> Organization {
         alias: vec!["Riverside".to_owned(), "\"quoted\"".to_owned()],
         former_names: vec![],
         release_policy: "standard".to_owned(),
+        brand: Brand { city: Some("Northfield".to_owned()), ..Brand::default() },
         created: at(0),
+        changed: None,
         state: OrganizationState::Active,
     }
 }

@@ -542,6 +542,7 @@ async fn stand(spec: PracticeSpec, clock: SharedClock, config: &mut Config) -> P
         key: spec.key.clone(),
         name: spec.name.clone(),
         release_policy: "standard".to_owned(),
+        brand: chartgate::config::Brand::default(),
     });
     config.sources.push(SourceEntry {
         organization: spec.key.clone(),

@@ -2,6 +2,7 @@ use rust_embed::RustEmbed;
 use serde::Deserialize;
 
 use super::CliError;
+use crate::config::Brand;
 use crate::sandbox::Data;
 
 #[derive(RustEmbed)]
@@ -22,6 +23,7 @@ pub(super) struct Practice {
     pub(super) key: String,
     pub(super) name: String,
     pub(super) vendor: String,
+    pub(super) brand: Brand,
     pub(super) data: Data,
 }
 
@@ -72,6 +74,8 @@ struct Organization {
     name: String,
     folder: String,
     vendor_profile: String,
+    alias: String,
+    city: String,
 }
 
 impl Fixtures {
@@ -94,6 +98,7 @@ fn practice(organization: Organization) -> Result<Practice, CliError> {
         key: organization.key,
         name: organization.name,
         vendor: organization.vendor_profile,
+        brand: Brand { alias: vec![organization.alias], city: Some(organization.city), ..Brand::default() },
         data: Data::Ndjson(records),
     })
 }
