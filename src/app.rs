@@ -1,5 +1,6 @@
 //! Wiring: builds the parts from the configuration, joins them, and listens.
 
+mod certificates;
 mod listen;
 mod start;
 
@@ -17,6 +18,7 @@ use crate::http::fhir::Metadata;
 use crate::http::pages::Pages;
 use crate::storage::Db;
 
+pub use certificates::{CertificateError, Certificates};
 pub use listen::{Listeners, Patience, bind, serve};
 pub use start::{App, Parts, StartError, master_key, start, stop_signal};
 

@@ -20,7 +20,7 @@ pub use cache::{Cache, Freshness};
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use oauth::Oauth;
-pub use server::Server;
+pub use server::{Server, Tls};
 pub use sources::{AppProof, OrganizationEntry, SecretMethod, SourceAuthentication, SourceEntry, SourceView};
 pub use storage::Storage;
 

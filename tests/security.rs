@@ -21,6 +21,7 @@ mod release;
 mod said;
 mod slow_clients;
 mod terminology;
+mod tls;
 mod token_endpoint;
 mod types;
 mod upstream;

@@ -15,7 +15,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,21 +24,28 @@ use tower::Service as _;
 use tower_http::timeout::TimeoutBody;
 
 use self::pace::{Pace, Paced};
+use super::certificates::Certificates;
 
 pub use self::pace::Patience;
 
 /// After an error of the listener itself, such as too many open files, others get time to close theirs.
 const REST: Duration = Duration::from_secs(1);
 
-/// Bound sockets.
+/// Bound sockets, and whether they speak TLS.
 #[derive(Debug)]
-pub struct Listeners(Vec<TcpListener>);
+pub struct Listeners(Vec<(TcpListener, Option<Arc<Certificates>>)>);
 
 impl Listeners {
     /// The addresses, with the ports that were chosen.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.0.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()
+    }
+
+    /// The same, speaking TLS with these certificates.
+    #[must_use]
+    pub fn with_tls(self, certificates: &Arc<Certificates>) -> Self {
+        Self(self.0.into_iter().map(|(listener, _)| (listener, Some(certificates.clone()))).collect())
     }
 
     /// These and others.
@@ -58,7 +66,7 @@ pub async fn bind(addresses: &[SocketAddr]) -> io::Result<Listeners> {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
-        listeners.push(listener);
+        listeners.push((listener, None));
     }
     Ok(Listeners(listeners))
 }
@@ -74,8 +82,9 @@ pub async fn serve(
 ) {
     let connections = Arc::new(GracefulShutdown::new());
     let mut accepting = JoinSet::new();
-    for listener in listeners.0 {
-        accepting.spawn(accept(listener, router.clone(), patience, connections.clone()));
+    for (listener, certificates) in listeners.0 {
+        let serving = Serving { router: router.clone(), patience, certificates };
+        accepting.spawn(accept(listener, serving, connections.clone()));
     }
     let mut stopping = stop;
     let _ = stopping.wait_for(|stop| *stop).await;
@@ -85,35 +94,21 @@ pub async fn serve(
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, patience: Patience, connections: Arc<GracefulShutdown>) {
+/// What every connection of a listener is served with.
+#[derive(Clone)]
+struct Serving {
+    router: Router,
+    patience: Patience,
+    certificates: Option<Arc<Certificates>>,
+}
+
+async fn accept(listener: TcpListener, serving: Serving, connections: Arc<GracefulShutdown>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // Nagle's algorithm would hold small answers back for 40 ms.
                 let _ = stream.set_nodelay(true);
-                let watcher = connections.watcher();
-                let router = router.clone();
-                tokio::spawn(async move {
-                    let pace = Pace::new(patience);
-                    let answering = pace.clone();
-                    let service = service_fn(move |request| {
-                        answering.asked();
-                        let (answered, answer) = (answering.clone(), answer(router.clone(), request, peer, patience));
-                        async move {
-                            let answer = answer.await;
-                            answered.answered();
-                            answer
-                        }
-                    });
-                    let io = TokioIo::new(Paced::<TcpStream>::new(stream, pace.clone()));
-                    let connection = watcher.watch(http1::Builder::new().serve_connection(io, service));
-                    // How a connection ends is its client's business: requests are logged where they are answered.
-                    tokio::select! {
-                        biased;
-                        _ = connection => {}
-                        () = pace.lost() => {}
-                    }
-                });
+                tokio::spawn(begin(stream, peer, serving.clone(), connections.watcher()));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -121,6 +116,43 @@ async fn accept(listener: TcpListener, router: Router, patience: Patience, conne
                 tokio::time::sleep(REST).await;
             }
         }
+    }
+}
+
+/// Agrees on TLS, where that is spoken, in the time that a head has; then answers.
+async fn begin(stream: TcpStream, peer: SocketAddr, serving: Serving, watcher: Watcher) {
+    let Some(certificates) = &serving.certificates else {
+        return converse(stream, peer, serving, watcher).await;
+    };
+    let handshake = certificates.acceptor().accept(stream);
+    if let Ok(Ok(stream)) = tokio::time::timeout(serving.patience.head, handshake).await {
+        Box::pin(converse(stream, peer, serving, watcher)).await;
+    }
+}
+
+async fn converse<I>(stream: I, peer: SocketAddr, serving: Serving, watcher: Watcher)
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Serving { router, patience, .. } = serving;
+    let pace = Pace::new(patience);
+    let answering = pace.clone();
+    let service = service_fn(move |request| {
+        answering.asked();
+        let (answered, answer) = (answering.clone(), answer(router.clone(), request, peer, patience));
+        async move {
+            let answer = answer.await;
+            answered.answered();
+            answer
+        }
+    });
+    let io = TokioIo::new(Paced::new(stream, pace.clone()));
+    let connection = watcher.watch(http1::Builder::new().serve_connection(io, service));
+    // How a connection ends is its client's business: requests are logged where they are answered.
+    tokio::select! {
+        biased;
+        _ = connection => {}
+        () = pace.lost() => {}
     }
 }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::opened::{Settings, machine};
 use super::{CliError, say};
+use crate::app::Certificates;
 use crate::{app, telemetry};
 
 /// Runs the gateway until it is told to stop.
@@ -10,7 +11,12 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let _flush = telemetry::start(&config.log)?;
     let (clock, random) = machine();
     let master_key = app::master_key(&config.storage.master_key_file)?;
-    let listeners = app::bind(&config.server.listen).await?;
+    let mut listeners = app::bind(&config.server.listen).await?;
+    if let Some(tls) = &config.server.tls {
+        let certificates = Certificates::load(tls.clone())?;
+        listeners = listeners.with_tls(&certificates);
+        tokio::spawn(certificates.watch());
+    }
     let operations = match config.server.operations_listen {
         Some(address) => Some(app::bind(&[address]).await?),
         None => None,

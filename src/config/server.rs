@@ -1,4 +1,5 @@
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub struct Server {
     pub listen: Vec<SocketAddr>,
     /// Where health and metrics are served: loopback or a private address, never the public listener.
     pub operations_listen: Option<SocketAddr>,
+    /// TLS on the listener itself; without it, a proxy in front ends TLS.
+    pub tls: Option<Tls>,
     /// Proxies in front that end TLS; only from them is the connection taken to be encrypted.
     pub trusted_proxies: Vec<IpAddr>,
     /// How long a graceful stop waits for requests under way, in seconds.
@@ -29,6 +32,16 @@ pub struct Server {
     pub idle_seconds: u64,
 }
 
+/// The certificate of the listener. Both files are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate and those that lead to its authority, PEM.
+    pub certificate_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+}
+
 impl Default for Server {
     fn default() -> Self {
         Self {
@@ -36,6 +49,7 @@ impl Default for Server {
             name: "Chartgate".to_owned(),
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
             operations_listen: None,
+            tls: None,
             trusted_proxies: Vec::new(),
             shutdown_seconds: 10,
             head_seconds: 10,
@@ -68,10 +82,10 @@ impl Server {
             "http" if demo && loopback => return Ok(()),
             _ => return refused("must be https (http is for the demo on loopback only)"),
         }
-        if self.trusted_proxies.is_empty() {
+        if self.trusted_proxies.is_empty() && self.tls.is_none() {
             return Err(ConfigError::refused(
                 "server.trusted_proxies",
-                "name the proxy that ends TLS: the gateway must not be reachable without encryption",
+                "name the proxy that ends TLS, or set server.tls: the gateway must not be reachable without encryption",
             ));
         }
         match self.operations_listen {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::metrics::RequestCounts;
 use crate::base::random::SharedRandom;
@@ -17,7 +17,10 @@ pub async fn log(random: SharedRandom, counts: Arc<RequestCounts>, request: Requ
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let request_id = random.uuid().simple().to_string();
-    let mut response = next.run(request).await;
+    let mut response = match names_one_host(&request) {
+        true => next.run(request).await,
+        false => StatusCode::BAD_REQUEST.into_response(),
+    };
     let route = route.as_ref().map(MatchedPath::as_str);
     let status = response.status().as_u16();
     counts.add(route, status);
@@ -28,4 +31,12 @@ pub async fn log(random: SharedRandom, counts: Arc<RequestCounts>, request: Requ
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
     response
+}
+
+/// RFC 9112 §3.2: exactly one `Host`, and the same one in a request target that names it. Whoever sends more hopes that
+/// two programs on the way read different ones.
+fn names_one_host(request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    request.uri().authority().is_none_or(|named| named.as_str().as_bytes() == host.as_bytes())
 }
