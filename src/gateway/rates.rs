@@ -15,8 +15,8 @@ use crate::config::Limits;
 const BUCKETS: usize = 100_000;
 /// The bucket that is shared.
 const SHARED: u64 = 0;
-/// One call, as buckets count.
-const CALL: u64 = 1_000_000;
+/// One call, as buckets count: a minute's microseconds, so that what runs out within one is a whole number.
+const CALL: u64 = 60_000_000;
 
 /// What everybody asked of late.
 #[derive(Debug)]
@@ -110,10 +110,7 @@ impl Buckets {
             return Ok(());
         }
         let is_first = !std::mem::replace(&mut bucket.told, true);
-        Err(Exceeded {
-            retry_after: Duration::from_micros(over.saturating_mul(60).div_ceil(self.per_minute)),
-            is_first,
-        })
+        Err(Exceeded { retry_after: Duration::from_micros(over.div_ceil(self.per_minute)), is_first })
     }
 
     fn add(&self, key: u64, calls: u32, now: Instant) {
@@ -133,10 +130,10 @@ impl Buckets {
         bucket.level = bucket.level.saturating_add(u64::from(calls).saturating_mul(CALL));
     }
 
-    /// Lets run out what has run out by `now`: a minute has 60 million microseconds, and a call a million parts.
+    /// Lets run out what has run out by `now`.
     fn leak(&self, bucket: &mut Bucket, now: Instant) {
         let elapsed = u64::try_from(now.since(bucket.at).as_micros()).unwrap_or(u64::MAX);
-        bucket.level = bucket.level.saturating_sub(elapsed.saturating_mul(self.per_minute) / 60);
+        bucket.level = bucket.level.saturating_sub(elapsed.saturating_mul(self.per_minute));
         bucket.at = bucket.at.max(now);
     }
 }
