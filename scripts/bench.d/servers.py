@@ -86,8 +86,8 @@ master_key_file = "{folder}/master.key"
 
 # Few people ask for what many would: counted as ever, and never too much.
 [limits]
-
-
+user_calls_per_minute = 4294967295
+client_calls_per_minute = 4294967295
 """
 
 
