@@ -68,7 +68,7 @@ fn a_page_within_one_type_asks_for_that_type_alone() {
             if let (Some(kind), Some(_)) = (before.filter(|kind| shown.iter().all(|one| one == kind)), &next) {
                 within += 1;
                 for request in world.practices.iter().flat_map(|practice| practice.requests.all()) {
-                    assert!(request.path.ends_with(&kind), "{kind}: {}", request.path);
+                    assert!(request.path.ends_with(kind.as_str()), "{kind}: {}", request.path);
                 }
             }
             before = shown.last().cloned();
