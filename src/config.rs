@@ -127,6 +127,13 @@ impl Config {
         self.oauth.validate()?;
         self.limits.validate()?;
         self.cache.validate()?;
+        // While a document is passed on, its source may pause for all of its time, and then nothing is written either.
+        if self.server.idle_seconds.saturating_mul(1_000) <= self.limits.document_deadline_ms {
+            return Err(ConfigError::refused(
+                "server.idle_seconds",
+                "must be longer than limits.document_deadline_ms: documents of slow sources would be cut off",
+            ));
+        }
         sources::validate(&self.organizations, &self.sources, self.demo)
     }
 }
@@ -197,6 +204,21 @@ mod tests {
             let error = load(text, &[]).unwrap_err().to_string();
             assert!(error.starts_with(setting), "{setting}: {error}");
         }
+    }
+
+    #[test]
+    fn a_document_may_take_all_of_its_time_before_its_connection_counts_as_idle() {
+        for (idle, document, is_good) in
+            [(75, 60_000, true), (61, 60_000, true), (60, 60_000, false), (60, 59_999, true)]
+        {
+            let text = format!("{GOOD}idle_seconds = {idle}\n[limits]\ndocument_deadline_ms = {document}\n");
+            let loaded = load(&text, &[]);
+            assert_eq!(loaded.is_ok(), is_good, "{idle} {document}");
+            if let Err(error) = loaded {
+                assert!(error.to_string().starts_with("server.idle_seconds: "), "{error}");
+            }
+        }
+        assert!(load(&format!("{GOOD}idle_seconds = 30\n"), &[]).is_err(), "against the default as well");
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod patient;
 mod patient_tokens;
 mod person;
 mod plan;
+mod rates;
 mod read;
 mod redaction;
 mod released;
@@ -68,6 +69,7 @@ pub use standing::SourceStanding;
 use hashed::HashedIds;
 use identifier::Identifiers;
 use page_link::PageLinks;
+use rates::Rates;
 
 /// The federation of all connected sources.
 #[derive(Debug)]
@@ -78,6 +80,7 @@ pub struct Gateway {
     hashed: HashedIds,
     identifiers: Identifiers,
     page_links: PageLinks,
+    rates: Rates,
     limits: Limits,
     clock: SharedClock,
     random: SharedRandom,
@@ -123,6 +126,7 @@ impl Gateway {
                 parts.limits.page_link_seconds,
             ),
             hashed: HashedIds::new(parts.db),
+            rates: Rates::new(&parts.limits),
             knowledge: parts.knowledge,
             sources: parts.sources,
             audit: parts.audit,
@@ -173,6 +177,14 @@ impl Gateway {
     pub async fn handle(&self, subject: Arc<Subject>, interaction: Interaction) -> Result<Answer, Refusal> {
         let place = self.audit.reserve().map_err(|_| Refusal::NoAudit)?;
         let mut entry = AuditEntry::asked(&subject, &interaction, self.clock.now(), &*self.random);
+        if let Err(exceeded) = self.rates.take(&subject, self.clock.now()) {
+            // One entry for all of them: nobody can fill the trail by asking.
+            if exceeded.is_first {
+                entry.denied("throttled");
+                place.record(entry);
+            }
+            return Err(Refusal::Throttled { retry_after: exceeded.retry_after });
+        }
         // Whoever names an id chooses what the source sends; a search is for what is the person's.
         let chosen = matches!(
             interaction,
@@ -187,6 +199,7 @@ impl Gateway {
                 if let Some(count) = self.alarm(&permit, chosen) {
                     entry.withheld(count);
                 }
+                self.rates.settle(permit.subject(), permit.calls().load(Ordering::Relaxed), self.clock.now());
                 outcome
             }
             Err(denial) => Err(Refusal::Denied(denial)),

@@ -3,5 +3,6 @@
 pub(crate) mod database;
 pub(crate) mod http;
 pub(crate) mod postgres;
+pub(crate) mod tls;
 pub(crate) mod world;
 pub(crate) mod yaml;

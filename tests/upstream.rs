@@ -3,3 +3,4 @@
 mod budgets;
 mod ehr;
 mod sharing;
+mod tls;

@@ -61,6 +61,7 @@ impl Setting {
             authentication: SourceAuthentication::None,
             view: SourceView::Patient,
             private_addresses: Vec::new(),
+            ca_file: None,
             created: now,
             state: SourceState::Active,
         };

@@ -39,8 +39,12 @@ def table(*heads):
     return ["", row(*heads), "|" + "---|" * len(heads)]
 
 
+def head(figures):
+    return [f"- {name}: {value}" for name, value in figures["machine"].items()]
+
+
 def markdown(figures):
-    lines = [f"- {name}: {value}" for name, value in figures["machine"].items()]
+    lines = head(figures)
     heads = ("workload", "target", "CPU µs/request", "x nginx", "requests/s", "x nginx", "upstream calls/request")
     lines += table(*heads)
     for workload, targets in figures["load"].items():

@@ -83,6 +83,11 @@ listen = ["127.0.0.1:{port}"]
 [storage]
 url = "sqlite:{folder}/chartgate.db"
 master_key_file = "{folder}/master.key"
+
+# Few people ask for what many would: counted as ever, and never too much.
+[limits]
+user_calls_per_minute = 4294967295
+client_calls_per_minute = 4294967295
 """
 
 
@@ -119,11 +124,15 @@ class Stack:
         for name in list(self.processes):
             self.stop(name)
 
+    def bodies(self):
+        """What the upstream answers, by path and query."""
+        return canned.bodies(self.upstream_base())
+
     def start_nginx(self):
         bodies = self.folder / "bodies"
         bodies.mkdir()
         rows = []
-        for number, (path, body) in enumerate(canned.bodies(self.upstream_base()).items()):
+        for number, (path, body) in enumerate(self.bodies().items()):
             (bodies / f"{number}.json").write_text(body)
             rows.append(f'        "{path}" {number}.json;')
         user = "user root;" if os.geteuid() == 0 else ""

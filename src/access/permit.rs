@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use super::subject::Subject;
 use super::withheld::Withheld;
@@ -22,6 +23,8 @@ pub struct Permit {
     constraints: Option<Arc<[Query]>>,
     /// Of the whole answer: permits for owners share it.
     withheld: Arc<Withheld>,
+    /// Calls to sources for it; shared likewise.
+    calls: Arc<AtomicU32>,
 }
 
 impl Permit {
@@ -31,13 +34,19 @@ impl Permit {
         resource_type: ResourceType,
         constraints: Option<Arc<[Query]>>,
     ) -> Self {
-        Self { subject, person, resource_type, constraints, withheld: Arc::default() }
+        Self { subject, person, resource_type, constraints, withheld: Arc::default(), calls: Arc::default() }
     }
 
     /// What was kept from the answer that this permit is for.
     #[must_use]
     pub const fn withheld(&self) -> &Arc<Withheld> {
         &self.withheld
+    }
+
+    /// How many calls to sources the answer that this permit is for has caused so far.
+    #[must_use]
+    pub const fn calls(&self) -> &Arc<AtomicU32> {
+        &self.calls
     }
 
     /// Whose record it is.
@@ -76,8 +85,7 @@ impl Permit {
             (Some(None), _) | (_, Some(None)) => None,
             (Some(some), None) | (None, Some(some)) => some,
         };
-        let (subject, withheld) = (self.subject.clone(), self.withheld.clone());
-        Some(Self { subject, person: self.person, resource_type: owner, constraints, withheld })
+        Some(Self { resource_type: owner, constraints, ..self.clone() })
     }
 
     /// Whether granular scopes sift resources one by one.

@@ -159,6 +159,7 @@ impl Ehr {
             },
             view: SourceView::Patient,
             private_addresses: vec!["127.0.0.0/8".to_owned()],
+            ca_file: None,
         }
     }
 }

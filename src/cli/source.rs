@@ -44,6 +44,9 @@ pub(super) struct Add {
     /// A private address range (CIDR) the endpoint lives in.
     #[arg(long)]
     private_address: Vec<String>,
+    /// A file with the certificate authorities (PEM) that alone are trusted for the endpoint.
+    #[arg(long)]
+    ca_file: Option<PathBuf>,
     /// The client id at the EHR: for SMART backend services with a key or a secret, or for people's own sign-ins.
     #[arg(long)]
     client_id: Option<String>,
@@ -86,6 +89,9 @@ pub(super) struct Probe {
     /// A private address range (CIDR) the endpoint lives in.
     #[arg(long)]
     private_address: Vec<String>,
+    /// A file with the certificate authorities (PEM) that alone are trusted for the endpoint.
+    #[arg(long)]
+    ca_file: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -133,6 +139,7 @@ impl Probe {
             None => Credential::None,
         };
         let connection = Connection::new(&self.base_url, &self.private_address, credential)?;
+        let connection = connection.trusting(self.ca_file.as_deref())?;
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom::default()));
         let client = Arc::new(Client::new(connection, Limits::default(), clock, random));
         let (knowledge, vendors) = (Knowledge::embedded()?, VendorProfiles::embedded()?);
@@ -152,6 +159,7 @@ impl Add {
             authentication,
             view: if self.view == "patient" { SourceView::Patient } else { SourceView::System },
             private_addresses: self.private_address,
+            ca_file: self.ca_file,
         })
     }
 

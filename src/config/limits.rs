@@ -41,6 +41,11 @@ pub struct Limits {
     /// Answers to searches with other people's records that a source may send within an hour; with the last of them it is set aside
     /// for an hour. 0 never sets one aside: what is not the person's is dropped, told and counted all the same.
     pub foreign_answers: u32,
+    /// Calls to sources within a minute that one person may cause through one app; each request counts as one at least. 0 is
+    /// no limit.
+    pub user_calls_per_minute: u32,
+    /// The same of one app, for all who use it.
+    pub client_calls_per_minute: u32,
     /// Whether equal requests to a source for the same chart at the same time are sent once. Off to compare.
     pub single_flight: bool,
 }
@@ -65,6 +70,8 @@ impl Default for Limits {
             breaker_longest_ms: 60_000,
             retry_percent: 10,
             foreign_answers: 3,
+            user_calls_per_minute: 3_000,
+            client_calls_per_minute: 60_000,
             single_flight: true,
         }
     }

@@ -28,7 +28,8 @@ pub struct Server {
     /// How long each piece of a request's body may take, in seconds.
     pub body_seconds: u64,
     /// How long a connection may stay without a request, in seconds: longer than proxies in front keep theirs, so that
-    /// none of them sends a request into a connection that is just being closed.
+    /// none of them sends a request into a connection that is just being closed, and longer than a document may take to come
+    /// from its source.
     pub idle_seconds: u64,
 }
 

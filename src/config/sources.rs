@@ -47,6 +47,10 @@ pub struct SourceEntry {
     /// Private address ranges (CIDR) this source may live in; none means public addresses only.
     #[serde(default)]
     pub private_addresses: Vec<String>,
+    /// The certificate authorities (PEM, in a file) that alone are trusted for its base URL and token endpoint; none means
+    /// those that the system trusts. Read when the source is connected.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 fn generic() -> String {
@@ -256,6 +260,7 @@ mod tests {
             authentication: SourceAuthentication::None,
             view: SourceView::Patient,
             private_addresses: vec![private.to_owned()],
+            ca_file: None,
         }
         .validate(false)
     }

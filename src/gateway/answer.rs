@@ -74,6 +74,12 @@ pub enum Refusal {
         /// One for each source.
         issues: Vec<Issue>,
     },
+    /// More was asked within a minute than the person, through this app, or the app may ask.
+    #[error("too many requests")]
+    Throttled {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The audit trail cannot be written, so nothing may be read.
     #[error("the audit trail cannot be written")]
     NoAudit,
@@ -88,6 +94,7 @@ impl Refusal {
             Self::NotFound => "not-found",
             Self::Invalid { .. } => "invalid",
             Self::Unavailable { .. } => "unavailable",
+            Self::Throttled { .. } => "throttled",
             Self::NoAudit => "no-audit",
         }
     }
@@ -104,6 +111,7 @@ impl Refusal {
             Self::NotFound => error("not-found", "There is no such resource".to_owned()),
             Self::Invalid { code, details } => error(code, details.clone()),
             Self::Unavailable { issues, .. } => issues.clone(),
+            Self::Throttled { .. } => error("throttled", "Too many requests within a minute".to_owned()),
             Self::NoAudit => error("transient", "The service cannot answer at the moment".to_owned()),
         }
     }

@@ -79,13 +79,13 @@ struct Linked<'s> {
 }
 
 impl Linked<'_> {
-    fn chart(self, person: PersonId) -> Chart {
+    fn chart(self, permit: &Permit) -> Chart {
         let patients: Arc<[String]> = self.patients.into();
         Chart {
             source: self.source.clone(),
-            errand: self.source.client.errand(patients.clone()),
-            person,
-            reference: person_reference(person),
+            errand: self.source.client.errand(patients.clone()).counted_in(permit.calls()),
+            person: permit.person(),
+            reference: person_reference(permit.person()),
             patients,
             links: self.links,
             rank: self.rank,
@@ -121,7 +121,7 @@ impl Charts {
             linked.patients.push(link.patient.clone());
             linked.links.push(link.id);
         }
-        let chart = |linked: Linked<'_>| Arc::new(linked.chart(permit.person()));
+        let chart = |linked: Linked<'_>| Arc::new(linked.chart(permit));
         let mut connected: Vec<Arc<Chart>> = by_source.into_values().map(chart).collect();
         connected.sort_by_key(|chart| (chart.rank, chart.key()));
         missing.dedup();

@@ -1,8 +1,10 @@
 //! `Patient/$everything` (FHIR R4 patient-operation-everything): type after type, each found as a search without criteria
 //! finds it, so that nothing is here that no search would show. What is in two practices' records is marked.
 //!
-//! Nothing is kept between pages: a link says in which type the page before ended, and after which id. Reference data
-//! comes last, as far as something of the person refers to it.
+//! Nothing is kept between pages: a link says in which type the page before ended, and after which id. That type is
+//! gathered again for the next page, as its order and its marks hang on all of it; types before it are not. Reference data
+//! comes last, as far as something of the person refers to it: where that is not on the first page, what refers to it is
+//! gathered once more, as the ids would not fit into a link.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,7 +105,9 @@ impl Gateway {
         page.missing.extend(position.as_ref().map(|position| position.missing(&charts)).unwrap_or_default());
         let last = stages.own.len();
         while page.stage < last && !page.is_full() {
-            let window = stages.own.get(page.stage..last.min(page.stage.saturating_add(AT_ONCE))).unwrap_or_default();
+            // In the middle of a type, often no other fits: it is asked for once there is room.
+            let many = if page.after.is_some() { 1 } else { AT_ONCE };
+            let window = stages.own.get(page.stage..last.min(page.stage.saturating_add(many))).unwrap_or_default();
             let gathered = join_all(window.iter().map(|permit| self.stage(permit, &charts, &asked))).await;
             for stage in gathered {
                 if page.is_full() {

@@ -69,6 +69,7 @@ impl From<SourceFailure> for Gap {
             SourceFailure::Stale { age } => Self::Stale(age.as_secs()),
             SourceFailure::NotConnected => Self::NotConnected,
             SourceFailure::Unreachable
+            | SourceFailure::Untrusted
             | SourceFailure::BreakerOpen
             | SourceFailure::Failed { .. }
             | SourceFailure::Malformed => Self::Unreachable,

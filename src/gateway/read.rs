@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Gateway;
 use super::answer::{Answer, Refusal};
@@ -123,10 +124,18 @@ impl Gateway {
             _ => None,
         };
         let fetched = fetch::read(self.knowledge, place.chart, permit.resource_type(), &place.upstream).await;
-        let raw = fetched.map_err(|failure| self.refusal_of(place.chart, failure))?;
+        let asked = permit.calls().load(Ordering::Relaxed);
         if owners.is_none() {
-            return self.release_at(permit, place, raw).await;
+            let outcome = match fetched {
+                Ok(raw) => self.release_at(permit, place, raw).await,
+                Err(failure) => Err(self.refusal_of(place.chart, failure)),
+            };
+            if matches!(outcome, Err(Refusal::NotFound)) && permit.calls().load(Ordering::Relaxed) == asked {
+                Box::pin(self.ask_in_vain(permit, place.chart, std::slice::from_ref(&place.upstream))).await;
+            }
+            return outcome;
         }
+        let raw = fetched.map_err(|failure| self.refusal_of(place.chart, failure))?;
         let filter = Filter { knowledge: self.knowledge, permit, now: self.clock.now() };
         Released::release(filter, place.chart, raw, owners.as_ref()).ok_or(Refusal::NotFound)
     }

@@ -154,6 +154,7 @@ fn connect(
         mappings.vendors.by_name(&source.vendor).map_err(|error| SourceError::Vendor(source.key, error))?.clone();
     let reach = |credential| {
         Connection::new(&source.base_url, &source.private_addresses, credential)
+            .and_then(|connection| connection.trusting(source.ca_file.as_deref()))
             .map_err(|error| SourceError::Connection(source.key, error))
     };
     let smart = match &source.authentication {

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use crate::base::clock::Instant;
 use crate::base::id::{OrganizationId, SourceId};
 use crate::config::{SourceAuthentication, SourceView};
@@ -25,6 +27,8 @@ pub struct Source {
     pub view: SourceView,
     /// Private address ranges (CIDR) it may live in; none means public addresses only.
     pub private_addresses: Vec<String>,
+    /// The file with the certificate authorities that alone are trusted for it; none means those of the system.
+    pub ca_file: Option<PathBuf>,
     /// When it was connected.
     pub created: Instant,
     /// Whether it is asked.

@@ -185,6 +185,7 @@ pub async fn connect_source(
                 authentication: entry.authentication.clone(),
                 view: entry.view,
                 private_addresses: Vec::new(),
+                ca_file: None,
                 created: clock.now(),
                 state: SourceState::Active,
             },
@@ -219,6 +220,7 @@ fn described(entry: &SourceEntry, source: Source) -> Source {
         authentication: entry.authentication.clone(),
         view: entry.view,
         private_addresses: entry.private_addresses.clone(),
+        ca_file: entry.ca_file.clone(),
         ..source
     }
 }

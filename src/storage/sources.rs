@@ -1,5 +1,7 @@
 //! EHR endpoints, and the keys that their ids begin with.
 
+use std::path::PathBuf;
+
 use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
@@ -10,15 +12,15 @@ use crate::organization::{Source, SourceKey, SourceState};
 
 statements! {
     INSERT = "INSERT INTO sources (id, key, organization_id, name, base_url, vendor, authentication, data_view, \
-              private_addresses, created, state, ended) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING";
+              private_addresses, ca_file, created, state, ended) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
     ALL = "SELECT id, key, organization_id, name, base_url, vendor, authentication, data_view, private_addresses, \
-           created, state, ended FROM sources ORDER BY created, id";
+           ca_file, created, state, ended FROM sources ORDER BY created, id";
     BY_KEY = "SELECT id, key, organization_id, name, base_url, vendor, authentication, data_view, private_addresses, \
-              created, state, ended FROM sources WHERE key = $1";
+              ca_file, created, state, ended FROM sources WHERE key = $1";
     KEY_IS_ALIAS = "SELECT count(*) FROM source_key_aliases WHERE alias = $1";
     UPDATE = "UPDATE sources SET name = $2, base_url = $3, vendor = $4, authentication = $5, data_view = $6, \
-              private_addresses = $7 WHERE id = $1 AND state = 'active'";
+              private_addresses = $7, ca_file = $8 WHERE id = $1 AND state = 'active'";
     RETIRE = "UPDATE sources SET state = 'retired', ended = $2 WHERE id = $1 AND state = 'active'";
     INSERT_ALIAS = "INSERT INTO source_key_aliases (alias, key, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     ALIASES = "SELECT alias, key FROM source_key_aliases ORDER BY alias";
@@ -35,6 +37,7 @@ struct Row {
     authentication: String,
     data_view: String,
     private_addresses: String,
+    ca_file: Option<String>,
     created: i64,
     state: String,
     ended: Option<i64>,
@@ -62,6 +65,7 @@ impl TryFrom<Row> for Source {
             authentication: key.json("authentication", &row.authentication)?,
             view,
             private_addresses: key.json("private_addresses", &row.private_addresses)?,
+            ca_file: row.ca_file.map(PathBuf::from),
             created: Instant::from_micros(row.created),
             state,
             name: row.name,
@@ -76,6 +80,10 @@ const fn view_name(view: SourceView) -> &'static str {
         SourceView::Patient => "patient",
         SourceView::System => "system",
     }
+}
+
+fn path(source: &Source) -> Option<String> {
+    source.ca_file.as_ref().map(|file| file.to_string_lossy().into_owned())
 }
 
 /// Connects a source, and moves the generation on: running processes take it over.
@@ -105,6 +113,7 @@ pub async fn insert(tx: &mut Tx, source: &Source) -> Result<(), StorageError> {
         &authentication,
         view_name(source.view),
         &private_addresses,
+        path(source),
         source.created.micros(),
         state,
         ended
@@ -150,7 +159,8 @@ pub async fn update(tx: &mut Tx, source: &Source) -> Result<(), StorageError> {
         &source.vendor,
         &authentication,
         view_name(source.view),
-        &private_addresses
+        &private_addresses,
+        path(source)
     )?;
     changed(tx, rows)
 }

@@ -209,5 +209,17 @@ pub(super) async fn execute(http: &reqwest::Client, request: Request, cap: usize
 }
 
 pub(super) fn failure_of(error: &reqwest::Error) -> SourceFailure {
-    if error.is_timeout() { SourceFailure::Timeout } else { SourceFailure::Unreachable }
+    match error {
+        _ if error.is_timeout() => SourceFailure::Timeout,
+        _ if is_of_tls(error) => SourceFailure::Untrusted,
+        _ => SourceFailure::Unreachable,
+    }
+}
+
+/// Whether TLS itself refused, at whatever depth: an I/O error does not name what it carries as its source.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || carried.is_some_and(|carried| is_of_tls(carried))
+        || error.source().is_some_and(is_of_tls)
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub struct Connection {
     base: Url,
     base_text: String,
     addresses: Addresses,
+    /// The authorities that alone are trusted; none means those of the system.
+    authorities: Option<Arc<[reqwest::Certificate]>>,
     /// How the gateway proves itself there.
     pub credential: Credential,
 }
@@ -74,6 +76,14 @@ pub enum ConnectionError {
     /// The base URL is a private address that the operator did not allow.
     #[error("{0} is a private address: name its range in private_addresses to allow it")]
     PrivateAddress(String),
+    /// The file with its certificate authorities.
+    #[error("ca_file {}: {reason}", file.display())]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The HTTP client cannot be built.
     #[error("HTTP client: {0}")]
     HttpClient(#[from] reqwest::Error),
@@ -100,7 +110,27 @@ impl Connection {
         if literal.is_some_and(|ip| !addresses.allow(ip)) {
             return Err(ConnectionError::PrivateAddress(base_url.to_owned()));
         }
-        Ok(Self { base, base_text: base_url.trim_end_matches('/').to_owned(), addresses, credential })
+        let base_text = base_url.trim_end_matches('/').to_owned();
+        Ok(Self { base, base_text, addresses, authorities: None, credential })
+    }
+
+    /// The same, with certificates of the authorities in `file` (PEM) alone, where there is one.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Authorities`] when none can be read from it.
+    pub fn trusting(self, file: Option<&Path>) -> Result<Self, ConnectionError> {
+        let Some(file) = file else { return Ok(self) };
+        let refused = |reason: String| ConnectionError::Authorities { file: file.to_path_buf(), reason };
+        let pem = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
+        let authorities: Arc<[_]> =
+            reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| refused("is not PEM".to_owned()))?.into();
+        if authorities.is_empty() {
+            return Err(refused("holds no certificate".to_owned()));
+        }
+        let trusting = Self { authorities: Some(authorities), ..self };
+        // A certificate is first looked into when a client is built with it.
+        trusting.http_client(&Limits::default()).map_err(|_| refused("holds what is no certificate".to_owned()))?;
+        Ok(trusting)
     }
 
     /// The FHIR base URL without a trailing slash.
@@ -160,7 +190,8 @@ impl Connection {
         if endpoint.same_origin {
             return self.http_client(limits);
         }
-        Self { addresses: Addresses::default(), ..self.clone() }.http_client(limits)
+        // Nor does the source's own authority speak for it.
+        Self { addresses: Addresses::default(), authorities: None, ..self.clone() }.http_client(limits)
     }
 
     /// `GET {base}/{segments…}` without a credential: metadata and discovery are open.
@@ -187,7 +218,11 @@ impl Connection {
     pub(super) fn http_client(&self, limits: &Limits) -> Result<reqwest::Client, ConnectionError> {
         // The one place that builds a client. No redirects: a token must not follow one. No proxy from the
         // environment: a request goes where the operator said.
-        Ok(reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if let Some(authorities) = &self.authorities {
+            builder = builder.tls_certs_only(authorities.iter().cloned());
+        }
+        Ok(builder
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .tcp_nodelay(true)

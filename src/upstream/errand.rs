@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,8 @@ pub struct Errand {
     /// The one of their links whose own credential is used.
     link: Option<LinkId>,
     allowance: Arc<Allowance>,
+    /// How often something was asked.
+    calls: Arc<AtomicU32>,
 }
 
 /// What is asked, and on whose behalf. Answers are shared and kept between equal questions only.
@@ -50,7 +53,13 @@ impl Client {
     /// The business of one request that begins now, about the charts with these Patient ids.
     #[must_use]
     pub fn errand(self: &Arc<Self>, patients: Arc<[String]>) -> Errand {
-        Errand { client: self.clone(), patients, link: None, allowance: Arc::new(Allowance::new(self.deadline())) }
+        Errand {
+            client: self.clone(),
+            patients,
+            link: None,
+            allowance: Arc::new(Allowance::new(self.deadline())),
+            calls: Arc::default(),
+        }
     }
 }
 
@@ -59,6 +68,12 @@ impl Client {
 const SETTLED: Duration = Duration::from_millis(3);
 
 impl Errand {
+    /// The same business, whose calls are added to these.
+    #[must_use]
+    pub fn counted_in(self, calls: &Arc<AtomicU32>) -> Self {
+        Self { calls: calls.clone(), ..self }
+    }
+
     /// The same business, for the chart of one of its patients alone and with the credential of the link to it.
     #[must_use]
     pub fn for_link(&self, patient: &str, link: LinkId) -> Self {
@@ -141,6 +156,7 @@ impl Errand {
     /// Asks, or waits for the answer that somebody else is waiting for; and whether this was the one who asked.
     async fn ask(&self, question: &Arc<Question>) -> (Result<Body, SourceFailure>, bool) {
         let (_waiting, deadline) = self.allowance.wait();
+        self.calls.fetch_add(1, Ordering::Relaxed);
         if !self.client.limits.single_flight {
             return (self.client.fetch(question.link, question.url.clone(), deadline).await, true);
         }

@@ -11,6 +11,9 @@ pub enum SourceFailure {
     /// No connection, or it broke.
     #[error("unreachable")]
     Unreachable,
+    /// No TLS connection that could be trusted: its certificate, its protocol version, or what was sent over it.
+    #[error("no trusted connection")]
+    Untrusted,
     /// Left alone after repeated failures.
     #[error("left alone after repeated failures")]
     BreakerOpen,
@@ -83,7 +86,7 @@ impl SourceFailure {
     /// What it teaches the breaker of the source. `url` tells the request, as a hash.
     pub(super) const fn lesson(self, url: u64) -> Lesson {
         match self {
-            Self::Timeout | Self::Unreachable => Lesson::Silent,
+            Self::Timeout | Self::Unreachable | Self::Untrusted => Lesson::Silent,
             Self::Failed { status } if is_trouble(status) => Lesson::FailedAt(url),
             Self::Failed { .. } | Self::Malformed | Self::OverBudget | Self::UnsafePageLink | Self::Incomplete => {
                 Lesson::Unusable
@@ -106,7 +109,7 @@ impl SourceFailure {
     /// answers that we may not ask, or with what cannot be used.
     pub(super) const fn is_down(self) -> bool {
         match self {
-            Self::Timeout | Self::Unreachable | Self::BreakerOpen | Self::Throttled { .. } => true,
+            Self::Timeout | Self::Unreachable | Self::Untrusted | Self::BreakerOpen | Self::Throttled { .. } => true,
             Self::Failed { status } => is_trouble(status),
             _ => false,
         }

@@ -8,9 +8,10 @@ use super::failure::SourceFailure;
 pub struct FailureCounts([AtomicU64; KINDS.len()]);
 
 /// The kinds, as operators read them.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "timeout",
     "unreachable",
+    "untrusted",
     "breaker-open",
     "busy",
     "throttled",
@@ -32,23 +33,24 @@ const fn kind(failure: SourceFailure) -> Option<usize> {
         SourceFailure::NotFound => return None,
         SourceFailure::Timeout => 0,
         SourceFailure::Unreachable => 1,
-        SourceFailure::BreakerOpen => 2,
-        SourceFailure::Busy => 3,
-        SourceFailure::Throttled { .. } => 4,
-        SourceFailure::CredentialRefused => 5,
-        SourceFailure::NotConnected => 6,
-        SourceFailure::Forbidden => 7,
-        SourceFailure::Refused { .. } => 8,
-        SourceFailure::Failed { .. } => 9,
-        SourceFailure::Malformed => 10,
-        SourceFailure::OverBudget => 11,
-        SourceFailure::UnsafePageLink => 12,
-        SourceFailure::SetAside => 13,
+        SourceFailure::Untrusted => 2,
+        SourceFailure::BreakerOpen => 3,
+        SourceFailure::Busy => 4,
+        SourceFailure::Throttled { .. } => 5,
+        SourceFailure::CredentialRefused => 6,
+        SourceFailure::NotConnected => 7,
+        SourceFailure::Forbidden => 8,
+        SourceFailure::Refused { .. } => 9,
+        SourceFailure::Failed { .. } => 10,
+        SourceFailure::Malformed => 11,
+        SourceFailure::OverBudget => 12,
+        SourceFailure::UnsafePageLink => 13,
+        SourceFailure::SetAside => 14,
         SourceFailure::Incomplete
         | SourceFailure::Changed
         | SourceFailure::ByKindOnly
         | SourceFailure::OutOfOrder
-        | SourceFailure::Stale { .. } => 14,
+        | SourceFailure::Stale { .. } => 15,
     })
 }
 

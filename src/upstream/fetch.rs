@@ -64,7 +64,7 @@ impl Client {
             // Too late a start, on the last page of many, tells nothing of the source.
             Err(SourceFailure::Timeout) if until < started + patience.min(self.deadline() / 2) => return outcome,
             Err(SourceFailure::Timeout) => self.patience.given_up(),
-            Err(SourceFailure::Unreachable) => {}
+            Err(SourceFailure::Unreachable | SourceFailure::Untrusted) => {}
             _ => self.patience.answered(started.elapsed()),
         }
         if let Err(SourceFailure::Throttled { retry_after }) = outcome {

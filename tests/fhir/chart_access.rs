@@ -52,6 +52,7 @@ async fn world_of(proof: AppProof, persons: Vec<PersonSpec>, change: impl FnOnce
         },
         view: SourceView::Patient,
         private_addresses: vec!["127.0.0.0/8".to_owned()],
+        ca_file: None,
     };
     let clock: SharedClock = world.clock.clone();
     let random: SharedRandom = Arc::new(SeededRandom::new(77));

@@ -52,6 +52,34 @@ async fn found_by_searches(world: &World, token: &str) -> BTreeMap<Key, Value> {
 }
 
 #[test]
+fn a_page_within_one_type_asks_for_that_type_alone() {
+    run(async {
+        let world = World::of_fixtures(Limits::default()).await;
+        let (token, me) = (world.token("maria").await, world.person("maria").id);
+        let kinds = |page: &Reply| -> Vec<String> {
+            page.matches().iter().map(|one| one["resourceType"].as_str().unwrap().to_owned()).collect()
+        };
+        let mut target = format!("/fhir/Patient/{me}/$everything?_count=5");
+        let (mut before, mut within): (Option<String>, u32) = (None, 0);
+        loop {
+            world.forget_upstream();
+            let page = world.get(&target, &token).await;
+            let (shown, next) = (kinds(&page), page.link("next"));
+            if let (Some(kind), Some(_)) = (before.filter(|kind| shown.iter().all(|one| one == kind)), &next) {
+                within += 1;
+                for request in world.practices.iter().flat_map(|practice| practice.requests.all()) {
+                    assert!(request.path.ends_with(kind.as_str()), "{kind}: {}", request.path);
+                }
+            }
+            before = shown.last().cloned();
+            let Some(next) = next else { break };
+            target = next;
+        }
+        assert!(within >= 3, "{within} pages");
+    });
+}
+
+#[test]
 fn everything_is_what_all_searches_find_and_the_reference_data_that_it_refers_to() {
     run(async {
         let world = fixtures().await;

@@ -23,6 +23,7 @@ use serde_json::Value;
 use super::ehr::{Asked, Ehr, Manner};
 use super::role::Role;
 use super::world::{Recipe, World};
+use crate::support::world::unbounded;
 
 pub(super) type Pairs = Vec<(String, String)>;
 
@@ -91,10 +92,12 @@ impl Gateway {
                 authentication: SourceAuthentication::None,
                 view: SourceView::Patient,
                 private_addresses: vec!["127.0.0.0/8".to_owned()],
+                ca_file: None,
             });
             ehrs.push(ehr);
         }
         change(&mut config);
+        unbounded(&mut config.limits);
         let clock = Arc::new(TestClock::at(Instant::from_micros(NOW)));
         let (shared, parts_random) = (clock.clone(), random.clone());
         let parts = Parts { config, master_key: MasterKey::new([4; 32]), clock: shared, random: parts_random };

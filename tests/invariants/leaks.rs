@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::dice::Dice;
 use super::ehr::Manner;
-use super::gateway::{Gateway, next_of};
+use super::gateway::{Gateway, entries, next_of};
 use super::model::Model;
 use super::request::{self, Cell};
 use super::role::ROLES;
@@ -87,6 +87,12 @@ pub(super) async fn attack(gateway: &Gateway, world: &World, requests: usize, gr
         }
         let mut faults = Vec::new();
         for answer in &answers {
+            if let Ok(shown) = answer {
+                let is_page = shown["resourceType"] == "Bundle";
+                let found = if is_page { entries(shown, "match").collect() } else { vec![shown] };
+                let others = found.iter().filter(|one| one["resourceType"] != kind);
+                faults.extend(others.map(|one| format!("another type: {}", one["resourceType"])));
+            }
             faults.extend(match answer {
                 Ok(page) if page["resourceType"] == "Bundle" => model.faults_of_page(page),
                 // A Binary has no mark: its bytes and names are looked at.

@@ -224,14 +224,15 @@ fn i11_what_is_shared_and_kept_changes_no_byte() {
             door.gateway.asked();
             worlds.push(world);
         }
-        let caller = doors[0].caller(&worlds[0].links, ROLES[0]);
-        let model = Model::new(&doors[0].gateway, &worlds[0], &caller);
-        let questions: Vec<(Role, String)> = (0..6)
-            .map(|_| {
+        let questions: Vec<(Role, String)> = {
+            let caller = doors[0].caller(&worlds[0].links, ROLES[0]);
+            let model = Model::new(&doors[0].gateway, &worlds[0], &caller);
+            let mut question = || {
                 let role = someone(&mut dice);
                 (role, asking(&doors[0], &worlds[0], &model, role, &mut dice).target())
-            })
-            .collect();
+            };
+            (0..6).map(|_| question()).collect()
+        };
         let mut left = ROUNDS;
         while left > 0 {
             let many = left.min(5);
@@ -253,9 +254,15 @@ fn i11_what_is_shared_and_kept_changes_no_byte() {
                     return Err(format!("{} {target}: {}\nwithout {}", role.name, with.text, without.text));
                 }
             }
-            if dice.percent(20) {
-                for door in doors {
+            if dice.percent(30) {
+                // What was kept has had its time: whatever the EHRs hold from now on is what is shown.
+                let gone: Vec<usize> = worlds[0].held.iter().map(|held| dice.below(held.len())).collect();
+                for (door, world) in doors.iter().zip(&mut worlds) {
                     door.gateway.clock.advance(Duration::from_secs(61));
+                    for (held, gone) in world.held.iter_mut().zip(&gone) {
+                        held.drain(..held.len().min(*gone));
+                    }
+                    door.gateway.hold(world, manner(recipe));
                 }
             }
         }

@@ -293,6 +293,7 @@ pub(crate) async fn what_the_operator_does(world: World) {
         authentication: SourceAuthentication::None,
         view: SourceView::Patient,
         private_addresses: vec![],
+        ca_file: None,
     };
     let key = practice::connect_source(&command, organization, &entry, &clock, &random).await.unwrap();
     let rows = watch.next(&world, &[added("source")]).await;

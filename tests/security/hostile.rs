@@ -26,7 +26,7 @@ use chartgate::organization::SourceKey;
 use chartgate::storage::sources;
 use serde_json::{Value, json};
 
-use crate::support::world::{PersonSpec, World as Product};
+use crate::support::world::{PersonSpec, World as Product, unbounded};
 
 /// The person in context at this EHR, and everybody else's canary.
 pub(crate) const OWN: &str = "pat-a";
@@ -133,6 +133,7 @@ fn entry(base_url: &str, vendor: &str, view: SourceView) -> SourceEntry {
         authentication: SourceAuthentication::None,
         view,
         private_addresses: vec!["127.0.0.0/8".to_owned()],
+        ca_file: None,
     }
 }
 
@@ -220,6 +221,7 @@ impl World {
         });
         config.sources.push(entry(&ehr.base, "generic", view));
         change(&mut config);
+        unbounded(&mut config.limits);
         let (shared, parts_random) = (clock.clone(), random.clone());
         let parts = Parts { config, master_key: MasterKey::new([9; 32]), clock: shared, random: parts_random };
         let app = app::start(parts).await.unwrap();

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use chartgate::config::Limits;
+use chartgate::identity::GrantBasis;
 use serde_json::{Value, json};
 
-use super::hostile::{OWN, over_http};
-use crate::support::world::{Practice, Reply, World, run};
+use super::hostile::{OTHER, OWN, over_http};
+use crate::support::world::{EVERYTHING, Practice, Reply, World, pairs, run};
 
 /// An answer without what names this one request, and without what the caller wrote.
 fn shape(answer: &Reply, said: &[&str]) -> String {
@@ -267,6 +268,144 @@ fn f32_hidden_and_unknown_ids_cost_the_same_calls_in_the_same_order_and_give_the
                 seen.push(shape(&answer, &[id]));
             }
             assert_eq!(seen[0], seen[1], "{form}");
+        }
+    });
+}
+
+/// What an EHR was asked, each call by its kind: a read or a search. Which type is looked up is another with each resource.
+fn kinds_of_calls(asked: &[String]) -> Vec<&'static str> {
+    let mut kinds: Vec<&str> = asked.iter().map(|call| if call.contains('?') { "search" } else { "read" }).collect();
+    // Those after the first are made at the same time.
+    kinds.get_mut(1..).unwrap_or_default().sort_unstable();
+    kinds
+}
+
+#[test]
+fn f32_what_is_visible_through_something_else_costs_hidden_what_it_costs_unknown() {
+    run(async {
+        let (product, ehr) = over_http(Limits { single_flight: false, ..Limits::default() }).await;
+        let (ann, bob) = (product.token("ann").await, product.token("bob").await);
+        let key = product.source_key(&ehr.base).await;
+        let of = |patient: &str| json!({"reference": format!("Patient/{patient}")});
+        let observation = |id: &str, patient: &str| {
+            json!({"resourceType": "Observation", "id": id, "status": "final",
+            "code": {"text": id}, "subject": of(patient)})
+        };
+        let claim = |id: &str, patient: &str| {
+            json!({"resourceType": "ServiceRequest", "id": id, "status": "active",
+            "intent": "order", "subject": of(patient)})
+        };
+        let provenance = |id: &str, target: &str| {
+            json!({"resourceType": "Provenance", "id": id,
+            "target": [{"reference": target}], "recorded": "2026-01-01T00:00:00Z", "agent": [{"who": {"display": "X"}}]})
+        };
+        let notice = |id: &str, request: Value| {
+            json!({"resourceType": "PaymentNotice", "id": id, "status": "active",
+            "request": request, "created": "2026-01-01", "payment": {"display": "X"}, "recipient": {"display": "X"},
+            "amount": {"value": 1}})
+        };
+        let document = |id: &str, patient: &str, binary: &str| {
+            json!({"resourceType": "DocumentReference", "id": id,
+            "status": "current", "subject": of(patient), "content": [{"attachment": {"url": format!("Binary/{binary}")}}]})
+        };
+        for (id, patient) in [("a", OWN), ("b", OTHER)] {
+            ehr.holds(&provenance(&format!("prov-{id}"), &format!("Observation/obs-{id}")));
+            ehr.holds(&notice(&format!("note-{id}"), json!({"reference": format!("ServiceRequest/req-{id}")})));
+            ehr.holds(&document(&format!("doc-{id}"), patient, &format!("bin-{id}")));
+            ehr.holds(&json!({"resourceType": "Binary", "id": format!("bin-{id}"), "contentType": "text/plain", "data": "eA=="}));
+        }
+        // Nobody's at all, and of a type that makes nothing visible.
+        ehr.holds(&notice("note-n", json!({"display": "the bill"})));
+        ehr.holds(&provenance("prov-n", "Practitioner/dr"));
+        // The EHR gives all it has, whoever is asked for: the gateway sifts.
+        ehr.finds("Observation", &[observation("obs-a", OWN), observation("obs-b", OTHER)]);
+        ehr.finds("ServiceRequest", &[claim("req-a", OWN), claim("req-b", OTHER)]);
+        let binary = async |token: &str, id: &str| {
+            let shown = product.get(&format!("/fhir/DocumentReference/{key}.{id}"), token).await.json();
+            let url = shown["content"][0]["attachment"]["url"].as_str().unwrap().to_owned();
+            url.rsplit_once('/').unwrap().1.to_owned()
+        };
+        let (mine, theirs) = (binary(&ann, "doc-a").await, binary(&bob, "doc-b").await);
+        let unissued = format!("{}{}", &theirs[..theirs.len() - 6], "000000");
+        let plain = |id: &str| format!("{key}.{id}");
+        for (kind, own, hidden, never) in [
+            ("Provenance", plain("prov-a"), plain("prov-b"), plain("prov-x")),
+            ("Provenance", plain("prov-a"), plain("prov-n"), plain("prov-x")),
+            ("PaymentNotice", plain("note-a"), plain("note-b"), plain("note-x")),
+            ("PaymentNotice", plain("note-a"), plain("note-n"), plain("note-x")),
+            ("Binary", mine, theirs, unissued),
+        ] {
+            let shown = product.get(&format!("/fhir/{kind}/{own}"), &ann).await;
+            assert_eq!(shown.status, 200, "{kind}: {}", shown.text);
+            for (method, rest) in [("GET", ""), ("HEAD", ""), ("GET", "/_history"), ("GET", "/_history/1")] {
+                let mut seen = Vec::new();
+                for id in [&hidden, &never] {
+                    ehr.asked();
+                    let started = std::time::Instant::now();
+                    let answer = product.send(method, &format!("/fhir/{kind}/{id}{rest}"), Some(&ann), &[], "").await;
+                    assert_eq!(answer.status, 404, "{method} {kind}/{id}{rest}");
+                    let asked = ehr.asked();
+                    let is_settled = asked.is_empty() || started.elapsed() >= std::time::Duration::from_millis(3);
+                    let kinds: Vec<String> = kinds_of_calls(&asked).into_iter().map(str::to_owned).collect();
+                    seen.push((shape(&answer, &[id]), kinds, is_settled));
+                }
+                assert_eq!(seen[0], seen[1], "{method} {kind} {hidden}{rest}");
+                assert!(seen[0].2, "{kind}");
+                // A Binary has no versions: nothing is asked for them.
+                let steps = if kind == "Binary" && !rest.is_empty() {
+                    0
+                } else if kind == "Binary" {
+                    1
+                } else {
+                    2
+                };
+                assert_eq!(seen[0].1.len(), steps, "{method} {kind} {hidden}{rest}: {:?}", seen[0].1);
+            }
+        }
+        // As matches of a search.
+        for (kind, one) in [
+            ("Provenance", provenance("prov-b", "Observation/obs-b")),
+            ("PaymentNotice", notice("note-b", json!({"reference": "ServiceRequest/req-b"}))),
+        ] {
+            let mut seen = Vec::new();
+            for found in [vec![one], Vec::new()] {
+                ehr.finds(kind, &found);
+                ehr.asked();
+                let answer = product.get(&format!("/fhir/{kind}?_id={key}.one"), &ann).await;
+                let asked = ehr.asked();
+                seen.push((shape(&answer, &[]), kinds_of_calls(&asked).len()));
+            }
+            assert_eq!(seen[0], seen[1], "{kind}");
+            assert_eq!(seen[0].1, 2, "{kind}");
+        }
+    });
+}
+
+#[test]
+fn f33_a_proxy_finds_whom_the_token_is_for_by_whatever_is_known_of_them_and_nobody_else() {
+    run(async {
+        let world = World::of_fixtures(Limits::default()).await;
+        world.grant("maria", "carlos", GrantBasis::PatientConsent).await;
+        let for_carlos = world.token_for("maria", "carlos", "app", EVERYTHING).await;
+        let for_maria = world.token("maria").await;
+        let known = [
+            ("maria", [("identifier", "MRN-334600"), ("email", "m.ruiz@oldmail.example"), ("birthdate", "1964-03-12")]),
+            ("carlos", [("identifier", "MRN-708630"), ("phone", "413-555-0173"), ("birthdate", "1961-11-02")]),
+        ];
+        for (token, person) in [(&for_maria, "maria"), (&for_carlos, "carlos")] {
+            let me = world.person(person).id.to_string();
+            for (whose, facts) in known {
+                let wanted: &[&str] = if whose == person { &[&me] } else { &[] };
+                for fact in facts {
+                    let pairs = pairs(&[fact]);
+                    assert_eq!(world.search("Patient", &pairs, token).await.ids(), wanted, "{person}: {fact:?}");
+                    assert_eq!(
+                        world.search_by_post("Patient", &pairs, token).await.ids(),
+                        wanted,
+                        "{person}: {fact:?}"
+                    );
+                }
+            }
         }
     });
 }

@@ -51,6 +51,7 @@ pub(crate) fn source(organization: OrganizationId) -> Source {
         },
         view: SourceView::Patient,
         private_addresses: vec!["10.0.0.0/8".to_owned()],
+        ca_file: None,
         created: at(1),
         state: SourceState::Active,
     }

@@ -223,6 +223,7 @@ impl World {
         let address = listeners.addresses()[0];
         let mut config = Config { demo: true, ..Config::default() };
         change(&mut config);
+        unbounded(&mut config.limits);
         config.server.public_url = format!("http://{address}");
         config.storage.url = format!("sqlite:{}", folder.path().join("chartgate.db").display());
         let mut standing = Vec::new();
@@ -534,6 +535,20 @@ impl World {
     }
 }
 
+/// The clock stands still: what one may ask for within a minute would have to do for the whole test. Limits of the
+/// test's own hold.
+pub(crate) fn unbounded(limits: &mut Limits) {
+    let usual = Limits::default();
+    for (limit, usual) in [
+        (&mut limits.user_calls_per_minute, usual.user_calls_per_minute),
+        (&mut limits.client_calls_per_minute, usual.client_calls_per_minute),
+    ] {
+        if *limit == usual {
+            *limit = 0;
+        }
+    }
+}
+
 async fn stand(spec: PracticeSpec, clock: SharedClock, config: &mut Config) -> Practice {
     let lines: Vec<String> = spec.resources.iter().map(Value::to_string).collect();
     let ehr = Sandbox::builder().data(Data::Ndjson(lines.join("\n"))).clock(clock).start().await.unwrap();
@@ -552,6 +567,7 @@ async fn stand(spec: PracticeSpec, clock: SharedClock, config: &mut Config) -> P
         authentication: SourceAuthentication::None,
         view: SourceView::Patient,
         private_addresses: vec!["127.0.0.0/8".to_owned()],
+        ca_file: None,
     });
     let resources = spec.resources.iter().map(|resource| with_base(resource, &base_url)).collect();
     Practice {

@@ -68,6 +68,7 @@ impl FhirError {
                 }
                 Refusal::Denied(_) => StatusCode::FORBIDDEN,
                 Refusal::Invalid { .. } => StatusCode::BAD_REQUEST,
+                Refusal::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::Unavailable { .. } | Refusal::NoAudit => StatusCode::SERVICE_UNAVAILABLE,
             },
         }
@@ -106,6 +107,11 @@ impl IntoResponse for FhirError {
             }
             Self::Refused(Refusal::Unavailable { retry_after, .. }) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+            }
+            // Not a moment too early: a client that keeps to it is answered.
+            Self::Refused(Refusal::Throttled { retry_after }) => {
+                let seconds = retry_after.as_secs().saturating_add(u64::from(retry_after.subsec_nanos() > 0));
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
             }
             Self::Unavailable | Self::Refused(Refusal::NoAudit) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
