@@ -51,6 +51,7 @@ async fn u21_an_authority_that_cannot_be_read_stops_the_start() {
         key: "x".to_owned(),
         name: "Practice X".to_owned(),
         release_policy: "standard".to_owned(),
+        brand: chartgate::config::Brand::default(),
     });
     let source = json!({
         "organization": "x", "name": "X EHR", "base_url": "https://ehr.example/fhir", "ca_file": "/nowhere/ca.pem",
