@@ -10,5 +10,5 @@ mod withheld;
 pub use about::{About, Referent, about, referent};
 pub use decide::{Denial, decide, is_served};
 pub use permit::Permit;
-pub use subject::Subject;
+pub use subject::{Behalf, Subject};
 pub use withheld::{Withheld, WithheldOf};

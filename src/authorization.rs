@@ -3,13 +3,19 @@
 mod apps;
 mod authenticate;
 mod authorize;
+mod brakes;
 mod client_authentication;
+mod client_credentials;
 mod clients;
 mod consent;
 mod generation;
 mod introspect;
+mod key_sets;
 mod launch;
+mod proofs;
+mod pushed;
 mod refresh;
+mod registration;
 mod revoke;
 mod rights;
 mod seal;
@@ -18,7 +24,8 @@ mod token;
 mod userinfo;
 
 use std::fmt;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::audit::{Act, ActKind, Acts};
@@ -26,20 +33,27 @@ use crate::base::clock::SharedClock;
 use crate::base::keys::{KeyUse, MasterKey, Sealer};
 use crate::base::random::SharedRandom;
 use crate::base::secret::Secret;
-use crate::config::Config;
+use crate::config::{Config, RegistrationPolicy};
+use crate::oauth::client::ClientId;
+use crate::oauth::scope::ScopeSet;
 use crate::smart::discovery::Endpoints;
 use crate::storage::{Db, StorageError};
+use crate::upstream::KeySetFetcher;
 
 pub use apps::ConnectedApp;
 pub use authenticate::Unauthenticated;
 pub use authorize::{AuthorizeAnswer, AuthorizeError, Decision, Redirect, SignedIn};
-pub use client_authentication::{ClientCredentials, CredentialsError};
-pub use clients::{NewClient, RegisteredClient, RegistrationError};
+pub use client_authentication::{ClientCredentials, ClientEndpoint, ClientRequest, CredentialsError};
+pub use clients::{NewClient, NewProof, RegisteredClient, RegistrationError};
 pub use consent::{ConsentItem, ConsentPage, ConsentPerson, Problem};
 pub use introspect::Introspection;
 pub use launch::{LaunchError, LaunchableApp, OpenedApp, Reached};
+pub use proofs::ShownProof;
+pub use pushed::PushedRequest;
+pub use registration::{RegisterError, Registration};
 pub use rights::person_name;
 pub(crate) use rights::{active_links, reachable};
+pub use signing::{SigningError, SigningKeyState};
 pub use token::{TokenError, TokenResponse};
 pub use userinfo::UserInfo;
 
@@ -55,7 +69,14 @@ pub struct AuthorizationServer {
     keys: Sealer,
     refresh_key: Secret<[u8; 32]>,
     subject_key: Secret<[u8; 32]>,
-    signing: tokio::sync::OnceCell<signing::SigningKeys>,
+    signing: Mutex<Option<Arc<signing::SigningKeys>>>,
+    /// Assertions by client and address.
+    assertions: brakes::Brake<(ClientId, Option<IpAddr>)>,
+    /// Pushed requests by client and address.
+    pushes: brakes::Brake<(ClientId, Option<IpAddr>)>,
+    key_sets: key_sets::KeySets,
+    proofs: proofs::UsedProofs,
+    registration: registration::SelfRegistration,
     snapshots: authenticate::Snapshots,
     generation: generation::Generation,
 }
@@ -67,7 +88,15 @@ struct Lifetimes {
     code: Duration,
     access_token: Duration,
     refresh_token: Duration,
+    system_token: Duration,
+    pushed_request: Duration,
 }
+
+/// Assertions of one client from one address at a time, and how soon there may be one more: a second of verification at
+/// the most, and as many ids to remember as come in five minutes.
+const ASSERTIONS: (u32, Duration) = (200, Duration::from_millis(20));
+/// Pushed requests of one client from one address.
+const PUSHES: (u32, Duration) = (100, Duration::from_millis(500));
 
 impl fmt::Debug for AuthorizationServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,17 +119,35 @@ impl AuthorizationServer {
         Arc::new(Self {
             generation: generation::Generation::new(&db),
             snapshots: authenticate::Snapshots::default(),
-            signing: tokio::sync::OnceCell::new(),
+            signing: Mutex::default(),
+            assertions: brakes::Brake::new(ASSERTIONS.0, ASSERTIONS.1),
+            pushes: brakes::Brake::new(PUSHES.0, PUSHES.1),
+            key_sets: key_sets::KeySets::new(
+                KeySetFetcher::new(config.oauth.key_set_private_addresses.clone(), config.demo, config.limits.clone()),
+                clock.clone(),
+            ),
+            proofs: proofs::UsedProofs::new(clock.now()),
+            registration: registration::SelfRegistration {
+                policy: config.registration(),
+                scopes: ScopeSet::parse(&config.oauth.registration_scopes).0,
+                most: i64::from(config.oauth.registrations),
+                of_address: brakes::Brake::new(
+                    config.oauth.registrations_per_hour,
+                    seconds(3_600 / u64::from(config.oauth.registrations_per_hour.max(1))),
+                ),
+            },
             requests: master_key.sealer(KeyUse::AuthorizationState),
             keys: master_key.sealer(KeyUse::SigningKey),
             refresh_key: master_key.derive(KeyUse::RefreshSuccessor),
             subject_key: master_key.derive(KeyUse::SubjectIdentifier),
-            endpoints: Endpoints::new(&config.server.public_url),
+            endpoints: Endpoints::new(&config.server.public_url, config.registration() != RegistrationPolicy::Closed),
             lifetimes: Lifetimes {
                 request: seconds(config.oauth.authorization_seconds),
                 code: seconds(config.oauth.code_seconds),
                 access_token: seconds(config.oauth.access_token_seconds),
                 refresh_token: seconds(config.oauth.refresh_token_seconds),
+                system_token: seconds(config.oauth.system_token_seconds),
+                pushed_request: seconds(config.oauth.pushed_request_seconds),
             },
             db,
             acts,

@@ -11,6 +11,7 @@ mod organization;
 pub mod sandbox;
 mod schema;
 mod serve;
+mod signing_key;
 mod source;
 
 use std::ffi::OsString;
@@ -61,6 +62,9 @@ enum Command {
     /// Charts of people.
     #[command(subcommand)]
     Link(link::Command),
+    /// The keys that sign id_tokens.
+    #[command(subcommand)]
+    SigningKey(signing_key::Command),
     /// Print the JSON schema of the configuration file.
     Schema,
 }
@@ -104,6 +108,7 @@ async fn dispatch(call: Chartgate) -> Result<(), CliError> {
         Command::Client(command) => client::run(&settings, command).await,
         Command::Account(command) => account::run(&settings, command).await,
         Command::Link(command) => link::run(&settings, command).await,
+        Command::SigningKey(command) => signing_key::run(&settings, command).await,
         Command::Schema => schema::run(),
     }
 }

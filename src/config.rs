@@ -19,7 +19,7 @@ pub use brand::{Brand, BrandIdentifier};
 pub use cache::{Cache, Freshness};
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
-pub use oauth::Oauth;
+pub use oauth::{Oauth, RegistrationPolicy};
 pub use server::{Server, Tls};
 pub use sources::{AppProof, OrganizationEntry, SecretMethod, SourceAuthentication, SourceEntry, SourceView};
 pub use storage::Storage;
@@ -115,6 +115,13 @@ impl Config {
         config.demo = demo;
         config.validate()?;
         Ok(config)
+    }
+
+    /// Whether apps register themselves.
+    #[must_use]
+    pub fn registration(&self) -> RegistrationPolicy {
+        let usual = if self.demo { RegistrationPolicy::Open } else { RegistrationPolicy::Closed };
+        self.oauth.registration.unwrap_or(usual)
     }
 
     /// Refuses settings that are unsafe or contradict each other.

@@ -41,6 +41,7 @@ mod source;
 mod standing;
 mod stream;
 mod subset;
+mod system;
 mod targets;
 mod via;
 mod vread;
@@ -48,7 +49,7 @@ mod vread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::access::{self, Permit, Subject};
+use crate::access::{self, Denial, Permit, Subject};
 use crate::audit::{Act, ActKind, AuditLog, Entry as AuditEntry};
 use crate::base::clock::SharedClock;
 use crate::base::keys::MasterKey;
@@ -174,8 +175,13 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn handle(&self, subject: Arc<Subject>, interaction: Interaction) -> Result<Answer, Refusal> {
+    pub async fn handle(&self, subject: Arc<Subject>, mut interaction: Interaction) -> Result<Answer, Refusal> {
         let place = self.audit.reserve().map_err(|_| Refusal::NoAudit)?;
+        let (subject, unaddressed) = match subject.is_system() {
+            false => (subject, None),
+            // Boxed: users' requests should not hold room for it.
+            true => Box::pin(self.address(subject, &mut interaction)).await,
+        };
         let mut entry = AuditEntry::asked(&subject, &interaction, self.clock.now(), &*self.random);
         if let Err(exceeded) = self.rates.take(&subject, self.clock.now()) {
             // One entry for all of them: nobody can fill the trail by asking.
@@ -193,7 +199,16 @@ impl Gateway {
                 | Interaction::History { .. }
                 | Interaction::Content { .. }
         );
-        let outcome = match access::decide(self.knowledge, subject, &interaction) {
+        // The record that the path of a backend service's request names is not there for it, if it is anywhere.
+        let is_named = subject.is_system() && system::is_of_named_patient(&interaction);
+        let decided = match unaddressed {
+            Some(refusal) => Err(refusal),
+            None => access::decide(self.knowledge, subject, &interaction).map_err(|denial| match denial {
+                Denial::NoPerson if is_named => Refusal::NotFound,
+                denial => Refusal::Denied(denial),
+            }),
+        };
+        let outcome = match decided {
             Ok(permit) => {
                 let outcome = self.interact(&permit, interaction).await;
                 if let Some(count) = self.alarm(&permit, chosen) {
@@ -202,7 +217,7 @@ impl Gateway {
                 self.rates.settle(permit.subject(), permit.calls().load(Ordering::Relaxed), self.clock.now());
                 outcome
             }
-            Err(denial) => Err(Refusal::Denied(denial)),
+            Err(refusal) => Err(refusal),
         };
         match &outcome {
             Ok(answer) => entry.permitted(answer.resources),

@@ -38,10 +38,13 @@ pub mod launches;
 pub mod links;
 pub mod organizations;
 pub mod persons;
+pub mod pushed_requests;
 pub mod sessions;
 pub mod signing_keys;
 pub mod source_tokens;
 pub mod sources;
+pub mod spent_ids;
+pub mod system_tokens;
 pub mod tokens;
 
 pub use db::Db;
@@ -64,9 +67,12 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("links", links::STATEMENTS),
     ("organizations", organizations::STATEMENTS),
     ("persons", persons::STATEMENTS),
+    ("pushed_requests", pushed_requests::STATEMENTS),
     ("sessions", sessions::STATEMENTS),
     ("signing_keys", signing_keys::STATEMENTS),
     ("source_tokens", source_tokens::STATEMENTS),
     ("sources", sources::STATEMENTS),
+    ("spent_ids", spent_ids::STATEMENTS),
+    ("system_tokens", system_tokens::STATEMENTS),
     ("tokens", tokens::STATEMENTS),
 ];

@@ -29,6 +29,7 @@ mod routes;
 mod search;
 mod shared_data;
 mod subjects;
+mod system;
 mod upstream;
 mod us_core_searches;
 mod vendors;

@@ -16,15 +16,21 @@ mod naive;
 #[cfg(test)]
 mod oauth {
     mod acts;
+    mod assertions;
     mod authorize;
+    mod backend;
+    mod bound;
     mod clients;
     mod codes;
     mod discovery;
     mod expiry;
     mod launch;
     mod postgres;
+    mod pushed;
     mod refresh;
+    mod registration;
     mod sessions;
+    mod signing_keys;
     mod tokens;
     mod world;
 }

@@ -6,7 +6,7 @@ use super::super::chart::{Chart, Charts, person_reference};
 use super::super::identifier::Identifiers;
 use super::super::rewrite::Rewriter;
 use super::super::source::ConnectedSource;
-use crate::access::{self, Permit, Subject};
+use crate::access::{self, Behalf, Permit, Subject};
 use crate::base::clock::{Instant, SharedClock, TestClock};
 use crate::base::id::{AccountId, AuthorizationId, LinkId, OrganizationId, PersonId, SourceId};
 use crate::base::keys::MasterKey;
@@ -95,12 +95,12 @@ impl Setting {
             state: LinkState::Active,
         };
         let subject = Subject {
-            account: AccountId::mint(&*random),
+            behalf: Behalf::User { account: AccountId::mint(&*random), authorization: AuthorizationId::mint(&*random) },
             client: ClientId::parse("app").expect("a client id"),
-            authorization: AuthorizationId::mint(&*random),
             person: Some(person),
             scopes: ScopeSet::parse("patient/*.rs").0,
             links: vec![link],
+            key: None,
             token_hash: [0; 32],
             expires_at: Instant::from_micros(i64::MAX),
         };

@@ -22,8 +22,10 @@ named! {
         Revocation = "revocation",
         /// Opened an app for a person.
         Launch = "launch",
-        /// Registered an app.
+        /// Registered an app, changed or ended its registration.
         Client = "client",
+        /// Made a key that signs id_tokens, or took one away.
+        SigningKey = "signing-key",
         /// Entered or changed an organization.
         Organization = "organization",
         /// Connected or changed a source.

@@ -20,7 +20,7 @@ impl Entry {
             recorded: now,
             kind: "fhir".to_owned(),
             outcome: AuditOutcome::Failed,
-            account: Some(subject.account),
+            account: subject.account(),
             client: Some(subject.client.to_string()),
             person: subject.person,
             resource_type: Some(interaction.resource_type()),

@@ -9,13 +9,13 @@ use moka::sync::Cache;
 
 use super::AuthorizationServer;
 use super::rights::{current_person, reachable};
-use crate::access::Subject;
+use crate::access::{Behalf, Subject};
 use crate::base::clock::Instant;
 use crate::base::id::{AuthorizationId, PersonId};
 use crate::oauth::grant::Authorization;
 use crate::oauth::token::TokenKind;
 use crate::storage::callers::{self, Caller};
-use crate::storage::{StorageError, authorizations, tokens};
+use crate::storage::{StorageError, authorizations, system_tokens, tokens};
 
 /// The use of an authorization is written down at most this often.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
@@ -27,6 +27,9 @@ pub enum Unauthenticated {
     /// them is nobody's business.
     #[error("the access token is not valid")]
     Invalid,
+    /// The token is good, the proof of its key is not (RFC 9449 §7.1).
+    #[error("the DPoP proof is not valid")]
+    Proof,
     /// The database did not answer: nothing is known of the token.
     #[error("the access token cannot be checked: {0}")]
     Unavailable(#[from] StorageError),
@@ -55,12 +58,22 @@ impl Default for Snapshots {
 
 impl AuthorizationServer {
     /// Whose token `bearer` is, and what may be done with it, as of now: a change of rights shows at once when this
-    /// process made it, and within a second when another did.
+    /// process made it, and within a second when another did. One that is bound to a key is no bearer token (RFC 9449
+    /// §7.2).
     ///
     /// # Errors
     /// [`Unauthenticated`].
     pub async fn authenticate(&self, bearer: &str) -> Result<Arc<Subject>, Unauthenticated> {
-        let hash = TokenKind::Access.hash(bearer).ok_or(Unauthenticated::Invalid)?;
+        let subject = self.look_up(bearer).await?;
+        if subject.key.is_none() { Ok(subject) } else { Err(Unauthenticated::Invalid) }
+    }
+
+    /// Whose token it is, whether or not it was shown as it must be.
+    pub(super) async fn look_up(&self, token: &str) -> Result<Arc<Subject>, Unauthenticated> {
+        let (kind, hash) = [TokenKind::Access, TokenKind::System]
+            .into_iter()
+            .find_map(|kind| Some((kind, kind.hash(token)?)))
+            .ok_or(Unauthenticated::Invalid)?;
         // Read before the rows are: a change in between makes the snapshot old, never the other way round.
         let generation = self.generation.current();
         let now = self.clock.now();
@@ -70,13 +83,16 @@ impl AuthorizationServer {
             if now >= snapshot.until {
                 return Err(Unauthenticated::Invalid);
             }
-            self.note_use(&snapshot.noted, snapshot.subject.authorization, now);
+            self.note_use(&snapshot.noted, snapshot.subject.authorization(), now);
             return Ok(snapshot.subject);
         }
         // Boxed: most requests find their snapshot, and should not hold room for the queries.
-        let (subject, until, noted) = Box::pin(self.load(hash, now)).await?;
+        let (subject, until, noted) = match kind {
+            TokenKind::System => Box::pin(self.load_system(hash, now)).await?,
+            _ => Box::pin(self.load(hash, now)).await?,
+        };
         let (subject, noted) = (Arc::new(subject), Arc::new(AtomicI64::new(noted)));
-        self.note_use(&noted, subject.authorization, now);
+        self.note_use(&noted, subject.authorization(), now);
         if let Some(generation) = generation {
             self.snapshots.0.insert(hash, Snapshot { subject: subject.clone(), generation, until, noted });
         }
@@ -100,12 +116,12 @@ impl AuthorizationServer {
         }
         let noted = bearer.last_used.map_or(i64::MIN, Instant::micros);
         let subject = Subject {
-            account: bearer.account,
+            behalf: Behalf::User { account: bearer.account, authorization: bearer.authorization },
             client: bearer.client,
-            authorization: bearer.authorization,
             person,
             scopes: bearer.scopes,
             links,
+            key: bearer.key,
             token_hash: hash,
             expires_at: bearer.expires,
         };
@@ -113,7 +129,9 @@ impl AuthorizationServer {
     }
 
     /// Writes down, beside the request, that the app asked for something, unless that was done a moment ago.
-    fn note_use(&self, noted: &AtomicI64, authorization: AuthorizationId, now: Instant) {
+    fn note_use(&self, noted: &AtomicI64, authorization: Option<AuthorizationId>, now: Instant) {
+        // A backend service is connected by the operator: no person looks at when it asked.
+        let Some(authorization) = authorization else { return };
         let before = noted.load(Ordering::Relaxed);
         if before > now.minus(NOTED_EVERY).micros()
             || noted.compare_exchange(before, now.micros(), Ordering::Relaxed, Ordering::Relaxed).is_err()
@@ -128,6 +146,25 @@ impl AuthorizationServer {
                 tracing::warn!(%error, "the last use of an app was not written down");
             }
         });
+    }
+
+    /// A backend service: whose record it is about, each request says.
+    async fn load_system(&self, hash: [u8; 32], now: Instant) -> Result<(Subject, Instant, i64), Unauthenticated> {
+        let bearer = system_tokens::bearer(&self.db, &hash).await?.ok_or(Unauthenticated::Invalid)?;
+        if now >= bearer.expires {
+            return Err(Unauthenticated::Invalid);
+        }
+        let subject = Subject {
+            behalf: Behalf::System { sources: bearer.sources },
+            client: bearer.client,
+            person: None,
+            scopes: bearer.scopes.of_system(),
+            links: Vec::new(),
+            key: bearer.key,
+            token_hash: hash,
+            expires_at: bearer.expires,
+        };
+        Ok((subject, bearer.expires, i64::MIN))
     }
 
     /// The person as it stands now and the end of the account's right to it, if it has one.

@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 
 use super::AuthorizationServer;
 use super::consent::{self, ConsentPage};
+use super::pushed;
 use super::seal::Binding;
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
@@ -89,6 +90,9 @@ pub(super) const LOST: OauthError = OauthError::new(
     ErrorCode::InvalidRequest,
     "this request is too old or was begun in another browser: go back to the app and start again",
 );
+
+const NOT_PUSHED: OauthError =
+    OauthError::new(ErrorCode::InvalidRequest, "this app's authorization requests must be pushed (RFC 9126)");
 
 impl AuthorizationServer {
     /// Answers `GET /oauth/authorize`: `browser` is the cookie that the request is bound to.
@@ -208,7 +212,13 @@ impl AuthorizationServer {
         let unknown = OauthError::new(ErrorCode::InvalidRequest, "client_id is missing or unknown");
         let id = parameters.get("client_id").and_then(ClientId::parse).ok_or(unknown)?;
         let client = self.enabled_client(&id).await?;
+        if let Some(pushed) = parameters.raw("request_uri").filter(|uri| uri.starts_with(pushed::PREFIX)) {
+            return Ok(Ok((self.take_pushed(pushed, &client.id).await?, client)));
+        }
         let redirect_uri = request::redirect_uri(&parameters, &client)?;
+        if client.requirements.pushed_requests {
+            return Ok(Err(self.error_redirect(&redirect_uri, parameters.get("state"), NOT_PUSHED)));
+        }
         let fhir_base = self.endpoints.fhir_base();
         match request::validate(&parameters, &client, redirect_uri, fhir_base, self.clock.now()) {
             Ok(request) => Ok(Ok((request, client))),
@@ -285,7 +295,8 @@ impl AuthorizationServer {
                 only.chosen = true;
             }
         }
-        Ok(consent::page(request, client, persons, self.seal(request, Binding::Browser(browser))))
+        let page = consent::page(request, client, persons, self.seal(request, Binding::Browser(browser)));
+        Ok(ConsentPage { is_unchecked: self.is_unchecked(client), ..page })
     }
 
     pub(super) async fn grant(
@@ -316,6 +327,7 @@ impl AuthorizationServer {
             redirect_uri: request.redirect_uri.clone(),
             challenge: request.challenge,
             nonce: request.nonce,
+            key: request.key,
             expires: now.plus(self.lifetimes.code),
             redeemed: None,
         };

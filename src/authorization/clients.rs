@@ -5,13 +5,18 @@ use futures_util::FutureExt;
 use super::AuthorizationServer;
 use crate::audit::ActKind;
 use crate::base::secret::Secret;
-use crate::oauth::client::{Client, ClientAuthentication, ClientId, RedirectUriError, check_redirect_uri};
+use crate::base::source_key::SourceKey;
+use crate::config::SourceAuthentication;
+use crate::oauth::client::{
+    Client, ClientAuthentication, ClientId, ClientKeys, RedirectUriError, Requirements, check_redirect_uri,
+};
+use crate::oauth::registration::{MOST_REDIRECT_URIS, readable_name};
 use crate::oauth::scope::ScopeSet;
 use crate::oauth::token::TokenKind;
-use crate::storage::{StorageError, clients};
+use crate::storage::{StorageError, clients, sources};
 
 /// What a new client says of itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewClient {
     /// Its id; minted when left out.
     pub id: Option<ClientId>,
@@ -23,10 +28,26 @@ pub struct NewClient {
     pub launch_uri: Option<String>,
     /// The most it can be granted.
     pub scopes: ScopeSet,
-    /// Whether it can keep a secret.
-    pub confidential: bool,
+    /// How it proves itself.
+    pub proof: NewProof,
     /// Whether it is an installed app.
     pub native: bool,
+    /// The sources whose charts its `system/` scopes reach, all of one organization.
+    pub sources: Vec<SourceKey>,
+    /// What it takes upon itself.
+    pub requirements: Requirements,
+}
+
+/// How a new client will prove itself.
+#[derive(Clone, Debug, Default)]
+pub enum NewProof {
+    /// Not at all: a public client.
+    #[default]
+    None,
+    /// With a secret that is minted for it.
+    Secret,
+    /// With keys of its own.
+    Keys(ClientKeys),
 }
 
 /// A client just registered.
@@ -69,14 +90,18 @@ pub enum RegistrationError {
     /// Nothing it could be granted.
     #[error("there must be at least one scope")]
     Scopes,
+    /// A backend service without a key, or with nothing that it reaches.
+    #[error("system/ scopes need keys and at least one source, and sources need system/ scopes")]
+    System,
+    /// A source that is not there, of another organization, or opened by each patient's own sign-in.
+    #[error("the sources of a client must be connected, all of one organization, and with a credential of their own")]
+    Sources,
+    /// Keys that cannot be fetched from there.
+    #[error("the key set's address: {0}")]
+    KeySetUri(String),
     /// The id is taken, or the database did not answer.
     #[error(transparent)]
     Storage(#[from] StorageError),
-}
-
-/// Characters that change how the text around them is read: they could make an app look like another one.
-const fn is_deceptive(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 impl AuthorizationServer {
@@ -85,12 +110,13 @@ impl AuthorizationServer {
     /// # Errors
     /// [`RegistrationError`].
     pub async fn register_client(&self, new: NewClient) -> Result<RegisteredClient, RegistrationError> {
-        let name = new.name.trim().to_owned();
-        let bad_character = name.chars().any(|c| c.is_control() || is_deceptive(c));
-        if name.is_empty() || name.chars().count() > 100 || bad_character {
-            return Err(RegistrationError::Name);
+        let name = readable_name(&new.name).ok_or(RegistrationError::Name)?;
+        if new.scopes.is_empty() {
+            return Err(RegistrationError::Scopes);
         }
-        if !(1..=20).contains(&new.redirect_uris.len()) {
+        // A backend service has nobody to send anywhere.
+        let least = usize::from(!new.scopes.of_users().is_empty());
+        if !(least..=MOST_REDIRECT_URIS).contains(&new.redirect_uris.len()) {
             return Err(RegistrationError::RedirectUris);
         }
         for uri in &new.redirect_uris {
@@ -101,20 +127,30 @@ impl AuthorizationServer {
             check_redirect_uri(uri, new.native)
                 .map_err(|reason| RegistrationError::LaunchUri { uri: uri.clone(), reason })?;
         }
-        if new.scopes.is_empty() {
-            return Err(RegistrationError::Scopes);
-        }
-        let secret = new.confidential.then(|| TokenKind::ClientSecret.mint(&*self.random));
-        let authentication = match &secret {
-            None => ClientAuthentication::None,
-            Some(secret) => ClientAuthentication::Secret(crate::base::hash::sha256(secret.expose().as_bytes())),
+        self.check_reach(&new).await?;
+        let secret = matches!(new.proof, NewProof::Secret).then(|| TokenKind::ClientSecret.mint(&*self.random));
+        let authentication = match (new.proof, &secret) {
+            (NewProof::Keys(keys), _) => ClientAuthentication::Keys(keys),
+            (_, Some(secret)) => ClientAuthentication::Secret(crate::base::hash::sha256(secret.expose().as_bytes())),
+            (_, None) => ClientAuthentication::None,
         };
         let id = new.id.or_else(|| ClientId::parse(&self.random.uuid().to_string())).ok_or(RegistrationError::Name)?;
         if id.as_str() == super::launch::OWN_PAGES {
             return Err(RegistrationError::ReservedId);
         }
-        let (redirect_uris, launch_uri, scopes, native) = (new.redirect_uris, new.launch_uri, new.scopes, new.native);
-        let client = Client { id, name, redirect_uris, launch_uri, scopes, authentication, native, enabled: true };
+        let client = Client {
+            id,
+            name,
+            redirect_uris: new.redirect_uris,
+            launch_uri: new.launch_uri,
+            scopes: new.scopes,
+            authentication,
+            native: new.native,
+            enabled: true,
+            sources: new.sources,
+            requirements: new.requirements,
+            registration: None,
+        };
         let (stored, created) = (client.clone(), self.clock.now());
         let act = self.new_act(ActKind::Client).through(&client.id).by_way_of("register").under("operator");
         self.act(move |tx| {
@@ -126,5 +162,49 @@ impl AuthorizationServer {
         })
         .await?;
         Ok(RegisteredClient { client, secret })
+    }
+
+    /// Whether what a backend service would reach is whole, and one organization's (DESIGN section 14, tenancy).
+    async fn check_reach(&self, new: &NewClient) -> Result<(), RegistrationError> {
+        if let NewProof::Keys(ClientKeys::Uri(uri)) = &new.proof {
+            let checked = self.key_sets.fetcher().check(uri, false);
+            checked.map_err(|error| RegistrationError::KeySetUri(error.to_string()))?;
+        }
+        let is_system = !new.scopes.of_system().is_empty();
+        if is_system == new.sources.is_empty() || (is_system && !matches!(new.proof, NewProof::Keys(_))) {
+            return Err(RegistrationError::System);
+        }
+        let mut organization = None;
+        for key in &new.sources {
+            let source = sources::by_key(&self.db, *key).await?.filter(|source| source.state.is_active());
+            let source = source.ok_or(RegistrationError::Sources)?;
+            // What people's own sign-ins at the EHR open is theirs alone.
+            if matches!(source.authentication, SourceAuthentication::PerPatient { .. }) {
+                return Err(RegistrationError::Sources);
+            }
+            let owner = source.organization;
+            if *organization.get_or_insert(owner) != owner {
+                return Err(RegistrationError::Sources);
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns a client on, such as one that registered itself and waits, or off: then its tokens are dead.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] when there is none.
+    pub async fn enable_client(&self, id: &ClientId, enabled: bool) -> Result<(), StorageError> {
+        let way = if enabled { "enable" } else { "disable" };
+        let act = self.new_act(ActKind::Client).through(id).by_way_of(way).under("operator");
+        let id = id.clone();
+        self.act(move |tx| {
+            async move {
+                clients::set_enabled(tx, &id, enabled).await?;
+                Ok(((), Some(act)))
+            }
+            .boxed()
+        })
+        .await
     }
 }

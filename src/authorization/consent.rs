@@ -52,6 +52,8 @@ pub struct ConsentItem {
 pub struct ConsentPage {
     /// The app's name.
     pub app: String,
+    /// Whether it registered itself and nobody here has looked at it.
+    pub is_unchecked: bool,
     /// Where the answer goes.
     pub redirect_uri: String,
     /// The sealed request.
@@ -97,6 +99,7 @@ pub(super) fn page(
     let has_own = persons.iter().any(|person| person.basis.is_none());
     ConsentPage {
         app: client.name.clone(),
+        is_unchecked: false,
         redirect_uri: request.redirect_uri.clone(),
         request: sealed,
         items: with_parts(items(&request.scopes, !persons.is_empty(), has_own)),

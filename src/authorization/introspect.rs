@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{AuthorizationServer, ClientCredentials, TokenError, Unauthenticated, put};
+use super::token::token_type;
+use super::{AuthorizationServer, ClientRequest, TokenError, Unauthenticated, put};
+use crate::access::Subject;
 use crate::oauth::client::Client;
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::Authorization;
@@ -34,13 +36,9 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// [`TokenError`].
-    pub async fn introspect(
-        &self,
-        header: Option<&str>,
-        form: Vec<(String, String)>,
-    ) -> Result<Introspection, TokenError> {
-        let parameters = Parameters::new(form)?;
-        let client = self.authenticate_client(&ClientCredentials::read(header, &parameters)?).await?;
+    pub async fn introspect(&self, mut request: ClientRequest<'_>) -> Result<Introspection, TokenError> {
+        let parameters = Parameters::new(std::mem::take(&mut request.form))?;
+        let client = self.authenticate_client(&request, &parameters).await?;
         if !client.is_confidential() {
             let text = "introspection is for clients that authenticate";
             return Err(OauthError::new(ErrorCode::InvalidClient, text).into());
@@ -48,29 +46,37 @@ impl AuthorizationServer {
         let Some(token) = parameters.get("token") else {
             return Err(OauthError::new(ErrorCode::InvalidRequest, "token is missing").into());
         };
-        let found = match TokenKind::Access.hash(token) {
-            Some(_) => self.introspect_access(&client, token).await?,
-            None => self.introspect_refresh(&client, token).await?,
+        let found = match TokenKind::Refresh.hash(token) {
+            None => self.introspect_access(&client, token).await?,
+            Some(hash) => self.introspect_refresh(&client, &hash).await?,
         };
         Ok(found.map_or_else(Introspection::inactive, Introspection))
     }
 
     async fn introspect_access(&self, client: &Client, token: &str) -> Result<Option<Value>, TokenError> {
-        let subject = match self.authenticate(token).await {
+        let subject = match self.look_up(token).await {
             Ok(subject) if subject.client == client.id => subject,
-            Ok(_) | Err(Unauthenticated::Invalid) => return Ok(None),
+            Ok(_) | Err(Unauthenticated::Invalid | Unauthenticated::Proof) => return Ok(None),
             Err(Unauthenticated::Unavailable(error)) => return Err(error.into()),
         };
-        let Some(authorization) = authorizations::get(&self.db, subject.authorization).await? else { return Ok(None) };
-        let mut body = self.describe(&authorization, &subject.scopes).await?;
-        put(&mut body, "token_type", json!("Bearer"));
+        let mut body = match subject.authorization() {
+            None => self.describe_system(&subject),
+            Some(id) => {
+                let Some(authorization) = authorizations::get(&self.db, id).await? else { return Ok(None) };
+                self.describe(&authorization, &subject.scopes).await?
+            }
+        };
+        put(&mut body, "token_type", json!(token_type(subject.key)));
         put(&mut body, "exp", json!(subject.expires_at.seconds()));
+        if let Some(key) = subject.key {
+            // RFC 9449 §6.2.
+            put(&mut body, "cnf", json!({"jkt": key.to_string()}));
+        }
         Ok(Some(body))
     }
 
-    async fn introspect_refresh(&self, client: &Client, token: &str) -> Result<Option<Value>, TokenError> {
-        let Some(hash) = TokenKind::Refresh.hash(token) else { return Ok(None) };
-        let Some(stored) = tokens::refresh(&self.db, &hash).await? else { return Ok(None) };
+    async fn introspect_refresh(&self, client: &Client, hash: &[u8; 32]) -> Result<Option<Value>, TokenError> {
+        let Some(stored) = tokens::refresh(&self.db, hash).await? else { return Ok(None) };
         let Some(authorization) = authorizations::get(&self.db, stored.authorization).await? else { return Ok(None) };
         let now = self.clock.now();
         let live = authorization.client == client.id
@@ -101,6 +107,9 @@ impl AuthorizationServer {
         });
         if let Some(person) = authorization.person {
             put(&mut body, "patient", json!(person.to_string()));
+            // What the token answer said of the launch is said again (SMART App Launch 2.2 §7.1).
+            put(&mut body, "need_patient_banner", json!(!authorization.context.banner_shown));
+            put(&mut body, "smart_style_url", json!(self.endpoints.style()));
         }
         if let Some(encounter) = &authorization.context.encounter {
             put(&mut body, "encounter", json!(encounter));
@@ -114,5 +123,16 @@ impl AuthorizationServer {
             put(&mut body, "fhirUser", json!(fhir_user));
         }
         Ok(body)
+    }
+
+    /// A backend service is nobody's subject: no user's identifier has a colon.
+    fn describe_system(&self, subject: &Subject) -> Value {
+        json!({
+            "active": true,
+            "scope": subject.scopes.to_string(),
+            "client_id": subject.client.as_str(),
+            "iss": self.endpoints.issuer(),
+            "sub": format!("client:{}", subject.client),
+        })
     }
 }

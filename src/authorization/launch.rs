@@ -9,7 +9,7 @@ use super::authorize::{AuthorizeAnswer, AuthorizeError, LOST, SignedIn, fresh};
 use super::rights::{active_links, reachable};
 use super::seal::Binding;
 use super::{AuthorizationServer, person_name};
-use crate::access::Subject;
+use crate::access::{Behalf, Subject};
 use crate::audit::ActKind;
 use crate::base::id::{AccountId, AuthorizationId, PersonId};
 use crate::oauth::client::{Client, ClientId};
@@ -140,13 +140,13 @@ impl AuthorizationServer {
         let links = active_links(&self.db, person).await?;
         let Some(client) = ClientId::parse(OWN_PAGES) else { return Ok(None) };
         let subject = Arc::new(Subject {
-            account: account.id,
-            client,
             // No app, so there is no authorization: an id that nothing has.
-            authorization: AuthorizationId::mint(&*self.random),
+            behalf: Behalf::User { account: account.id, authorization: AuthorizationId::mint(&*self.random) },
+            client,
             person: Some(person),
             scopes: ScopeSet::parse("patient/*.rs").0,
             links,
+            key: None,
             token_hash: self.random.bytes(),
             expires_at: until.unwrap_or_else(|| now.plus(LAUNCH_LIFETIME)),
         });

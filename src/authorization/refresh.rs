@@ -8,6 +8,7 @@ use super::token::{INVALID_GRANT, TokenError, TokenResponse};
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::oauth::client::Client;
+use crate::oauth::dpop::Thumbprint;
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::{Authorization, RefreshToken};
 use crate::oauth::parameters::Parameters;
@@ -23,6 +24,7 @@ struct Exchange {
     successor_hash: [u8; 32],
     asked: Option<ScopeSet>,
     client: Client,
+    key: Option<Thumbprint>,
     now: Instant,
     expires: Instant,
 }
@@ -36,7 +38,12 @@ enum Exchanged {
 }
 
 impl AuthorizationServer {
-    pub(super) async fn refresh(&self, client: Client, parameters: &Parameters) -> Result<TokenResponse, TokenError> {
+    pub(super) async fn refresh(
+        &self,
+        client: Client,
+        key: Option<Thumbprint>,
+        parameters: &Parameters,
+    ) -> Result<TokenResponse, TokenError> {
         let Some(token) = parameters.get("refresh_token") else {
             return Err(OauthError::new(ErrorCode::InvalidRequest, "refresh_token is missing").into());
         };
@@ -49,9 +56,9 @@ impl AuthorizationServer {
         self.check_standing(&token_hash, &client).await?;
         let successor = refresh_successor(&self.refresh_key, token);
         let successor_hash = crate::base::hash::sha256(successor.expose().as_bytes());
-        let (minted, now, rotating) = (self.mint_access(), self.clock.now(), !client.is_confidential());
+        let (minted, now, rotating) = (self.mint_access(key), self.clock.now(), !client.is_confidential());
         let expires = now.plus(self.lifetimes.refresh_token);
-        let exchange = Exchange { token_hash, successor_hash, asked, client, now, expires };
+        let exchange = Exchange { token_hash, successor_hash, asked, client, key, now, expires };
         let act = self.new_act(ActKind::Token).by_way_of("refresh_token");
         let (minted, exchanged) = self
             .act(move |tx| {
@@ -80,6 +87,7 @@ impl AuthorizationServer {
                 access_token: minted.access,
                 expires_in: self.lifetimes.access_token.as_secs(),
                 scopes,
+                key,
                 patient: authorization.person,
                 context: authorization.context,
                 style: self.endpoints.style(),
@@ -108,6 +116,10 @@ impl Exchange {
         if !theirs || authorization.revoked.is_some() || self.now >= stored.expires {
             return refused;
         }
+        // RFC 9449 §5: a public client's refresh token is good with its key alone.
+        if stored.key.is_some() && stored.key != self.key {
+            return refused;
+        }
         if let Some(session) = &authorization.session
             && sessions::get(&mut *tx, session).await?.is_none_or(|session| self.now >= session.expires)
         {
@@ -124,7 +136,7 @@ impl Exchange {
             tokens::extend_refresh(tx, &self.token_hash, self.expires).await?;
             return Ok(Exchanged::Granted(authorization, scopes));
         }
-        Ok(match self.rotate(tx, &authorization).await? {
+        Ok(match self.rotate(tx, &authorization, stored.key).await? {
             true => Exchanged::Granted(authorization, scopes),
             false => Exchanged::Replayed(authorization),
         })
@@ -132,7 +144,12 @@ impl Exchange {
 
     /// Exchanges the token for its successor, or repeats the exchange while nothing of the successor was used. False,
     /// and the family is dead, when the successor had been used: one of the two who have the token stole it.
-    async fn rotate(&self, tx: &mut Tx, authorization: &Authorization) -> Result<bool, StorageError> {
+    async fn rotate(
+        &self,
+        tx: &mut Tx,
+        authorization: &Authorization,
+        key: Option<Thumbprint>,
+    ) -> Result<bool, StorageError> {
         if !tokens::use_refresh(tx, &self.token_hash, self.now).await? {
             let successor = tokens::refresh(&mut *tx, &self.successor_hash).await?;
             if successor.is_none_or(|successor| successor.activated.is_some()) {
@@ -148,6 +165,7 @@ impl Exchange {
         tokens::activate_refresh(tx, &self.token_hash, self.now).await?;
         let successor = RefreshToken {
             authorization: authorization.id,
+            key,
             issued: self.now,
             expires: self.expires,
             activated: None,

@@ -2,13 +2,13 @@
 
 use futures_util::FutureExt;
 
-use super::{AuthorizationServer, ClientCredentials, TokenError};
+use super::{AuthorizationServer, ClientRequest, TokenError};
 use crate::audit::{Act, ActKind};
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::Authorization;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::token::TokenKind;
-use crate::storage::{authorizations, tokens};
+use crate::storage::{authorizations, system_tokens, tokens};
 
 impl AuthorizationServer {
     /// Ends a token of the client that asks. A refresh token takes its whole authorization along. A token that is
@@ -16,9 +16,9 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// [`TokenError`].
-    pub async fn revoke(&self, header: Option<&str>, form: Vec<(String, String)>) -> Result<(), TokenError> {
-        let parameters = Parameters::new(form)?;
-        let client = self.authenticate_client(&ClientCredentials::read(header, &parameters)?).await?;
+    pub async fn revoke(&self, mut request: ClientRequest<'_>) -> Result<(), TokenError> {
+        let parameters = Parameters::new(std::mem::take(&mut request.form))?;
+        let client = self.authenticate_client(&request, &parameters).await?;
         let Some(token) = parameters.get("token") else {
             return Err(OauthError::new(ErrorCode::InvalidRequest, "token is missing").into());
         };
@@ -49,6 +49,20 @@ impl AuthorizationServer {
             self.act(move |tx| {
                 async move {
                     let ended = authorizations::revoke(tx, authorization.id, now).await?;
+                    Ok(((), ended.then_some(act)))
+                }
+                .boxed()
+            })
+            .await?;
+        }
+        if let Some(hash) = TokenKind::System.hash(token)
+            && let Some(bearer) = system_tokens::bearer(&self.db, &hash).await?
+            && bearer.client == client.id
+        {
+            let act = self.new_act(ActKind::Revocation).by_way_of("access_token").under("client").through(&client.id);
+            self.act(move |tx| {
+                async move {
+                    let ended = system_tokens::revoke(tx, &hash, now).await?;
                     Ok(((), ended.then_some(act)))
                 }
                 .boxed()

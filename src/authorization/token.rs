@@ -5,14 +5,15 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::revoke::of_authorization;
-use super::signing::SigningError;
-use super::{AuthorizationServer, ClientCredentials, CredentialsError, put};
+use super::signing::{ID_TOKEN, SigningError};
+use super::{AuthorizationServer, ClientRequest, CredentialsError, put};
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::base::hash::hmac_sha256;
 use crate::base::id::{AccountId, PersonId};
 use crate::base::secret::Secret;
 use crate::oauth::client::Client;
+use crate::oauth::dpop::Thumbprint;
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::{AccessToken, Authorization, Redeemed, Redemption, RefreshToken};
 use crate::oauth::launch::LaunchContext;
@@ -47,6 +48,7 @@ pub struct TokenResponse {
     pub(super) access_token: Secret<String>,
     pub(super) expires_in: u64,
     pub(super) scopes: ScopeSet,
+    pub(super) key: Option<Thumbprint>,
     pub(super) patient: Option<PersonId>,
     pub(super) context: LaunchContext,
     pub(super) style: String,
@@ -60,7 +62,7 @@ impl TokenResponse {
     pub fn to_json(&self) -> Value {
         let mut body = json!({
             "access_token": self.access_token.expose(),
-            "token_type": "Bearer",
+            "token_type": token_type(self.key),
             "expires_in": self.expires_in,
             "scope": self.scopes.to_string(),
         });
@@ -89,6 +91,11 @@ impl TokenResponse {
     }
 }
 
+/// How a token is to be shown (RFC 6750, RFC 9449 §5).
+pub(super) const fn token_type(key: Option<Thumbprint>) -> &'static str {
+    if key.is_some() { "DPoP" } else { "Bearer" }
+}
+
 pub(super) const INVALID_GRANT: OauthError =
     OauthError::new(ErrorCode::InvalidGrant, "the code or token is invalid, expired, revoked or used");
 
@@ -97,6 +104,7 @@ pub(super) const INVALID_GRANT: OauthError =
 pub(super) struct Minted {
     pub(super) access: Secret<String>,
     access_hash: [u8; 32],
+    pub(super) key: Option<Thumbprint>,
     issued: Instant,
     pub(super) expires: Instant,
 }
@@ -114,6 +122,7 @@ impl Minted {
             authorization: authorization.id,
             refresh_hash,
             scopes: scopes.clone(),
+            key: self.key,
             issued: self.issued,
             expires: self.expires,
         };
@@ -122,41 +131,49 @@ impl Minted {
 }
 
 impl AuthorizationServer {
-    /// Answers a token request: the `Authorization` header and the form.
+    /// Answers a token request.
     ///
     /// # Errors
     /// [`TokenError`].
-    pub async fn token(&self, header: Option<&str>, form: Vec<(String, String)>) -> Result<TokenResponse, TokenError> {
-        let parameters = Parameters::new(form)?;
-        match parameters.raw("grant_type") {
-            Some("authorization_code") => {
-                let client = self.authenticate_client(&ClientCredentials::read(header, &parameters)?).await?;
-                self.redeem_code(client, &parameters).await
+    pub async fn token(&self, mut request: ClientRequest<'_>) -> Result<TokenResponse, TokenError> {
+        let parameters = Parameters::new(std::mem::take(&mut request.form))?;
+        let grant = match parameters.raw("grant_type") {
+            Some(grant @ ("authorization_code" | "refresh_token" | "client_credentials")) => grant,
+            Some(_) => {
+                return Err(OauthError::new(ErrorCode::UnsupportedGrantType, "grant_type is not supported").into());
             }
-            Some("refresh_token") => {
-                let client = self.authenticate_client(&ClientCredentials::read(header, &parameters)?).await?;
-                self.refresh(client, &parameters).await
-            }
-            Some(_) => Err(OauthError::new(ErrorCode::UnsupportedGrantType, "grant_type is not supported").into()),
-            None => Err(OauthError::new(ErrorCode::InvalidRequest, "grant_type is missing").into()),
+            None => return Err(OauthError::new(ErrorCode::InvalidRequest, "grant_type is missing").into()),
+        };
+        let client = self.authenticate_client(&request, &parameters).await?;
+        let key = self.possession(&client, &request)?;
+        match grant {
+            "authorization_code" => self.redeem_code(client, key, &parameters).await,
+            "refresh_token" => self.refresh(client, key, &parameters).await,
+            // Boxed: a person's app should not hold room for it.
+            _ => Box::pin(self.client_credentials(client, key, &parameters)).await,
         }
     }
 
-    pub(super) fn mint_access(&self) -> Minted {
+    pub(super) fn mint_access(&self, key: Option<Thumbprint>) -> Minted {
         let access = TokenKind::Access.mint(&*self.random);
         let access_hash = crate::base::hash::sha256(access.expose().as_bytes());
         let issued = self.clock.now();
-        Minted { access, access_hash, issued, expires: issued.plus(self.lifetimes.access_token) }
+        Minted { access, access_hash, key, issued, expires: issued.plus(self.lifetimes.access_token) }
     }
 
-    async fn redeem_code(&self, client: Client, parameters: &Parameters) -> Result<TokenResponse, TokenError> {
+    async fn redeem_code(
+        &self,
+        client: Client,
+        key: Option<Thumbprint>,
+        parameters: &Parameters,
+    ) -> Result<TokenResponse, TokenError> {
         let Some(code) = parameters.get("code") else {
             return Err(OauthError::new(ErrorCode::InvalidRequest, "code is missing").into());
         };
         let hash = TokenKind::Code.hash(code).ok_or(INVALID_GRANT)?;
         let (redirect_uri, verifier) =
             (parameters.get("redirect_uri").map(str::to_owned), parameters.get("code_verifier").map(str::to_owned));
-        let minted = self.mint_access();
+        let minted = self.mint_access(key);
         let refresh = TokenKind::Refresh.mint(&*self.random);
         let refresh_hash = crate::base::hash::sha256(refresh.expose().as_bytes());
         let (now, refresh_lifetime) = (minted.issued, self.lifetimes.refresh_token);
@@ -168,6 +185,7 @@ impl AuthorizationServer {
                         client: &client.id,
                         redirect_uri: redirect_uri.as_deref(),
                         verifier: verifier.as_deref(),
+                        key,
                     };
                     let (authorization, nonce) = match redeem(tx, &hash, &shown, now).await? {
                         Exchange::Good(authorization, nonce) => (authorization, nonce),
@@ -184,6 +202,7 @@ impl AuthorizationServer {
                         // It has no predecessor, so there is nothing that its first use would end.
                         let token = RefreshToken {
                             authorization: authorization.id,
+                            key: key.filter(|_| !client.is_confidential()),
                             issued: now,
                             expires,
                             activated: Some(now),
@@ -208,6 +227,7 @@ impl AuthorizationServer {
             access_token: minted.access,
             expires_in: self.lifetimes.access_token.as_secs(),
             scopes,
+            key,
             patient: authorization.person,
             context: authorization.context,
             style: self.endpoints.style(),
@@ -242,7 +262,7 @@ impl AuthorizationServer {
             "sub": self.subject_identifier(authorization.account),
             "aud": authorization.client.as_str(),
             "iat": now.seconds(),
-            "exp": now.seconds() + 300,
+            "exp": now.plus(ID_TOKEN).seconds(),
             "auth_time": authorization.signed_in.seconds(),
         });
         if let Some(nonce) = nonce {
@@ -254,7 +274,7 @@ impl AuthorizationServer {
             put(&mut claims, "fhirUser", json!(fhir_user));
         }
         let keys = self.signing_keys().await?;
-        Ok(keys.sign(&claims).map_err(SigningError::Key)?)
+        Ok(keys.sign(&claims, now).map_err(SigningError::Key)?)
     }
 }
 

@@ -25,17 +25,17 @@ impl AuthorizationServer {
     /// # Errors
     /// [`StorageError`].
     pub async fn userinfo(&self, subject: &Subject) -> Result<Option<UserInfo>, StorageError> {
-        if !subject.scopes.contains(&Scope::OpenId) {
+        let Some(account) = subject.account().filter(|_| subject.scopes.contains(&Scope::OpenId)) else {
             return Ok(None);
-        }
-        let mut body = json!({"sub": self.subject_identifier(subject.account)});
+        };
+        let mut body = json!({"sub": self.subject_identifier(account)});
         if subject.scopes.contains(&Scope::FhirUser)
-            && let Some(fhir_user) = self.fhir_user(subject.account).await?
+            && let Some(fhir_user) = self.fhir_user(account).await?
         {
             put(&mut body, "fhirUser", json!(fhir_user));
         }
         if subject.scopes.contains(&Scope::Profile)
-            && let Some(account) = accounts::by_id(&self.db, subject.account).await?
+            && let Some(account) = accounts::by_id(&self.db, account).await?
         {
             put(&mut body, "preferred_username", json!(account.username.typed()));
         }

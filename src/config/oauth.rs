@@ -1,3 +1,4 @@
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -20,6 +21,32 @@ pub struct Oauth {
     pub session_seconds: u64,
     /// Passwords checked at the same time: each takes 19 MiB.
     pub password_checks: usize,
+    /// Access tokens of backend services; SMART App Launch 2.2 says at most five minutes.
+    pub system_token_seconds: u64,
+    /// Time for a browser to come with a pushed authorization request (RFC 9126).
+    pub pushed_request_seconds: u64,
+    /// Whether apps register themselves (RFC 7591). Left out: `closed`, and `open` in the demo.
+    pub registration: Option<RegistrationPolicy>,
+    /// The most an app can be granted that registered itself.
+    pub registration_scopes: String,
+    /// Registrations from one address within an hour.
+    pub registrations_per_hour: u32,
+    /// Apps that registered themselves, at most.
+    pub registrations: u32,
+    /// Ranges (CIDR) besides public addresses in which key sets of clients may be that the operator entered.
+    pub key_set_private_addresses: Vec<String>,
+}
+
+/// Whether apps register themselves (RFC 7591).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationPolicy {
+    /// The operator enters them.
+    Closed,
+    /// They do, and wait until the operator lets them in (`chartgate client approve`).
+    Approval,
+    /// They do, and can ask people at once.
+    Open,
 }
 
 impl Default for Oauth {
@@ -32,6 +59,15 @@ impl Default for Oauth {
             session_idle_seconds: 1_800,
             session_seconds: 12 * 3_600,
             password_checks: 2,
+            system_token_seconds: 300,
+            pushed_request_seconds: 60,
+            registration: None,
+            registration_scopes:
+                "openid fhirUser profile launch/patient launch/encounter offline_access online_access patient/*.rs user/*.rs"
+                    .to_owned(),
+            registrations_per_hour: 20,
+            registrations: 10_000,
+            key_set_private_addresses: Vec::new(),
         }
     }
 }
@@ -51,6 +87,17 @@ impl Oauth {
         within("authorization_seconds", self.authorization_seconds, 60, 3_600)?;
         within("session_idle_seconds", self.session_idle_seconds, 60, 86_400)?;
         within("session_seconds", self.session_seconds, 60, 30 * 86_400)?;
+        within("system_token_seconds", self.system_token_seconds, 30, 300)?;
+        within("pushed_request_seconds", self.pushed_request_seconds, 10, 600)?;
+        if !(1..=3_600).contains(&self.registrations_per_hour) {
+            return Err(ConfigError::refused("oauth.registrations_per_hour", "must be from 1 to 3600"));
+        }
+        if let Some(range) = self.key_set_private_addresses.iter().find(|range| range.parse::<IpNet>().is_err()) {
+            return Err(ConfigError::refused(
+                "oauth.key_set_private_addresses",
+                format!("{range} is not a CIDR range"),
+            ));
+        }
         if !(1..=64).contains(&self.password_checks) {
             return Err(ConfigError::refused("oauth.password_checks", "must be from 1 to 64"));
         }

@@ -52,6 +52,11 @@ impl HashedIds {
         Self { db, known: Cache::new(20_000), owners: Cache::new(20_000) }
     }
 
+    /// Where they are kept.
+    pub(super) const fn db(&self) -> &Db {
+        &self.db
+    }
+
     /// Stores the rows that are new. They are durable when this returns.
     pub(super) async fn store(&self, rows: Vec<HashedId>) -> Result<(), StorageError> {
         let is_new = |row: &HashedId| match owner(row) {

@@ -12,7 +12,7 @@ use super::chart::Charts;
 use super::fetch;
 use super::outcome::{Gap, Missing};
 use super::stream::Progress;
-use crate::access::Permit;
+use crate::access::{Behalf, Permit};
 use crate::base::clock::SharedClock;
 use crate::base::hash::sha256;
 use crate::base::keys::{KeyUse, MasterKey, Sealer};
@@ -178,14 +178,12 @@ pub(super) fn stale() -> Refusal {
 /// else's rights too.
 fn holder(permit: &Permit, what: &str) -> Vec<u8> {
     let subject = permit.subject();
-    let mut view = format!(
-        "{what}|{}|{}|{}|{}|{}",
-        subject.authorization,
-        subject.account,
-        permit.person(),
-        permit.resource_type(),
-        subject.scopes
-    );
+    let asker = match &subject.behalf {
+        Behalf::User { account, authorization } => format!("{authorization}|{account}"),
+        // No id of an authorization looks like it: none has a colon.
+        Behalf::System { .. } => format!("client:{}|", subject.client),
+    };
+    let mut view = format!("{what}|{asker}|{}|{}|{}", permit.person(), permit.resource_type(), subject.scopes);
     for link in permit.links() {
         view.push('|');
         view.push_str(&link.id.to_string());

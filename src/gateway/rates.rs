@@ -47,10 +47,14 @@ impl Rates {
     /// Counts one call before anything is done for it.
     pub(super) fn take(&self, subject: &Subject, now: Instant) -> Result<(), Exceeded> {
         let (user, client) = self.keys(subject);
-        self.of_user.check(user, now)?;
+        if let Some(user) = user {
+            self.of_user.check(user, now)?;
+        }
         self.of_client.check(client, now)?;
         // Those who ask at the same moment may pass together: each is counted.
-        self.of_user.add(user, 1, now);
+        if let Some(user) = user {
+            self.of_user.add(user, 1, now);
+        }
         self.of_client.add(client, 1, now);
         Ok(())
     }
@@ -61,13 +65,17 @@ impl Rates {
         let more = calls.saturating_sub(1);
         if more > 0 {
             let (user, client) = self.keys(subject);
-            self.of_user.add(user, more, now);
+            if let Some(user) = user {
+                self.of_user.add(user, more, now);
+            }
             self.of_client.add(client, more, now);
         }
     }
 
-    fn keys(&self, subject: &Subject) -> (u64, u64) {
-        (self.key((subject.account, &subject.client)), self.key(&subject.client))
+    /// A backend service is nobody's app: what it asks counts for it alone.
+    fn keys(&self, subject: &Subject) -> (Option<u64>, u64) {
+        let user = subject.account().map(|account| self.key((account, &subject.client)));
+        (user, self.key(&subject.client))
     }
 
     fn key(&self, of: impl Hash) -> u64 {

@@ -207,7 +207,9 @@ impl Gateway {
     ) -> Option<String> {
         let position = self.page_links.position(asked.to_vec(), place, page_link::gaps(missing));
         let sealed = self.page_links.seal_short(permit, SEARCH, position)?;
-        Some(format!("{}/{}?{PAGE}={sealed}", self.base_url, permit.resource_type()))
+        // A backend service names the patient in every request.
+        let named = if permit.subject().is_system() { format!("patient={}&", permit.person()) } else { String::new() };
+        Some(format!("{}/{}?{named}{PAGE}={sealed}", self.base_url, permit.resource_type()))
     }
 
     /// What was really searched: parameters that were dropped are not in it.

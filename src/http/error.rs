@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use crate::authorization::{AuthorizeError, TokenError};
+use crate::authorization::{AuthorizeError, RegisterError, TokenError};
 use crate::oauth::error::{ErrorCode, OauthError};
 
 use super::pages::{self, ErrorPage};
@@ -55,6 +55,32 @@ impl IntoResponse for TokenError {
         match self {
             Self::Refused(error) => oauth_json(error),
             Self::Signing(error) => oauth_json(unavailable(&error)),
+            Self::Storage(error) => oauth_json(unavailable(&error)),
+        }
+    }
+}
+
+impl IntoResponse for RegisterError {
+    fn into_response(self) -> Response {
+        let plain = |status: StatusCode, code: ErrorCode, text: &str| {
+            let body = Json(json!({"error": code.as_str(), "error_description": text}));
+            no_store((status, body).into_response())
+        };
+        let text = self.to_string();
+        match self {
+            Self::Refused(error) => oauth_json(error),
+            Self::Closed => plain(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, &text),
+            Self::TooMany => {
+                let mut response = plain(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TemporarilyUnavailable, &text);
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("600"));
+                response
+            }
+            Self::Unauthorized => {
+                let mut response = plain(StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken, &text);
+                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+                response
+            }
             Self::Storage(error) => oauth_json(unavailable(&error)),
         }
     }

@@ -76,6 +76,7 @@ fn cors() -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             header::IF_MODIFIED_SINCE,
+            HeaderName::from_static("dpop"),
             HeaderName::from_static("prefer"),
             HeaderName::from_static("x-request-id"),
         ])

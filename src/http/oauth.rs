@@ -5,26 +5,30 @@ mod bearer;
 mod consent;
 mod encounter;
 mod introspect;
+mod par;
+mod register;
 mod revoke;
 mod token;
 mod userinfo;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::cors::any_origin;
-use super::form::LONGEST_FORM;
+use super::form::{LONGEST_FORM, form_pairs};
 use super::pages::Pages;
 use crate::accounts::Accounts;
-use crate::authorization::AuthorizationServer;
+use crate::authorization::{AuthorizationServer, ClientEndpoint, ClientRequest};
 use crate::gateway::Gateway;
+use crate::oauth::error::OauthError;
 
-pub use bearer::bearer_token;
+pub use bearer::{NotAuthenticated, authenticate, bearer_token};
 
 /// The OAuth routes. The authorization endpoint answers browsers, never scripts of other origins (RFC 9700 §2.6).
 pub fn router<S>() -> Router<S>
@@ -37,12 +41,15 @@ where
     let scripted = Router::new()
         .route("/oauth/token", post(token::post))
         .route("/oauth/revoke", post(revoke::post))
+        .route("/oauth/par", post(par::post))
         .route("/oauth/userinfo", get(userinfo::get).post(userinfo::get))
         .layer(from_fn(any_origin));
     Router::new()
         .route("/oauth/authorize", get(authorize::get).post(authorize::post))
         .route("/oauth/consent", get(consent::get).post(consent::post))
         .route("/oauth/introspect", post(introspect::post))
+        .route("/oauth/register", post(register::post))
+        .route("/oauth/register/{client}", get(register::get).put(register::put).delete(register::delete))
         .merge(scripted)
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
@@ -61,7 +68,19 @@ where
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
-/// The `Authorization` header, if there is one that is text.
-fn authorization(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default())
+/// A request of a client to one of the endpoints that it authenticates at.
+fn client_request<'h>(
+    endpoint: ClientEndpoint,
+    address: Option<IpAddr>,
+    headers: &'h HeaderMap,
+    body: &[u8],
+) -> Result<ClientRequest<'h>, OauthError> {
+    let text = |value: &'h HeaderValue| value.to_str().unwrap_or_default();
+    Ok(ClientRequest {
+        endpoint,
+        authorization: headers.get(header::AUTHORIZATION).map(text),
+        proofs: headers.get_all("dpop").iter().map(text).collect(),
+        address,
+        form: form_pairs(headers, body)?,
+    })
 }

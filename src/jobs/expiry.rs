@@ -6,7 +6,10 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::base::clock::{Instant, SharedClock};
-use crate::storage::{Db, StorageError, Tx, authorizations, launches, sessions, tokens};
+use crate::storage::{
+    Db, StorageError, Tx, authorizations, launches, pushed_requests, sessions, signing_keys, spent_ids, system_tokens,
+    tokens,
+};
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -18,6 +21,9 @@ const STRETCHES: usize = 20;
 const GRACE: Duration = Duration::from_secs(3_600);
 /// Codes are kept for so long after their end: one that is replayed ends what it stood for (RFC 9700 §4.5).
 const CODES_KEPT: Duration = Duration::from_secs(7 * 86_400);
+
+/// A signing key is kept for so long after the next one began to sign: its public half leaves the key set long before.
+const KEYS_KEPT: Duration = Duration::from_secs(86_400);
 
 /// How much was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +38,14 @@ pub struct Removed {
     pub access_tokens: u64,
     /// Refresh tokens.
     pub refresh_tokens: u64,
+    /// Access tokens of backend services.
+    pub system_tokens: u64,
+    /// Authorization requests that were pushed.
+    pub pushed_requests: u64,
+    /// Ids that could be used once.
+    pub spent_ids: u64,
+    /// Signing keys that another one followed.
+    pub signing_keys: u64,
     /// Authorizations.
     pub authorizations: u64,
 }
@@ -72,6 +86,7 @@ impl Expiry {
         let now = self.clock.now();
         let ended = now.minus(GRACE);
         let codes = now.minus(CODES_KEPT);
+        let followed = now.minus(KEYS_KEPT);
         // In this order: what refers to another goes before it.
         Ok(Removed {
             sessions: self.all(move |tx| Box::pin(sessions::delete_expired(tx, ended, BATCH))).await?,
@@ -79,6 +94,10 @@ impl Expiry {
             codes: self.all(move |tx| Box::pin(authorizations::delete_expired_codes(tx, codes, BATCH))).await?,
             access_tokens: self.all(move |tx| Box::pin(tokens::delete_expired_access(tx, ended, BATCH))).await?,
             refresh_tokens: self.all(move |tx| Box::pin(tokens::delete_expired_refresh(tx, ended, BATCH))).await?,
+            system_tokens: self.all(move |tx| Box::pin(system_tokens::delete_expired(tx, ended, BATCH))).await?,
+            pushed_requests: self.all(move |tx| Box::pin(pushed_requests::delete_expired(tx, ended, BATCH))).await?,
+            spent_ids: self.all(move |tx| Box::pin(spent_ids::delete_expired(tx, ended, BATCH))).await?,
+            signing_keys: self.all(move |tx| Box::pin(signing_keys::delete_followed(tx, followed))).await?,
             authorizations: self.abandoned(codes).await?,
         })
     }

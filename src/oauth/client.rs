@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use super::jwk::KeySet;
 use super::scope::ScopeSet;
 use crate::base::hash::{equal_in_constant_time, sha256};
+use crate::base::source_key::SourceKey;
 
 /// A client's id, as it stands in requests.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +40,26 @@ pub enum ClientAuthentication {
     None,
     /// `client_secret_basic` or `client_secret_post`; the SHA-256 of a 256-bit secret is kept.
     Secret([u8; 32]),
+    /// `private_key_jwt` (SMART App Launch 2.2, Client Authentication: Asymmetric).
+    Keys(ClientKeys),
+}
+
+/// Where a client's public keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientKeys {
+    /// Registered themselves.
+    Inline(KeySet),
+    /// At an address, where the client can change them.
+    Uri(String),
+}
+
+/// What a client takes upon itself beyond what every client must.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requirements {
+    /// Its authorization requests are pushed (RFC 9126 §6).
+    pub pushed_requests: bool,
+    /// Its tokens are bound to a key (RFC 9449 §5.2).
+    pub bound_tokens: bool,
 }
 
 impl fmt::Debug for ClientAuthentication {
@@ -45,6 +67,7 @@ impl fmt::Debug for ClientAuthentication {
         f.write_str(match self {
             Self::None => "None",
             Self::Secret(_) => "Secret(…)",
+            Self::Keys(_) => "Keys(…)",
         })
     }
 }
@@ -68,13 +91,19 @@ pub struct Client {
     pub native: bool,
     /// A client that is not enabled gets nothing, and its tokens do not work.
     pub enabled: bool,
+    /// The sources whose charts its `system/` scopes reach.
+    pub sources: Vec<SourceKey>,
+    /// What it takes upon itself.
+    pub requirements: Requirements,
+    /// The SHA-256 of its registration access token, if it registered itself (RFC 7592 §3).
+    pub registration: Option<[u8; 32]>,
 }
 
 impl Client {
-    /// Whether the client keeps a secret.
+    /// Whether the client can prove that it is itself.
     #[must_use]
     pub const fn is_confidential(&self) -> bool {
-        matches!(self.authentication, ClientAuthentication::Secret(_))
+        !matches!(self.authentication, ClientAuthentication::None)
     }
 
     /// Whether `secret` proves this client: the right secret for a confidential one, none for a public one.
@@ -172,6 +201,9 @@ mod tests {
             authentication: ClientAuthentication::None,
             native,
             enabled: true,
+            sources: Vec::new(),
+            requirements: Requirements::default(),
+            registration: None,
         }
     }
 

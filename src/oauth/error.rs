@@ -1,4 +1,5 @@
-//! Error codes of OAuth 2.0 (RFC 6749 §4.1.2.1 and §5.2) and OpenID Connect Core §3.1.2.6.
+//! Error codes of OAuth 2.0 (RFC 6749 §4.1.2.1 and §5.2), OpenID Connect Core §3.1.2.6, RFC 7591 §3.2.2, RFC 9126 §2.3
+//! and RFC 9449 §5.
 
 use std::fmt;
 
@@ -23,6 +24,11 @@ pub enum ErrorCode {
     RequestNotSupported,
     RequestUriNotSupported,
     RegistrationNotSupported,
+    InvalidRequestUri,
+    InvalidDpopProof,
+    InvalidRedirectUri,
+    InvalidClientMetadata,
+    InvalidSoftwareStatement,
 }
 
 impl ErrorCode {
@@ -47,6 +53,11 @@ impl ErrorCode {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
+            Self::InvalidRequestUri => "invalid_request_uri",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
         }
     }
 }

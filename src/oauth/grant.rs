@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::client::ClientId;
+use super::dpop::Thumbprint;
 use super::launch::LaunchContext;
 use super::pkce::Challenge;
 use super::scope::ScopeSet;
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, AuthorizationId, PersonId};
+use crate::base::source_key::SourceKey;
 
 /// What one user granted to one client. Every token of it dies with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Code {
     pub challenge: Challenge,
     /// For the id_token.
     pub nonce: Option<String>,
+    /// The key that whoever redeems it must have (RFC 9449 §10).
+    pub key: Option<Thumbprint>,
     /// When it ends.
     pub expires: Instant,
     /// When it was used.
@@ -61,6 +65,8 @@ pub struct Redemption<'a> {
     pub redirect_uri: Option<&'a str>,
     /// `code_verifier`.
     pub verifier: Option<&'a str>,
+    /// The key of the proof that came along.
+    pub key: Option<Thumbprint>,
 }
 
 /// What follows from a redemption.
@@ -80,7 +86,8 @@ impl Code {
     pub fn judge(&self, owner: &ClientId, shown: &Redemption<'_>, now: Instant) -> Redeemed {
         let bound = shown.client == owner
             && shown.redirect_uri == Some(self.redirect_uri.as_str())
-            && shown.verifier.is_some_and(|verifier| self.challenge.is_met_by(verifier));
+            && shown.verifier.is_some_and(|verifier| self.challenge.is_met_by(verifier))
+            && (self.key.is_none() || shown.key == self.key);
         match self.redeemed {
             None if now >= self.expires => Redeemed::Refused,
             None if bound => Redeemed::Good,
@@ -99,7 +106,41 @@ pub struct AccessToken {
     pub refresh_hash: Option<[u8; 32]>,
     /// What it may do.
     pub scopes: ScopeSet,
+    /// The key that it is bound to.
+    pub key: Option<Thumbprint>,
     /// When it was issued.
+    pub issued: Instant,
+    /// When it ends.
+    pub expires: Instant,
+}
+
+/// An access token of a backend service, apart from itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemToken {
+    /// The service.
+    pub client: ClientId,
+    /// What it may do.
+    pub scopes: ScopeSet,
+    /// The key that it is bound to.
+    pub key: Option<Thumbprint>,
+    /// When it was issued.
+    pub issued: Instant,
+    /// When it ends.
+    pub expires: Instant,
+}
+
+/// What a presented access token of a backend service stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemBearer {
+    /// The service.
+    pub client: ClientId,
+    /// What may be done: within the token and the client as they are now.
+    pub scopes: ScopeSet,
+    /// The sources whose charts it reaches.
+    pub sources: Vec<SourceKey>,
+    /// The key that the token is bound to.
+    pub key: Option<Thumbprint>,
+    /// When the token was issued.
     pub issued: Instant,
     /// When it ends.
     pub expires: Instant,
@@ -110,6 +151,8 @@ pub struct AccessToken {
 pub struct RefreshToken {
     /// What it is part of.
     pub authorization: AuthorizationId,
+    /// The key that it is bound to: a public client has nothing else to prove itself with (RFC 9449 §5).
+    pub key: Option<Thumbprint>,
     /// When it was issued.
     pub issued: Instant,
     /// When it ends if it is not used.
@@ -135,6 +178,8 @@ pub struct Bearer {
     pub own_person: Option<PersonId>,
     /// What may be done: within the token, the authorization and the client as they are now.
     pub scopes: ScopeSet,
+    /// The key that the token is bound to.
+    pub key: Option<Thumbprint>,
     /// When the token was issued.
     pub issued: Instant,
     /// When it ends.
@@ -161,11 +206,13 @@ mod tests {
             redirect_uri: "https://app.test/cb".to_owned(),
             challenge: Challenge::from_bytes(&sha256(VERIFIER.as_bytes())).unwrap(),
             nonce: None,
+            key: None,
             expires: seconds(60.0),
             redeemed: None,
         };
         let (app, other) = (ClientId::parse("app").unwrap(), ClientId::parse("other").unwrap());
-        let good = Redemption { client: &app, redirect_uri: Some("https://app.test/cb"), verifier: Some(VERIFIER) };
+        let redirect_uri = Some("https://app.test/cb");
+        let good = Redemption { client: &app, redirect_uri, verifier: Some(VERIFIER), key: None };
         let bad = [
             Redemption { client: &other, ..good.clone() },
             Redemption { redirect_uri: None, ..good.clone() },
@@ -185,6 +232,11 @@ mod tests {
         assert_eq!(code.judge(&app, &good, seconds(4_000.0)), Redeemed::Burn);
         for shown in &bad {
             assert_eq!(code.judge(&app, shown, seconds(10.5)), Redeemed::Burn, "{shown:?}");
+        }
+        let key = |byte| Some(Thumbprint::from_bytes([byte; 32]));
+        let bound = Code { key: key(1), redeemed: None, ..code };
+        for (shown, judged) in [(None, Redeemed::Burn), (key(2), Redeemed::Burn), (key(1), Redeemed::Good)] {
+            assert_eq!(bound.judge(&app, &Redemption { key: shown, ..good.clone() }, seconds(1.0)), judged);
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::client::{Client, ClientId};
+use super::dpop::Thumbprint;
 use super::error::{ErrorCode, OauthError};
 use super::parameters::Parameters;
 use super::pkce::Challenge;
@@ -31,6 +32,8 @@ pub struct AuthorizationRequest {
     pub challenge: Challenge,
     /// For the id_token (OpenID Connect Core §3.1.2.1).
     pub nonce: Option<String>,
+    /// The key that the code is for (`dpop_jkt`, RFC 9449 §10).
+    pub key: Option<Thumbprint>,
     /// When it came.
     pub received: Instant,
     /// A sign-in before this does not count (`prompt=login`, `max_age`).
@@ -100,7 +103,8 @@ pub fn validate(
     let challenge = challenge(parameters).map_err(|error| refuse(error.code, error.description))?;
     let launch = launch(parameters).map_err(|error| refuse(error.code, error.description))?;
     let requested = ScopeSet::parse(parameters.get("scope").unwrap_or_default()).0;
-    let mut scopes = requested.intersection(&client.scopes);
+    // What backend services may is nothing that a user could grant.
+    let mut scopes = requested.intersection(&client.scopes).of_users();
     match launch {
         // Without a launch there is nothing that the scope could stand for.
         None => scopes.remove(&Scope::Launch),
@@ -122,12 +126,17 @@ pub fn validate(
     if nonce.is_some_and(|nonce| nonce.contains(char::is_control)) {
         return Err(refuse(ErrorCode::InvalidRequest, "nonce has a control character"));
     }
+    let key = match parameters.get("dpop_jkt").map(Thumbprint::parse) {
+        Some(None) => return Err(refuse(ErrorCode::InvalidRequest, "dpop_jkt must be the base64url of a SHA-256")),
+        key => key.flatten(),
+    };
     Ok(AuthorizationRequest {
         client: client.id.clone(),
         state: state.to_owned(),
         scopes,
         challenge,
         nonce: nonce.map(str::to_owned),
+        key,
         received: now,
         sign_in_after,
         silent,
@@ -227,6 +236,7 @@ struct Wire {
     scope: String,
     challenge: Vec<u8>,
     nonce: Option<String>,
+    key: Option<[u8; 32]>,
     received: i64,
     sign_in_after: Option<i64>,
     silent: bool,
@@ -246,6 +256,7 @@ impl AuthorizationRequest {
             scope: self.scopes.to_string(),
             challenge: self.challenge.as_bytes().to_vec(),
             nonce: self.nonce.clone(),
+            key: self.key.map(|key| *key.as_bytes()),
             received: self.received.micros(),
             sign_in_after: self.sign_in_after.map(Instant::micros),
             silent: self.silent,
@@ -268,6 +279,7 @@ impl AuthorizationRequest {
             scopes: ScopeSet::parse(&wire.scope).0,
             challenge: Challenge::from_bytes(&wire.challenge)?,
             nonce: wire.nonce,
+            key: wire.key.map(Thumbprint::from_bytes),
             received: Instant::from_micros(wire.received),
             sign_in_after: wire.sign_in_after.map(Instant::from_micros),
             silent: wire.silent,
@@ -291,6 +303,7 @@ mod tests {
     use super::*;
     use crate::oauth::client::ClientAuthentication;
 
+    const JKT: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
     const NOW: Instant = Instant::from_micros(1_700_000_000_000_000);
     const GOOD: &str = "response_type=code&client_id=app&redirect_uri=https%3A%2F%2Fapp.test%2Fcb&state=s&\
         scope=patient%2F*.rs&aud=https%3A%2F%2Fgw.test%2Ffhir&\
@@ -302,10 +315,13 @@ mod tests {
             name: "App".to_owned(),
             redirect_uris: vec!["https://app.test/cb".to_owned()],
             launch_uri: None,
-            scopes: ScopeSet::parse("openid launch patient/*.rs").0,
+            scopes: ScopeSet::parse("openid launch patient/*.rs system/*.rs").0,
             authentication: ClientAuthentication::None,
             native: false,
             enabled: true,
+            sources: Vec::new(),
+            requirements: Default::default(),
+            registration: None,
         }
     }
 
@@ -321,9 +337,14 @@ mod tests {
 
     #[test]
     fn a_good_request_survives_its_sealing() {
-        for (name, value) in
-            [("nonce", "n"), ("max_age", "60"), ("prompt", "none"), ("state", "a b&c=ü"), ("login_hint", "ann")]
-        {
+        for (name, value) in [
+            ("nonce", "n"),
+            ("max_age", "60"),
+            ("prompt", "none"),
+            ("state", "a b&c=ü"),
+            ("login_hint", "ann"),
+            ("dpop_jkt", JKT),
+        ] {
             let request = check(name, Some(value)).unwrap();
             assert_eq!(AuthorizationRequest::from_bytes(&request.to_bytes()), Some(request));
         }
@@ -358,6 +379,8 @@ mod tests {
             ("prompt", Some("create"), InvalidRequest),
             ("max_age", Some("-1"), InvalidRequest),
             ("nonce", Some("a\0b"), InvalidRequest),
+            ("dpop_jkt", Some("short"), InvalidRequest),
+            ("scope", Some("system/*.rs"), InvalidScope),
         ] {
             assert_eq!(check(name, value).unwrap_err(), code, "{name}={value:?}");
         }

@@ -115,6 +115,8 @@ pub enum Context {
     Patient,
     /// `user/`: what the user may see; for patients and proxies, the one person chosen at authorization.
     User,
+    /// `system/`: what a backend service may see without any user.
+    System,
 }
 
 impl Context {
@@ -122,6 +124,7 @@ impl Context {
         match self {
             Self::Patient => "patient",
             Self::User => "user",
+            Self::System => "system",
         }
     }
 }
@@ -185,6 +188,7 @@ impl ResourceScope {
         let context = match context {
             "patient" => Context::Patient,
             "user" => Context::User,
+            "system" => Context::System,
             _ => return None,
         };
         let (resource_type, rest) = rest.split_once('.')?;
@@ -343,6 +347,13 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// Whether it is for backend services.
+    fn is_of_system(&self) -> bool {
+        matches!(self, Self::Resource(ResourceScope { context: Context::System, .. }))
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -388,6 +399,18 @@ impl ScopeSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The scopes of backend services: none of them is ever granted by a user.
+    #[must_use]
+    pub fn of_system(&self) -> Self {
+        self.0.iter().filter(|scope| scope.is_of_system()).cloned().collect()
+    }
+
+    /// The scopes that a user grants: none of them is ever given to a backend service.
+    #[must_use]
+    pub fn of_users(&self) -> Self {
+        self.0.iter().filter(|scope| !scope.is_of_system()).cloned().collect()
     }
 
     /// Whether this very scope is in the set.
@@ -550,8 +573,8 @@ mod tests {
             "patient/Observation.readwrite",
             "patient%2FObservation.rs",
             "patient/Nonsense.rs",
-            "system/Observation.rs",
-            "system/*.rs",
+            "System/Observation.rs",
+            "system/Observation.sr",
             "Patient/Observation.rs",
             "patient//Observation.rs",
             "patient/Observation.rs?",

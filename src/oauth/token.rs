@@ -21,6 +21,10 @@ pub enum TokenKind {
     Session,
     /// Launch values that an app is opened with.
     Launch,
+    /// Access tokens of backend services.
+    System,
+    /// Registration access tokens (RFC 7592).
+    Registration,
 }
 
 impl TokenKind {
@@ -32,6 +36,8 @@ impl TokenKind {
             Self::ClientSecret => "cgcs_",
             Self::Session => "cgss_",
             Self::Launch => "cgla_",
+            Self::System => "cgst_",
+            Self::Registration => "cgra_",
         }
     }
 
@@ -73,6 +79,8 @@ mod tests {
             TokenKind::ClientSecret,
             TokenKind::Session,
             TokenKind::Launch,
+            TokenKind::System,
+            TokenKind::Registration,
         ];
         for made in kinds {
             let token = made.mint(&random);

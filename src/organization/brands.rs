@@ -266,7 +266,7 @@ mod tests {
         let other = organization("Lakeside Cardiology", "Greenfield", OrganizationState::Active);
         let organizations = vec![riverside, old, older, gone, other];
         let brands = Brands { site: "Site".to_owned(), organizations };
-        let endpoints = Endpoints::new("https://gw.test");
+        let endpoints = Endpoints::new("https://gw.test", false);
         let found = |name: &str, city: &str| -> Vec<String> {
             let wanted = Wanted { name: name.to_owned(), city: city.to_owned() };
             let bundle = brands.bundle(&endpoints, &wanted);

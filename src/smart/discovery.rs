@@ -2,19 +2,24 @@
 
 use serde_json::{Value, json};
 
+use crate::oauth::dpop::PROOF_ALGORITHM_NAMES;
+use crate::oauth::jwk::{ASSERTION_ALGORITHMS, Algorithm};
+
 /// The URLs of an authorization server and its FHIR API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     issuer: String,
     fhir_base: String,
+    takes_registrations: bool,
 }
 
 /// SMART App Launch 2.2 §3.2: what this server can do.
-const CAPABILITIES: [&str; 18] = [
+const CAPABILITIES: [&str; 19] = [
     "launch-ehr",
     "launch-standalone",
     "client-public",
     "client-confidential-symmetric",
+    "client-confidential-asymmetric",
     "sso-openid-connect",
     "context-banner",
     "context-style",
@@ -31,7 +36,7 @@ const CAPABILITIES: [&str; 18] = [
     "authorize-post",
 ];
 
-const SCOPES: [&str; 12] = [
+const SCOPES: [&str; 14] = [
     "openid",
     "profile",
     "fhirUser",
@@ -44,13 +49,20 @@ const SCOPES: [&str; 12] = [
     "patient/*.read",
     "user/*.rs",
     "user/*.read",
+    "system/*.rs",
+    "system/*.read",
 ];
+
+/// Every way to authenticate.
+const METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+/// Those that prove something.
+const CONFIDENTIAL: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
 
 impl Endpoints {
     /// From the public URL, which is the issuer and has no trailing slash.
     #[must_use]
-    pub fn new(public_url: &str) -> Self {
-        Self { issuer: public_url.to_owned(), fhir_base: format!("{public_url}/fhir") }
+    pub fn new(public_url: &str, takes_registrations: bool) -> Self {
+        Self { issuer: public_url.to_owned(), fhir_base: format!("{public_url}/fhir"), takes_registrations }
     }
 
     /// The issuer (RFC 8414 §2).
@@ -83,9 +95,16 @@ impl Endpoints {
         format!("{}/smart-style.json", self.issuer)
     }
 
+    /// The registration endpoint (RFC 7591).
+    #[must_use]
+    pub fn registration(&self) -> String {
+        format!("{}/oauth/register", self.issuer)
+    }
+
     /// What every one of the documents says.
     fn common(&self) -> Value {
-        json!({
+        let algorithms = ASSERTION_ALGORITHMS.map(Algorithm::as_str);
+        let common = json!({
             "issuer": self.issuer,
             "authorization_endpoint": self.authorize(),
             "token_endpoint": self.token(),
@@ -96,13 +115,23 @@ impl Endpoints {
             "scopes_supported": SCOPES,
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "token_endpoint_auth_methods_supported": METHODS,
+            "token_endpoint_auth_signing_alg_values_supported": algorithms,
+            "introspection_endpoint_auth_methods_supported": CONFIDENTIAL,
+            "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+            "revocation_endpoint_auth_methods_supported": METHODS,
+            "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
-        })
+            "pushed_authorization_request_endpoint": format!("{}/oauth/par", self.issuer),
+            "require_pushed_authorization_requests": false,
+            "dpop_signing_alg_values_supported": PROOF_ALGORITHM_NAMES,
+        });
+        if !self.takes_registrations {
+            return common;
+        }
+        with(common, json!({"registration_endpoint": self.registration()}))
     }
 
     /// `.well-known/oauth-authorization-server` (RFC 8414).
@@ -157,7 +186,7 @@ mod tests {
 
     #[test]
     fn every_url_is_absolute_and_every_list_is_of_texts() {
-        let endpoints = Endpoints::new("https://gw.test");
+        let endpoints = Endpoints::new("https://gw.test", true);
         for document in
             [endpoints.smart_configuration(), endpoints.openid_configuration(), endpoints.oauth_authorization_server()]
         {

@@ -5,6 +5,7 @@ use super::{DatabaseInconsistency, Executor, StorageError, Tx};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, AuthorizationId, PersonId};
 use crate::oauth::client::ClientId;
+use crate::oauth::dpop::Thumbprint;
 use crate::oauth::grant::{Authorization, Code};
 use crate::oauth::launch::LaunchContext;
 use crate::oauth::pkce::Challenge;
@@ -36,9 +37,10 @@ statements! {
                  WHERE a.person_id = $1 AND a.revoked IS NULL ORDER BY a.created, a.id";
     TOUCH = "UPDATE authorizations SET last_used = $2 WHERE id = $1 AND (last_used IS NULL OR last_used < $2)";
     REVOKE = "UPDATE authorizations SET revoked = $2 WHERE id = $1 AND revoked IS NULL";
-    INSERT_CODE = "INSERT INTO codes (hash, authorization_id, redirect_uri, challenge, nonce, expires) \
-                   VALUES ($1, $2, $3, $4, $5, $6)";
-    GET_CODE = "SELECT authorization_id, redirect_uri, challenge, nonce, expires, redeemed FROM codes WHERE hash = $1";
+    INSERT_CODE = "INSERT INTO codes (hash, authorization_id, redirect_uri, challenge, nonce, jkt, expires) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    GET_CODE = "SELECT authorization_id, redirect_uri, challenge, nonce, jkt, expires, redeemed \
+                FROM codes WHERE hash = $1";
     DELETE_EXPIRED_CODES = "DELETE FROM codes WHERE hash IN \
                             (SELECT hash FROM codes WHERE expires < $1 ORDER BY expires LIMIT $2)";
     /// A stretch of authorizations, each with whether anything of it is left.
@@ -222,6 +224,7 @@ pub async fn insert_code(tx: &mut Tx, hash: &[u8; 32], code: &Code) -> Result<()
         code.redirect_uri.as_str(),
         code.challenge.as_bytes().to_vec(),
         code.nonce.clone(),
+        code.key.map(|key| key.as_bytes().to_vec()),
         code.expires.micros()
     )
     .map(drop)
@@ -232,15 +235,17 @@ pub async fn insert_code(tx: &mut Tx, hash: &[u8; 32], code: &Code) -> Result<()
 /// # Errors
 /// [`StorageError`].
 pub async fn code(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<Code>, StorageError> {
-    type Row = (String, String, Vec<u8>, Option<String>, i64, Option<i64>);
+    type Row = (String, String, Vec<u8>, Option<String>, Option<Vec<u8>>, i64, Option<i64>);
     let row: Option<Row> = fetch_optional!(on, GET_CODE, hash.to_vec())?;
-    let Some((authorization, redirect_uri, challenge, nonce, expires, redeemed)) = row else { return Ok(None) };
+    let Some((authorization, redirect_uri, challenge, nonce, jkt, expires, redeemed)) = row else { return Ok(None) };
     let broken = |column| DatabaseInconsistency { table: "codes", column, row: authorization.clone() };
+    let bound = jkt.map(<[u8; 32]>::try_from).transpose().map_err(|_| broken("jkt"))?;
     Ok(Some(Code {
         authorization: authorization.parse().map_err(|_| broken("authorization_id"))?,
         redirect_uri,
         challenge: Challenge::from_bytes(&challenge).ok_or_else(|| broken("challenge"))?,
         nonce,
+        key: bound.map(Thumbprint::from_bytes),
         expires: Instant::from_micros(expires),
         redeemed: redeemed.map(Instant::from_micros),
     }))

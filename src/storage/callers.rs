@@ -12,7 +12,7 @@ statements! {
     /// Rows of tokens that can give no access are left out. A grant without an end counts as the longest.
     CALLER = "WITH holder AS (\
               SELECT t.authorization_id, a.client_id, a.account_id, a.person_id, t.scopes AS token_scopes, \
-              a.scopes AS granted_scopes, c.scopes AS client_scopes, t.issued, t.expires, a.last_used, \
+              a.scopes AS granted_scopes, c.scopes AS client_scopes, t.jkt, t.issued, t.expires, a.last_used, \
               o.person_id AS own_person, t.refresh_hash, r.activated, COALESCE(pa.person_id, a.person_id) AS shown_person, \
               COALESCE(oa.person_id, o.person_id) AS own_shown \
               FROM access_tokens t \

@@ -5,6 +5,7 @@ use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations, source_tokens};
 use crate::base::clock::Instant;
 use crate::base::id::{LinkId, PersonId};
+use crate::base::source_key::SourceKey;
 use crate::identity::{Assurance, Link, LinkMethod, LinkState};
 
 statements! {
@@ -18,6 +19,9 @@ statements! {
     ACTIVE_OF_PERSON = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, \
                         state, state_since, state_reason FROM links WHERE person_id = $1 AND state = 'active' \
                         ORDER BY rank, linked, id";
+    ACTIVE_AT = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, \
+                 state, state_since, state_reason FROM links \
+                 WHERE source_key = $1 AND patient = $2 AND state = 'active'";
     SET_STATE = "UPDATE links SET state = $2, state_since = $3, state_reason = $4 WHERE id = $1 AND state <> 'ended'";
     MAKE_PRIMARY = "UPDATE links SET rank = CASE WHEN id = $2 THEN 0 ELSE rank + 1 END WHERE person_id = $1 \
                     AND EXISTS (SELECT 1 FROM links AS chosen WHERE chosen.id = $2 AND chosen.person_id = $1)";
@@ -134,6 +138,19 @@ pub async fn of_person(on: impl Into<Executor<'_>>, person: PersonId) -> Result<
 pub async fn active_of_person(on: impl Into<Executor<'_>>, person: PersonId) -> Result<Vec<Link>, StorageError> {
     let rows: Vec<Row> = fetch_all!(on, ACTIVE_OF_PERSON, person.to_string())?;
     rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+}
+
+/// The link through which the data of one chart flows.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn active_at(
+    on: impl Into<Executor<'_>>,
+    source: SourceKey,
+    patient: &str,
+) -> Result<Option<Link>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, ACTIVE_AT, source.as_str(), patient)?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
 }
 
 /// Freezes, thaws or ends a link, and moves the generation on. What ended stays ended, and its tokens are gone.

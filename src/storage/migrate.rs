@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = migrations![
     4 "0004_source_access",
     5 "0005_document_owners",
     6 "0006_apps",
+    7 "0007_clients",
     8 "0008_source_authorities",
 ];
 

@@ -5,15 +5,16 @@ use super::statement::{execute, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx};
 use crate::base::clock::Instant;
 use crate::oauth::client::ClientId;
+use crate::oauth::dpop::Thumbprint;
 use crate::oauth::grant::{AccessToken, Bearer, RefreshToken};
 use crate::oauth::scope::ScopeSet;
 
 statements! {
-    INSERT_ACCESS = "INSERT INTO access_tokens (hash, authorization_id, refresh_hash, scopes, issued, expires) \
-                     VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT_ACCESS = "INSERT INTO access_tokens (hash, authorization_id, refresh_hash, scopes, jkt, issued, expires) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)";
     /// Everything about the holder that one look-up can tell; rows that can give no access are left out.
     BEARER = "SELECT t.authorization_id, a.client_id, a.account_id, a.person_id, t.scopes AS token_scopes, \
-              a.scopes AS granted_scopes, c.scopes AS client_scopes, t.issued, t.expires, \
+              a.scopes AS granted_scopes, c.scopes AS client_scopes, t.jkt, t.issued, t.expires, \
               a.last_used, o.person_id AS own_person, t.refresh_hash, r.activated \
               FROM access_tokens t \
               JOIN authorizations a ON a.id = t.authorization_id \
@@ -23,9 +24,9 @@ statements! {
               WHERE t.hash = $1 AND t.revoked IS NULL AND a.revoked IS NULL AND c.state = 'active' \
               AND o.state = 'active'";
     REVOKE_ACCESS = "UPDATE access_tokens SET revoked = $2 WHERE hash = $1 AND revoked IS NULL";
-    INSERT_REFRESH = "INSERT INTO refresh_tokens (hash, authorization_id, issued, expires, activated) \
-                      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (hash) DO NOTHING";
-    GET_REFRESH = "SELECT authorization_id, issued, expires, activated, used FROM refresh_tokens WHERE hash = $1";
+    INSERT_REFRESH = "INSERT INTO refresh_tokens (hash, authorization_id, jkt, issued, expires, activated) \
+                      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (hash) DO NOTHING";
+    GET_REFRESH = "SELECT authorization_id, jkt, issued, expires, activated, used FROM refresh_tokens WHERE hash = $1";
     ACTIVATE = "UPDATE refresh_tokens SET activated = $2 WHERE hash = $1 AND activated IS NULL";
     USE = "UPDATE refresh_tokens SET used = $2 WHERE hash = $1 AND used IS NULL";
     EXTEND = "UPDATE refresh_tokens SET expires = $2 WHERE hash = $1 AND expires < $2";
@@ -50,6 +51,7 @@ pub async fn insert_access(tx: &mut Tx, hash: &[u8; 32], token: &AccessToken) ->
         token.authorization.to_string(),
         token.refresh_hash.map(|h| h.to_vec()),
         token.scopes.to_string(),
+        token.key.map(|key| key.as_bytes().to_vec()),
         token.issued.micros(),
         token.expires.micros()
     )
@@ -66,6 +68,7 @@ pub(super) struct BearerRow {
     token_scopes: String,
     granted_scopes: String,
     client_scopes: String,
+    jkt: Option<Vec<u8>>,
     issued: i64,
     expires: i64,
     last_used: Option<i64>,
@@ -83,6 +86,7 @@ impl TryFrom<BearerRow> for Bearer {
         let granted = ScopeSet::parse(&row.token_scopes).0.intersection(&ScopeSet::parse(&row.granted_scopes).0);
         let not_activated = row.refresh_hash.filter(|_| row.activated.is_none());
         let refresh = not_activated.map(TryInto::try_into).transpose();
+        let bound = row.jkt.map(<[u8; 32]>::try_from).transpose();
         Ok(Self {
             authorization: key.parse("authorization_id", &row.authorization_id)?,
             client: key.column("client_id", ClientId::parse(&row.client_id))?,
@@ -90,6 +94,7 @@ impl TryFrom<BearerRow> for Bearer {
             person: person_id("person_id", row.person_id)?,
             own_person: person_id("account_id", row.own_person)?,
             scopes: granted.intersection(&ScopeSet::parse(&row.client_scopes).0),
+            key: key.column("jkt", bound.ok())?.map(Thumbprint::from_bytes),
             issued: Instant::from_micros(row.issued),
             expires: Instant::from_micros(row.expires),
             last_used: row.last_used.map(Instant::from_micros),
@@ -128,6 +133,7 @@ pub async fn insert_refresh(tx: &mut Tx, hash: &[u8; 32], token: &RefreshToken) 
         INSERT_REFRESH,
         hash.to_vec(),
         token.authorization.to_string(),
+        token.key.map(|key| key.as_bytes().to_vec()),
         token.issued.micros(),
         token.expires.micros(),
         token.activated.map(Instant::micros)
@@ -140,15 +146,14 @@ pub async fn insert_refresh(tx: &mut Tx, hash: &[u8; 32], token: &RefreshToken) 
 /// # Errors
 /// [`StorageError`].
 pub async fn refresh(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<RefreshToken>, StorageError> {
-    type Row = (String, i64, i64, Option<i64>, Option<i64>);
+    type Row = (String, Option<Vec<u8>>, i64, i64, Option<i64>, Option<i64>);
     let row: Option<Row> = fetch_optional!(on, GET_REFRESH, hash.to_vec())?;
-    let Some((authorization, issued, expires, activated, used)) = row else { return Ok(None) };
-    let Ok(id) = authorization.parse() else {
-        let column = "authorization_id";
-        return Err(DatabaseInconsistency { table: "refresh_tokens", column, row: authorization }.into());
-    };
+    let Some((authorization, jkt, issued, expires, activated, used)) = row else { return Ok(None) };
+    let key = RowKey { table: "refresh_tokens", key: &authorization };
+    let bound = jkt.map(<[u8; 32]>::try_from).transpose();
     Ok(Some(RefreshToken {
-        authorization: id,
+        authorization: key.parse("authorization_id", &authorization)?,
+        key: key.column("jkt", bound.ok())?.map(Thumbprint::from_bytes),
         issued: Instant::from_micros(issued),
         expires: Instant::from_micros(expires),
         activated: activated.map(Instant::from_micros),

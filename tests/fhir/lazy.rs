@@ -9,7 +9,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config as Proptest, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
-use chartgate::access::Subject;
+use chartgate::access::{Behalf, Subject};
 use chartgate::base::clock::{Clock, Instant};
 use chartgate::base::id::{AccountId, AuthorizationId, LinkId, PersonId};
 use chartgate::base::random::SeededRandom;
@@ -46,12 +46,12 @@ fn subject(world: &World, person: PersonId, links: &[(usize, String)]) -> Arc<Su
         state: LinkState::Active,
     };
     Arc::new(Subject {
-        account: AccountId::mint(&random),
+        behalf: Behalf::User { account: AccountId::mint(&random), authorization: AuthorizationId::mint(&random) },
         client: ClientId::parse("app").unwrap(),
-        authorization: AuthorizationId::mint(&random),
         person: Some(person),
         scopes: ScopeSet::parse("patient/*.rs").0,
         links: links.iter().zip(0..).map(link).collect(),
+        key: None,
         token_hash: [0; 32],
         expires_at: Instant::from_micros(i64::MAX),
     })

@@ -102,8 +102,7 @@ impl Door {
             redirect_uris: vec!["https://app.test/cb".to_owned()],
             launch_uri: None,
             scopes: ScopeSet::parse(ALL_SCOPES).0,
-            confidential: false,
-            native: false,
+            ..NewClient::default()
         };
         gateway.app.authorization.register_client(new).await.unwrap();
         let account = Account {
@@ -141,6 +140,7 @@ impl Door {
                 authorization: authorization.id,
                 refresh_hash: None,
                 scopes: authorization.scopes.clone(),
+                key: None,
                 issued: now,
                 expires: Instant::from_micros(i64::MAX),
             };

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use chartgate::access::Subject;
+use chartgate::access::{Behalf, Subject};
 use chartgate::app::{self, App, Parts};
 use chartgate::base::clock::{Instant, TestClock};
 use chartgate::base::id::{AccountId, AuthorizationId, LinkId, PersonId};
@@ -148,12 +148,15 @@ impl Gateway {
             Link { state: frozen, ..link((&chart, 99)) }
         }));
         let subject = Subject {
-            account: AccountId::mint(&*self.random),
+            behalf: Behalf::User {
+                account: AccountId::mint(&*self.random),
+                authorization: AuthorizationId::mint(&*self.random),
+            },
             client: ClientId::parse("app").unwrap(),
-            authorization: AuthorizationId::mint(&*self.random),
             person: role.has_person.then_some(person),
             scopes: ScopeSet::parse(role.scopes).0,
             links: charts,
+            key: None,
             token_hash: [0; 32],
             expires_at: Instant::from_micros(i64::MAX),
         };

@@ -241,8 +241,7 @@ pub(crate) async fn without_its_entry_no_act_is_done(world: World) {
         redirect_uris: vec![REDIRECT.to_owned()],
         launch_uri: None,
         scopes: super::world::scopes("openid"),
-        confidential: false,
-        native: false,
+        ..Default::default()
     };
     assert!(world.server.register_client(new.clone()).await.is_err());
 

@@ -125,8 +125,7 @@ async fn o04_o35_what_cannot_be_registered() {
         redirect_uris: vec!["https://app.test/cb".to_owned()],
         launch_uri: None,
         scopes: scopes("patient/*.rs"),
-        confidential: false,
-        native: false,
+        ..NewClient::default()
     };
     for name in ["", "   ", "a\u{202e}b", "a\u{200b}b", "a\nb", &"x".repeat(101)] {
         let bad = NewClient { name: name.to_owned(), ..new.clone() };

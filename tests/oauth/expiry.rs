@@ -10,7 +10,9 @@ use chartgate::oauth::token::TokenKind;
 use chartgate::storage::sessions::StoredSession;
 use chartgate::storage::{StorageError, authorizations, sessions, tokens};
 
+use super::backend::{ask, service};
 use super::world::{World, with};
+use crate::support::keys::Key;
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -23,6 +25,34 @@ async fn what_ended_is_removed_in_time_and_nothing_before() {
 #[tokio::test(flavor = "multi_thread")]
 async fn removal_goes_in_batches_to_the_end() {
     removal_goes_in_batches(World::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_clients_left_is_removed_too() {
+    what_clients_left_is_removed(World::new().await).await;
+}
+
+pub(crate) async fn what_clients_left_is_removed(world: World) {
+    let key = Key::es384("k");
+    service(&world, "sync", "system/*.rs", &key).await.unwrap();
+    world.client("app", false).await;
+    assert_eq!(ask(&world, &key, "sync", "system/*.rs").await.status, 200);
+    assert_eq!(world.browser().post("/oauth/par", &world.request("app")).await.status, 201);
+    let mut job = Expiry::new(world.database.db.clone(), world.clock.clone());
+    let nothing = Removed::default();
+    // A minute, four minutes, five minutes; and an hour for clocks that differ.
+    for (seconds, removed) in [
+        (HOUR + 60, nothing),
+        (1, Removed { pushed_requests: 1, ..nothing }),
+        (180, nothing),
+        (1, Removed { spent_ids: 1, ..nothing }),
+        (58, nothing),
+        (1, Removed { system_tokens: 1, ..nothing }),
+        (DAY, nothing),
+    ] {
+        world.advance(Duration::from_secs(seconds));
+        assert_eq!(job.run_once().await.unwrap(), removed, "{seconds}");
+    }
 }
 
 pub(crate) async fn what_ended_is_removed(world: World) {

@@ -43,7 +43,7 @@ async fn a_public_client_gets_a_record() {
     assert!(body["refresh_token"].is_string());
 
     let subject = world.server.authenticate(body["access_token"].as_str().unwrap()).await.unwrap();
-    assert_eq!((subject.account, subject.person), (world.ann, Some(world.ann_person)));
+    assert_eq!((subject.account(), subject.person), (Some(world.ann), Some(world.ann_person)));
     assert_eq!(subject.links.iter().map(|link| link.patient.as_str()).collect::<Vec<_>>(), ["a1"]);
     assert_eq!(subject.scopes.allows(ResourceType::Condition, Action::Search), ScopeAccess::Unconstrained);
     assert_eq!(subject.scopes.allows(ResourceType::Condition, Action::Update), ScopeAccess::Denied);

@@ -101,8 +101,14 @@ pub(crate) async fn a_second_process_knows(world: World) {
     let (clock, random) = (world.clock.clone(), world.random.clone());
     let acts = chartgate::audit::Acts::begin(world.database.second().await, &master_key, &*random).await.unwrap();
     let other = chartgate::authorization::AuthorizationServer::new(acts, clock, random, &master_key, &world.config);
-    let replay = other.token(None, world.refresh("app", &old)).await;
-    assert!(replay.is_err());
+    let replay = chartgate::authorization::ClientRequest {
+        endpoint: chartgate::authorization::ClientEndpoint::Token,
+        authorization: None,
+        proofs: Vec::new(),
+        address: None,
+        form: world.refresh("app", &old),
+    };
+    assert!(other.token(replay).await.is_err());
     assert!(other.authenticate(text(&second["access_token"])).await.is_err());
     // The first process learns of it within a second.
     let started = std::time::Instant::now();

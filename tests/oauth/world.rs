@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 
 use chartgate::accounts::Accounts;
 use chartgate::audit::Acts;
-use chartgate::authorization::{AuthorizationServer, NewClient, RegisteredClient};
+use chartgate::authorization::{AuthorizationServer, NewClient, NewProof, RegisteredClient};
 use chartgate::base::clock::{Clock, Instant, TestClock};
 use chartgate::base::hash::sha256;
 use chartgate::base::id::{AccountId, GrantId, PersonId};
@@ -21,7 +21,7 @@ use chartgate::base::secret::Secret;
 use chartgate::config::Config;
 use chartgate::http::pages::Pages;
 use chartgate::identity::{Account, AccountState, Demographics, Grant, GrantBasis, GrantState, Link, Period, Username};
-use chartgate::oauth::client::ClientId;
+use chartgate::oauth::client::{ClientId, ClientKeys};
 use chartgate::oauth::scope::ScopeSet;
 use chartgate::storage::{StorageError, accounts, grants, links};
 
@@ -98,6 +98,13 @@ impl World {
     }
 
     pub(crate) async fn on(database: Database) -> Self {
+        Self::configured(database, |_| {}).await
+    }
+
+    /// With the configuration changed by `change`.
+    pub(crate) async fn configured(database: Database, change: impl FnOnce(&mut Config)) -> Self {
+        // A second installation is refused; the first one serves.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let clock = Arc::new(TestClock::at(sample::at(10_000_000)));
         let random = Arc::new(SeededRandom::new(7));
         let master_key = MasterKey::new([7; 32]);
@@ -105,6 +112,8 @@ impl World {
         let address = listener.local_addr().unwrap();
         let mut config = Config { demo: true, ..Config::default() };
         config.server.public_url = format!("http://127.0.0.1:{}", address.port());
+        config.oauth.key_set_private_addresses = vec!["127.0.0.0/8".to_owned()];
+        change(&mut config);
         let (issuer, fhir) = (config.server.public_url.clone(), format!("{}/fhir", config.server.public_url));
         let acts = Acts::begin(database.db.clone(), &master_key, &*random).await.unwrap();
         let server = AuthorizationServer::new(acts.clone(), clock.clone(), random.clone(), &master_key, &config);
@@ -165,10 +174,39 @@ impl World {
             redirect_uris: vec![REDIRECT.to_owned(), "https://app.test/other?k=v".to_owned()],
             launch_uri: Some("https://app.test/launch".to_owned()),
             scopes: scopes(scope),
-            confidential,
-            native: false,
+            proof: if confidential { NewProof::Secret } else { NewProof::None },
+            ..NewClient::default()
         };
         self.server.register_client(new).await.unwrap()
+    }
+
+    /// A client that proves itself with keys.
+    pub(crate) async fn key_client(&self, id: &str, keys: ClientKeys) -> RegisteredClient {
+        let new = NewClient {
+            id: ClientId::parse(id),
+            name: format!("App {id}"),
+            redirect_uris: vec![REDIRECT.to_owned()],
+            scopes: scopes("launch/patient openid fhirUser offline_access patient/*.rs"),
+            proof: NewProof::Keys(keys),
+            ..NewClient::default()
+        };
+        self.server.register_client(new).await.unwrap()
+    }
+
+    /// Another process over the same database, as a restart leaves it.
+    pub(crate) async fn another_process(&self) -> Arc<AuthorizationServer> {
+        let master_key = MasterKey::new([7; 32]);
+        let random = Arc::new(SeededRandom::new(99));
+        let acts = Acts::begin(self.database.second().await, &master_key, &*random).await.unwrap();
+        AuthorizationServer::new(acts, self.clock.clone(), random, &master_key, &self.config)
+    }
+
+    /// The claims of a good assertion.
+    pub(crate) fn claims(&self, client: &str) -> serde_json::Value {
+        let now = self.clock.now().seconds();
+        let aud = format!("{}/oauth/token", self.issuer);
+        let jti = (&*self.random as &dyn Random).token();
+        serde_json::json!({"iss": client, "sub": client, "aud": aud, "iat": now, "exp": now + 240, "jti": jti})
     }
 
     /// A good authorization request.

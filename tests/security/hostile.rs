@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use chartgate::access::Subject;
+use chartgate::access::{Behalf, Subject};
 use chartgate::app::{self, App, Parts};
 use chartgate::base::clock::{Clock, Instant, TestClock};
 use chartgate::base::id::{AccountId, AuthorizationId, LinkId, PersonId};
@@ -264,12 +264,15 @@ impl World {
             state: LinkState::Active,
         };
         Arc::new(Subject {
-            account: AccountId::mint(&*self.random),
+            behalf: Behalf::User {
+                account: AccountId::mint(&*self.random),
+                authorization: AuthorizationId::mint(&*self.random),
+            },
             client: ClientId::parse("app").unwrap(),
-            authorization: AuthorizationId::mint(&*self.random),
             person: Some(self.person),
             scopes: ScopeSet::parse(scopes).0,
             links: vec![link],
+            key: None,
             token_hash: [0; 32],
             expires_at: Instant::from_micros(i64::MAX),
         })

@@ -117,6 +117,9 @@ impl World {
             scopes: scopes("patient/*.rs launch/patient"),
             authentication: ClientAuthentication::None,
             native: false,
+            sources: Vec::new(),
+            requirements: Default::default(),
+            registration: None,
             enabled: !self.once_in(8),
         };
         clients::insert(tx, &client, at(0)).await.unwrap();
@@ -144,6 +147,7 @@ impl World {
             authorization: authorization.id,
             refresh_hash: None,
             scopes: scopes("patient/Observation.rs user/*.rs"),
+            key: None,
             issued: at(0),
             expires: at(10_000),
         };

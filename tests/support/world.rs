@@ -377,8 +377,24 @@ impl World {
         token
     }
 
-    /// A standalone launch: sign-in page, consent page with everything ticked, code, token.
+    /// The access token of a person for their own record, asked for with this proof of a key.
+    pub(crate) async fn bound_token(&self, person: &str, client: &str, proof: &str) -> String {
+        self.launch_with(person, person, client, EVERYTHING, &[("dpop", proof)]).await
+    }
+
     async fn launch(&self, account: &str, person: &str, client: &str, scope: &str) -> String {
+        self.launch_with(account, person, client, scope, &[]).await
+    }
+
+    /// A standalone launch: sign-in page, consent page with everything ticked, code, token.
+    async fn launch_with(
+        &self,
+        account: &str,
+        person: &str,
+        client: &str,
+        scope: &str,
+        headers: &[(&str, &str)],
+    ) -> String {
         self.account(account).await;
         self.register(client).await;
         let person = self.person(person).id.to_string();
@@ -396,7 +412,7 @@ impl World {
         set(&mut form, "decision", "allow");
         let allowed = browser.post("/oauth/consent", &form).await;
         let code = allowed.redirected("code").unwrap_or_else(|| panic!("no code: {}", allowed.location()));
-        let answer = self.redeem(client, &code).await;
+        let answer = self.redeem_with(client, &code, headers).await;
         assert_eq!(answer["patient"], *person, "the token is for the person who was chosen");
         answer["access_token"].as_str().unwrap().to_owned()
     }
@@ -422,6 +438,10 @@ impl World {
 
     /// The token answer for a code of a request of [`Self::authorize`].
     pub(crate) async fn redeem(&self, client: &str, code: &str) -> Value {
+        self.redeem_with(client, code, &[]).await
+    }
+
+    async fn redeem_with(&self, client: &str, code: &str, headers: &[(&str, &str)]) -> Value {
         let form = [
             ("grant_type", "authorization_code"),
             ("client_id", client),
@@ -429,7 +449,7 @@ impl World {
             ("redirect_uri", REDIRECT),
             ("code_verifier", VERIFIER),
         ];
-        let answer = Browser::new(self.address).post("/oauth/token", &pairs(&form)).await;
+        let answer = Browser::new(self.address).post_with("/oauth/token", &pairs(&form), headers).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()
     }
@@ -456,8 +476,7 @@ impl World {
             redirect_uris: vec![REDIRECT.to_owned()],
             launch_uri: Some(LAUNCH.to_owned()),
             scopes,
-            confidential: false,
-            native: false,
+            ..NewClient::default()
         };
         // Registered before: then it stands already.
         let _ = self.app.authorization.register_client(new).await;

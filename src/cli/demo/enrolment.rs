@@ -5,7 +5,7 @@ use super::smart_app;
 use super::state::{self, State};
 use super::{CliError, Ehr};
 use crate::app::{App, Parts};
-use crate::authorization::NewClient;
+use crate::authorization::{NewClient, NewProof};
 use crate::base::hash::base32;
 use crate::base::id::PersonId;
 use crate::base::secret::Secret;
@@ -134,8 +134,9 @@ async fn register(app: &App, id: &str, name: &str, confidential: bool) -> Result
         redirect_uris: REDIRECTS.map(str::to_owned).to_vec(),
         launch_uri: None,
         scopes,
-        confidential,
+        proof: if confidential { NewProof::Secret } else { NewProof::None },
         native: true,
+        ..NewClient::default()
     };
     let registered = app.authorization.register_client(new).await?;
     Ok(state::Client {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use tower::ServiceExt;
 
-use super::bearer::Bearer;
+use super::bearer::{Bearer, OfBatch};
 use super::error::FhirError;
 use super::metadata::Metadata;
 use super::{parameters, reads, respond};
@@ -31,7 +31,7 @@ const INHERITED: [header::HeaderName; 2] = [header::AUTHORIZATION, header::Heade
 
 /// `POST /fhir` with a Bundle of type batch.
 pub(super) async fn post<S>(
-    Bearer(_): Bearer,
+    Bearer(subject): Bearer,
     State(state): State<S>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -45,7 +45,8 @@ where
     respond::check_acceptable(&headers, None)?;
     let body = body.map_err(|_| FhirError::TooMuch("The body cannot be read or is too long".to_owned()))?;
     let entries = parse(&headers, &body)?;
-    let answered = answer_all(&reads::<S>().with_state(state), &headers, entries).await;
+    let bound = subject.key.is_some().then_some(OfBatch(subject));
+    let answered = answer_all(&reads::<S>().with_state(state), &headers, bound.as_ref(), entries).await;
     Ok(respond::fhir_json(batch::response(&answered)))
 }
 
@@ -61,7 +62,12 @@ fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Vec<EntryRequest>, FhirErro
     })
 }
 
-async fn answer_all(router: &Router, headers: &HeaderMap, entries: Vec<EntryRequest>) -> Vec<EntryResponse> {
+async fn answer_all(
+    router: &Router,
+    headers: &HeaderMap,
+    bound: Option<&OfBatch>,
+    entries: Vec<EntryRequest>,
+) -> Vec<EntryResponse> {
     let spent = AtomicUsize::new(0);
     let answers = entries.into_iter().map(|entry| {
         let spent = &spent;
@@ -70,7 +76,7 @@ async fn answer_all(router: &Router, headers: &HeaderMap, entries: Vec<EntryRequ
                 let details = "The answers before this one filled the batch: ask for it alone".to_owned();
                 return read(FhirError::TooMuch(details).into_response()).await;
             }
-            let answer = match request(headers, &entry) {
+            let answer = match request(headers, bound, &entry) {
                 // A router cannot fail: it has an answer for everything.
                 Ok(request) => router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}),
                 Err(refusal) => refusal.into_response(),
@@ -84,7 +90,7 @@ async fn answer_all(router: &Router, headers: &HeaderMap, entries: Vec<EntryRequ
 }
 
 /// The request that the entry stands for. Nothing is written in a batch either.
-fn request(headers: &HeaderMap, entry: &EntryRequest) -> Result<Request<Body>, FhirError> {
+fn request(headers: &HeaderMap, bound: Option<&OfBatch>, entry: &EntryRequest) -> Result<Request<Body>, FhirError> {
     let method = match entry.method.as_str() {
         "GET" => Method::GET,
         "HEAD" => Method::HEAD,
@@ -94,6 +100,9 @@ fn request(headers: &HeaderMap, entry: &EntryRequest) -> Result<Request<Body>, F
     let invalid = || FhirError::Invalid("invalid", "The entry's URL is not one below this server's base".to_owned());
     let relative = batch::relative(&entry.url).filter(|url| url.len() <= parameters::MAX_BYTES).ok_or_else(invalid)?;
     let mut request = Request::builder().method(method).uri(format!("/fhir/{relative}"));
+    if let Some(caller) = bound {
+        request = request.extension(caller.clone());
+    }
     for name in INHERITED {
         for value in headers.get_all(&name) {
             request = request.header(&name, value);

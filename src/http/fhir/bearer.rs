@@ -1,16 +1,21 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use axum::http::header;
 use axum::http::request::Parts;
 
 use super::error::FhirError;
 use crate::access::Subject;
 use crate::authorization::AuthorizationServer;
+use crate::http::oauth::authenticate;
 
-/// The caller, by the bearer token in the `Authorization` header; nowhere else is one looked for (RFC 9700 §4.3.2).
+/// The caller, by the token in the `Authorization` header and the proof of its key where it has one.
 #[derive(Debug)]
 pub(super) struct Bearer(pub(super) Arc<Subject>);
+
+/// The caller of a batch, for its entries: the proof that came with the batch is for no other request. Only this
+/// process puts it there.
+#[derive(Clone, Debug)]
+pub(super) struct OfBatch(pub(super) Arc<Subject>);
 
 impl<S> FromRequestParts<S> for Bearer
 where
@@ -20,18 +25,10 @@ where
     type Rejection = FhirError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
-        let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(FhirError::Unauthenticated { presented: false });
-        };
-        let token = value
-            .to_str()
-            .ok()
-            .and_then(|text| text.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
-            .ok_or(FhirError::Unauthenticated { presented: true })?;
+        if let Some(OfBatch(subject)) = parts.extensions.remove() {
+            return Ok(Self(subject));
+        }
         let server: Arc<AuthorizationServer> = FromRef::from_ref(state);
-        Ok(Self(server.authenticate(token).await?))
+        Ok(Self(authenticate(&server, &parts.method, parts.uri.path(), &parts.headers).await?))
     }
 }

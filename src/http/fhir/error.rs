@@ -3,18 +3,15 @@ use axum::response::{IntoResponse, Response};
 
 use super::respond::{self, FHIR_JSON};
 use crate::access::Denial;
-use crate::authorization::Unauthenticated;
 use crate::fhir::model::{Issue, operation_outcome};
 use crate::gateway::Refusal;
+use crate::http::oauth::NotAuthenticated;
 
 /// Why the FHIR surface does not answer, in its own form: a status and an OperationOutcome.
 #[derive(Debug)]
 pub(super) enum FhirError {
-    /// No token, or a dead one (RFC 6750 §3).
-    Unauthenticated {
-        /// Whether a token was sent at all.
-        presented: bool,
-    },
+    /// No token, or one that opens nothing.
+    Unauthenticated(NotAuthenticated),
     /// The service itself cannot check tokens at the moment.
     Unavailable,
     /// The request's form.
@@ -39,14 +36,14 @@ impl From<Refusal> for FhirError {
     }
 }
 
-impl From<Unauthenticated> for FhirError {
-    fn from(reason: Unauthenticated) -> Self {
+impl From<NotAuthenticated> for FhirError {
+    fn from(reason: NotAuthenticated) -> Self {
         match reason {
-            Unauthenticated::Unavailable(error) => {
+            NotAuthenticated::Unavailable(error) => {
                 tracing::error!(%error, "a token cannot be checked");
                 Self::Unavailable
             }
-            Unauthenticated::Invalid => Self::Unauthenticated { presented: true },
+            refused => Self::Unauthenticated(refused),
         }
     }
 }
@@ -54,7 +51,7 @@ impl From<Unauthenticated> for FhirError {
 impl FhirError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Invalid(..) => StatusCode::BAD_REQUEST,
             Self::NotServed => StatusCode::NOT_FOUND,
@@ -80,8 +77,8 @@ impl FhirError {
             vec![Issue { severity: "error", code, details_text, diagnostics: None, expression: Vec::new() }]
         };
         match self {
-            Self::Unauthenticated { presented: false } => error("login", "This needs an access token"),
-            Self::Unauthenticated { presented: true } => error("login", "The access token is not valid"),
+            Self::Unauthenticated(NotAuthenticated::Missing) => error("login", "This needs an access token"),
+            Self::Unauthenticated(_) => error("login", "The access token is not valid"),
             Self::Unavailable => error("transient", "The service cannot answer at the moment"),
             Self::Invalid(code, details) => error(code, details),
             Self::NotServed => error("not-supported", "This is not served here"),
@@ -101,9 +98,8 @@ impl IntoResponse for FhirError {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
         respond::protect(headers);
         match &self {
-            Self::Unauthenticated { presented } => {
-                let challenge = if *presented { "Bearer error=\"invalid_token\"" } else { "Bearer" };
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            Self::Unauthenticated(refused) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(refused.challenge()));
             }
             Self::Refused(Refusal::Unavailable { retry_after, .. }) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));

@@ -6,16 +6,19 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 
-use crate::authorization::{AuthorizationServer, TokenError};
+use super::client_request;
+use crate::authorization::{AuthorizationServer, ClientEndpoint, TokenError};
 use crate::http::error::no_store;
-use crate::http::form::form_pairs;
+use crate::http::pages::PeerAddress;
 
 /// `POST /oauth/introspect` (RFC 7662).
 pub(super) async fn post(
     State(server): State<Arc<AuthorizationServer>>,
+    PeerAddress(address): PeerAddress,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, TokenError> {
-    let answer = server.introspect(super::authorization(&headers), form_pairs(&headers, &body)?).await?;
+    let request = client_request(ClientEndpoint::Introspection, address, &headers, &body)?;
+    let answer = server.introspect(request).await?;
     Ok(no_store(Json(answer.to_json()).into_response()))
 }

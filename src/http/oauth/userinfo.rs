@@ -3,26 +3,22 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::bearer_token;
-use crate::authorization::{AuthorizationServer, TokenError, Unauthenticated};
+use super::{NotAuthenticated, authenticate};
+use crate::authorization::{AuthorizationServer, TokenError};
 use crate::http::error::no_store;
 
 /// `GET` and `POST /oauth/userinfo` (OpenID Connect Core §5.3).
 pub(super) async fn get(
     State(server): State<Arc<AuthorizationServer>>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, TokenError> {
-    let Some(token) = bearer_token(&headers) else {
-        return Ok(challenge(StatusCode::UNAUTHORIZED, "Bearer"));
-    };
-    let subject = match server.authenticate(token).await {
+    let subject = match authenticate(&server, &method, "/oauth/userinfo", &headers).await {
         Ok(subject) => subject,
-        Err(Unauthenticated::Invalid) => {
-            return Ok(challenge(StatusCode::UNAUTHORIZED, "Bearer error=\"invalid_token\""));
-        }
-        Err(Unauthenticated::Unavailable(error)) => return Err(error.into()),
+        Err(NotAuthenticated::Unavailable(error)) => return Err(error.into()),
+        Err(refused) => return Ok(challenge(StatusCode::UNAUTHORIZED, refused.challenge())),
     };
     Ok(match server.userinfo(&subject).await? {
         Some(answer) => no_store(Json(answer.to_json()).into_response()),

@@ -35,6 +35,7 @@ pub struct ConsentTemplate {
     form_token: String,
     request: String,
     app: String,
+    is_unchecked: bool,
     destination: String,
     persons: Vec<PersonChoice>,
     groups: Vec<Group>,
@@ -101,6 +102,7 @@ impl ConsentTemplate {
             form_token,
             request: page.request.clone(),
             app: page.app.clone(),
+            is_unchecked: page.is_unchecked,
             destination: destination(&page.redirect_uri),
             persons: page
                 .persons
@@ -128,6 +130,7 @@ impl ConsentTemplate {
             form_token: text(),
             request: text(),
             app: text(),
+            is_unchecked: true,
             destination: text(),
             persons: vec![PersonChoice { value: text(), who: text(), chosen: true }],
             groups: vec![Group { heading: text(), boxes: vec![tick_box()] }],
