@@ -49,7 +49,6 @@ pub struct LaunchableApp {
 }
 
 /// An app just opened.
-#[derive(Debug)]
 pub struct OpenedApp {
     /// Its name.
     pub name: String,
@@ -59,6 +58,13 @@ pub struct OpenedApp {
     pub launch: String,
     /// Seconds until it ends.
     pub expires_in: u64,
+}
+
+// The URL and the value open a record for whoever is signed in.
+impl std::fmt::Debug for OpenedApp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenedApp").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// A person for whom one can act here.

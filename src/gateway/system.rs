@@ -50,6 +50,8 @@ impl Gateway {
         let db = self.hashed.db();
         let named = match GatewayId::parse(ResourceType::Patient, id) {
             GatewayId::Person(person) => Some(person),
+            // Ids of other practices are not there: whose they are is not for the service to find out.
+            GatewayId::Upstream(key, _) | GatewayId::Hashed(key, _) if !sources.contains(&key) => None,
             GatewayId::Upstream(key, patient) => links::active_at(db, key, patient).await?.map(|link| link.person),
             GatewayId::Hashed(key, hashed) => {
                 let resolved = self.hashed.resolve(&[ResourceType::Patient], std::iter::once(id)).await?;
