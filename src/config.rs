@@ -6,6 +6,7 @@ mod brand;
 mod cache;
 mod limits;
 mod log;
+mod mail;
 mod oauth;
 mod server;
 mod sources;
@@ -19,6 +20,7 @@ pub use brand::{Brand, BrandIdentifier};
 pub use cache::{Cache, Freshness};
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use mail::{Mail, SmtpSecurity};
 pub use oauth::{Oauth, RegistrationPolicy};
 pub use server::{Server, Tls};
 pub use sources::{AppProof, OrganizationEntry, SecretMethod, SourceAuthentication, SourceEntry, SourceView};
@@ -42,6 +44,8 @@ pub struct Config {
     pub cache: Cache,
     /// Log lines.
     pub log: Log,
+    /// E-mail.
+    pub mail: Mail,
     /// Practices.
     #[serde(rename = "organization")]
     pub organizations: Vec<OrganizationEntry>,
@@ -134,6 +138,7 @@ impl Config {
         self.oauth.validate()?;
         self.limits.validate()?;
         self.cache.validate()?;
+        self.mail.validate()?;
         // While a document is passed on, its source may pause for all of its time, and then nothing is written either.
         if self.server.idle_seconds.saturating_mul(1_000) <= self.limits.document_deadline_ms {
             return Err(ConfigError::refused(
@@ -147,7 +152,7 @@ impl Config {
 
 /// Lays `CHARTGATE_{SECTION}_{FIELD}` over the file. A value is read as TOML if it is that, else as text.
 fn overlay(table: &mut toml::Table, environment: impl Iterator<Item = (String, String)>) -> Result<(), ConfigError> {
-    const SECTIONS: [&str; 6] = ["server", "storage", "oauth", "limits", "cache", "log"];
+    const SECTIONS: [&str; 7] = ["server", "storage", "oauth", "limits", "cache", "log", "mail"];
     for (name, value) in environment {
         let Some(rest) = name.strip_prefix("CHARTGATE_") else { continue };
         let rest = rest.to_ascii_lowercase();

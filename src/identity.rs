@@ -1,14 +1,18 @@
 //! Who people are: accounts, persons, links to charts, grants to act for another.
 
 mod account;
+mod contact;
 mod grant;
+mod language;
 mod link;
 mod password;
 mod person;
 mod username;
 
 pub use account::{Account, AccountState};
+pub use contact::{Contact, ContactError, ContactKind};
 pub use grant::{Grant, GrantBasis, GrantState, Period};
+pub use language::Language;
 pub use link::{Assurance, Demographics, Link, LinkMethod, LinkState};
 pub use password::{PasswordProblem, check_password, normal_password};
 pub use person::{Person, PersonState};

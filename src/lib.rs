@@ -16,6 +16,7 @@ pub mod organization;
 pub mod smart;
 
 // Floor 2: adapters, one outside thing each.
+pub mod mail;
 pub mod mapping;
 pub mod storage;
 pub mod upstream;

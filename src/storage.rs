@@ -36,6 +36,7 @@ pub mod grants;
 pub mod hashed_ids;
 pub mod launches;
 pub mod links;
+pub mod mails;
 pub mod organizations;
 pub mod persons;
 pub mod pushed_requests;
@@ -65,6 +66,7 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("hashed_ids", hashed_ids::STATEMENTS),
     ("launches", launches::STATEMENTS),
     ("links", links::STATEMENTS),
+    ("mails", mails::STATEMENTS),
     ("organizations", organizations::STATEMENTS),
     ("persons", persons::STATEMENTS),
     ("pushed_requests", pushed_requests::STATEMENTS),

@@ -11,6 +11,8 @@ mod invariants;
 #[cfg(test)]
 mod knowledge;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod naive;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(crate) mod database;
 pub(crate) mod http;
 pub(crate) mod keys;
+pub(crate) mod mail;
 pub(crate) mod postgres;
 pub(crate) mod tls;
 pub(crate) mod world;

@@ -22,7 +22,8 @@ use crate::http::fhir::Metadata;
 use crate::http::metrics::RequestCounts;
 use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
-use crate::jobs::Expiry;
+use crate::jobs::{Delivery, Expiry};
+use crate::mail::{Carrier, CarrierError, Outbox};
 use crate::mapping::{ReleasePolicies, Terminology, VendorProfiles};
 use crate::practice;
 use crate::storage::{Db, StorageError, generations, organizations, sources};
@@ -51,6 +52,9 @@ pub enum StartError {
     /// A practice in the configuration.
     #[error("{0}")]
     Practice(#[from] practice::ConnectError),
+    /// The way that mail takes.
+    #[error("{0}")]
+    Mail(#[from] CarrierError),
 }
 
 /// A gateway that is ready to serve.
@@ -64,6 +68,10 @@ pub struct App {
     pub authorization: Arc<AuthorizationServer>,
     /// Accounts and sign-in.
     pub accounts: Arc<Accounts>,
+    /// What is written to people.
+    pub outbox: Outbox,
+    /// What sends it.
+    pub delivery: Arc<Delivery>,
     /// The federation.
     pub gateway: Arc<Gateway>,
     /// The database.
@@ -137,6 +145,9 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         base_url: base_url.clone(),
     }));
     let expiry_clock = clock.clone();
+    let outbox = Outbox::new(&config, &master_key, clock.clone(), random.clone());
+    let carrier = Carrier::new(&config.mail, &config.server.public_url)?;
+    let delivery = Arc::new(Delivery::new(db.clone(), outbox.clone(), carrier, clock.clone()));
     let accounts = Arc::new(Accounts::new(acts.clone(), clock, random.clone(), &master_key, &config.oauth));
     let metadata = capability::statement(knowledge, &base_url, oauth_uris(&authorization))
         .map_err(|error| StartError::Knowledge(error.to_string()))?;
@@ -161,6 +172,8 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     });
     tokio::spawn(refresh.run());
     tokio::spawn(Expiry::new(db.clone(), expiry_clock).run());
+    let sending = delivery.clone();
+    tokio::spawn(async move { sending.run().await });
     let counts = Arc::new(RequestCounts::default());
     let counted = counts.clone();
     let logged = axum::middleware::from_fn(move |request, next| {
@@ -171,6 +184,8 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         operations: operations::router(counts).with_state(state),
         authorization,
         accounts,
+        outbox,
+        delivery,
         gateway,
         db,
         acts,

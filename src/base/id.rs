@@ -62,7 +62,7 @@ macro_rules! minted {
     )*};
 }
 
-minted!(AccountId, PersonId, OrganizationId, SourceId, LinkId, GrantId, AuthorizationId, SessionId, ChainId);
+minted!(AccountId, PersonId, OrganizationId, SourceId, LinkId, GrantId, AuthorizationId, SessionId, ChainId, MailId);
 
 ids! {
     /// A way to sign in.
@@ -85,6 +85,8 @@ ids! {
     AuditEventId,
     /// The audit chain of one process.
     ChainId,
+    /// Something that is sent to somebody.
+    MailId,
 }
 
 impl AuditEventId {

@@ -29,6 +29,8 @@ pub enum KeyUse {
     PasswordPepper,
     /// The subject claim of id_tokens.
     SubjectIdentifier,
+    /// What waits to be sent to people.
+    Mail,
 }
 
 impl KeyUse {
@@ -44,6 +46,7 @@ impl KeyUse {
             Self::AuditChain => b"chartgate audit chain v1",
             Self::PasswordPepper => b"chartgate password pepper v1",
             Self::SubjectIdentifier => b"chartgate subject identifier v1",
+            Self::Mail => b"chartgate mail v1",
         }
     }
 }

@@ -127,6 +127,8 @@ fn config(port: u16, folder: &Path, fixtures: &Fixtures, ehrs: &[Ehr]) -> Config
     config.server.public_url = format!("http://localhost:{port}");
     config.storage.url = format!("sqlite:{}", folder.join("chartgate.db").display());
     config.storage.master_key_file = folder.join("master.key");
+    config.mail.from = "records@chartgate.example".to_owned();
+    config.mail.outbox_dir = Some(folder.join("mail"));
     config.log.filter = std::env::var("CHARTGATE_LOG_FILTER").unwrap_or_else(|_| "warn".to_owned());
     config.organizations = fixtures
         .practices

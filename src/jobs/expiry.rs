@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 
 use crate::base::clock::{Instant, SharedClock};
 use crate::storage::{
-    Db, StorageError, Tx, authorizations, launches, pushed_requests, sessions, signing_keys, spent_ids, system_tokens,
-    tokens,
+    Db, StorageError, Tx, authorizations, launches, mails, pushed_requests, sessions, signing_keys, spent_ids,
+    system_tokens, tokens,
 };
 
 /// How often it looks.
@@ -24,6 +24,9 @@ const CODES_KEPT: Duration = Duration::from_secs(7 * 86_400);
 
 /// A signing key is kept for so long after the next one began to sign: its public half leaves the key set long before.
 const KEYS_KEPT: Duration = Duration::from_secs(86_400);
+
+/// What became of a mail is known for so long.
+const MAILS_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// How much was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub struct Removed {
     pub spent_ids: u64,
     /// Signing keys that another one followed.
     pub signing_keys: u64,
+    /// What became of mails.
+    pub mails: u64,
     /// Authorizations.
     pub authorizations: u64,
 }
@@ -87,6 +92,7 @@ impl Expiry {
         let ended = now.minus(GRACE);
         let codes = now.minus(CODES_KEPT);
         let followed = now.minus(KEYS_KEPT);
+        let told = now.minus(MAILS_KEPT);
         // In this order: what refers to another goes before it.
         Ok(Removed {
             sessions: self.all(move |tx| Box::pin(sessions::delete_expired(tx, ended, BATCH))).await?,
@@ -98,6 +104,7 @@ impl Expiry {
             pushed_requests: self.all(move |tx| Box::pin(pushed_requests::delete_expired(tx, ended, BATCH))).await?,
             spent_ids: self.all(move |tx| Box::pin(spent_ids::delete_expired(tx, ended, BATCH))).await?,
             signing_keys: self.all(move |tx| Box::pin(signing_keys::delete_followed(tx, followed))).await?,
+            mails: self.all(move |tx| Box::pin(mails::delete_ended(tx, told, BATCH))).await?,
             authorizations: self.abandoned(codes).await?,
         })
     }

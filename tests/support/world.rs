@@ -28,6 +28,7 @@ use chartgate::sandbox::{Data, Faults, Requests, RunningSandbox, Sandbox, Smart}
 use chartgate::storage::sources;
 
 use super::http::Client as Browser;
+use super::mail::{self, Mail};
 
 /// What every test of this kind runs on: worlds that are shared live as long as the process.
 static RUNTIME: LazyLock<tokio::runtime::Runtime> =
@@ -226,6 +227,8 @@ impl World {
         unbounded(&mut config.limits);
         config.server.public_url = format!("http://{address}");
         config.storage.url = format!("sqlite:{}", folder.path().join("chartgate.db").display());
+        config.mail.from = "records@chartgate.test".to_owned();
+        config.mail.outbox_dir = Some(folder.path().join("mail"));
         let mut standing = Vec::new();
         for spec in practices {
             standing.push(stand(spec, clock.clone(), &mut config).await);
@@ -296,6 +299,12 @@ impl World {
     pub(crate) fn database_bytes(&self) -> Vec<u8> {
         let files = std::fs::read_dir(self.folder.path()).unwrap().map(|file| file.unwrap().path());
         files.filter(|path| path.is_file()).flat_map(|path| std::fs::read(path).unwrap()).collect()
+    }
+
+    /// What was written to people so far, in the order in which it was written.
+    pub(crate) async fn mails(&self) -> Vec<Mail> {
+        self.app.delivery.run_once().await.unwrap();
+        mail::read(&self.folder.path().join("mail"))
     }
 
     async fn enrol(&mut self, spec: PersonSpec) {
