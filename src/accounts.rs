@@ -1,9 +1,20 @@
 //! Sign-in, sessions, and what a person does with an account.
 
+mod challenge;
 mod chart_access;
+mod closing;
+mod contacts;
+mod devices;
+mod error;
+mod notice;
 mod overview;
 mod password;
+mod password_change;
+mod proof;
+mod recovery;
+mod second_factor;
 mod session;
+mod sign_up;
 mod throttle;
 
 use std::fmt;
@@ -11,17 +22,25 @@ use std::time::Duration;
 
 use crate::audit::{Act, ActKind, Acts};
 use crate::base::clock::SharedClock;
-use crate::base::keys::MasterKey;
+use crate::base::keys::{KeyUse, MasterKey, Sealer};
 use crate::base::random::SharedRandom;
 use crate::base::secret::Secret;
 use crate::config;
 use crate::identity::{Username, check_password};
+use crate::mail::Outbox;
 use crate::storage::Db;
 
 pub use chart_access::{ChartAccess, ChartAccessError, LaunchAnswer, redirect_uri};
+pub use closing::Closing;
+pub use contacts::ContactOverview;
+pub use devices::Device;
+pub use error::AccountError;
 pub use overview::{ChartOverview, Connected, Overview, PersonOverview};
 pub use password::{PasswordError, Passwords, Verdict};
+pub use recovery::Returning;
+pub use second_factor::{Completed, SecondFactors};
 pub use session::{NewSession, SignIn, SignInError};
+pub use sign_up::{NewAccount, OpenedAccount, OpeningAccount};
 pub use throttle::{Throttle, Throttled};
 
 /// Accounts and their sessions.
@@ -32,6 +51,9 @@ pub struct Accounts {
     random: SharedRandom,
     passwords: Passwords,
     throttle: Throttle,
+    outbox: Outbox,
+    code_key: Secret<[u8; 32]>,
+    factor_sealer: Sealer,
     session_idle: Duration,
     session_longest: Duration,
 }
@@ -50,17 +72,21 @@ impl Accounts {
         clock: SharedClock,
         random: SharedRandom,
         master_key: &MasterKey,
-        oauth: &config::Oauth,
+        config: &config::Config,
     ) -> Self {
+        let oauth = &config.oauth;
         Self {
             db: acts.db().clone(),
             acts,
-            clock,
-            random,
             passwords: Passwords::new(master_key, oauth.password_checks),
             throttle: Throttle::default(),
+            outbox: Outbox::new(config, master_key, clock.clone(), random.clone()),
+            code_key: master_key.derive(KeyUse::OneTimeCode),
+            factor_sealer: master_key.sealer(KeyUse::SecondFactor),
             session_idle: Duration::from_secs(oauth.session_idle_seconds),
             session_longest: Duration::from_secs(oauth.session_seconds),
+            clock,
+            random,
         }
     }
 

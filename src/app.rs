@@ -68,6 +68,8 @@ fn router(state: AppState) -> Router {
         .merge(http::oauth::encounter_router())
         .merge(http::pages::connect_router())
         .merge(http::pages::launch_router())
+        .merge(http::pages::account::router())
+        .merge(http::pages::recover::router())
         .merge(http::api::router())
         .merge(http::fhir::router())
         .fallback(http::fallback::not_found)

@@ -7,6 +7,7 @@ mod language;
 mod link;
 mod password;
 mod person;
+mod totp;
 mod username;
 
 pub use account::{Account, AccountState};
@@ -16,6 +17,7 @@ pub use language::Language;
 pub use link::{Assurance, Demographics, Link, LinkMethod, LinkState};
 pub use password::{PasswordProblem, check_password, normal_password};
 pub use person::{Person, PersonState};
+pub use totp::TotpSecret;
 pub use username::{Username, UsernameError};
 
 /// A text enum that is stored by name: one spelling each way, and anything else is refused.

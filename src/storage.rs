@@ -30,7 +30,9 @@ pub mod accounts;
 pub mod audit;
 pub mod authorizations;
 pub mod callers;
+pub mod challenges;
 pub mod clients;
+pub mod contacts;
 pub mod generations;
 pub mod grants;
 pub mod hashed_ids;
@@ -40,6 +42,8 @@ pub mod mails;
 pub mod organizations;
 pub mod persons;
 pub mod pushed_requests;
+pub mod recoveries;
+pub mod second_factors;
 pub mod sessions;
 pub mod signing_keys;
 pub mod source_tokens;
@@ -60,7 +64,9 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("audit", audit::STATEMENTS),
     ("authorizations", authorizations::STATEMENTS),
     ("callers", callers::STATEMENTS),
+    ("challenges", challenges::STATEMENTS),
     ("clients", clients::STATEMENTS),
+    ("contacts", contacts::STATEMENTS),
     ("generations", generations::STATEMENTS),
     ("grants", grants::STATEMENTS),
     ("hashed_ids", hashed_ids::STATEMENTS),
@@ -70,6 +76,8 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("organizations", organizations::STATEMENTS),
     ("persons", persons::STATEMENTS),
     ("pushed_requests", pushed_requests::STATEMENTS),
+    ("recoveries", recoveries::STATEMENTS),
+    ("second_factors", second_factors::STATEMENTS),
     ("sessions", sessions::STATEMENTS),
     ("signing_keys", signing_keys::STATEMENTS),
     ("source_tokens", source_tokens::STATEMENTS),

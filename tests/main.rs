@@ -3,6 +3,8 @@
 //! `cfg(test)` is always true here. On a module it tells the linter that all of it is test code, helpers included.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod fhir;

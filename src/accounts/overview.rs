@@ -54,6 +54,15 @@ pub struct Overview {
 }
 
 impl Accounts {
+    /// The name an open account signs in with.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn username(&self, account: AccountId) -> Result<Option<String>, StorageError> {
+        let account = accounts::by_id(&self.db, account).await?.filter(|account| account.is_active());
+        Ok(account.map(|account| account.username.typed().to_owned()))
+    }
+
     /// What an account can reach; `None` when it is not open.
     ///
     /// # Errors

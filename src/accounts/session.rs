@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
+use super::password_change::MOST_FAILURES;
+use super::second_factor::SECOND_STEP;
 use super::{Accounts, PasswordError, Throttled, Verdict};
 use crate::audit::ActKind;
 use crate::authorization::SignedIn;
-use crate::base::id::AccountId;
+use crate::base::clock::Instant;
+use crate::base::hash::sha256;
+use crate::base::id::{AccountId, SessionId};
 use crate::base::secret::Secret;
 use crate::identity::{Account, Username};
 use crate::oauth::token::TokenKind;
-use crate::storage::sessions::{self, StoredSession};
+use crate::storage::sessions::{self, SessionState, StoredSession};
 use crate::storage::{StorageError, accounts};
 
 /// The use of a session is written down at most this often.
@@ -29,6 +33,8 @@ pub struct SignIn {
     pub address: Option<IpAddr>,
     /// The session cookie that the browser had, which ends with this sign-in (session fixation).
     pub previous: Option<String>,
+    /// The browser, in a few words.
+    pub browser: String,
 }
 
 /// Why somebody is not signed in. Never says which of name and password was wrong.
@@ -55,6 +61,31 @@ pub struct NewSession {
     pub cookie: Secret<String>,
     /// Who signed in.
     pub account: AccountId,
+    /// How far the sign-in has come: nobody is signed in before it is open.
+    pub state: SessionState,
+    /// When it ends.
+    pub expires: Instant,
+}
+
+/// How a session begins.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    pub(super) account: AccountId,
+    /// The cookie that the browser had.
+    pub(super) previous: Option<String>,
+    /// The old hash of the password and the one that takes its place.
+    pub(super) renewed: Option<(Secret<String>, Secret<String>)>,
+    pub(super) factors: &'static str,
+    pub(super) browser: String,
+    pub(super) state: SessionState,
+    /// Less than a session's usual time.
+    pub(super) lifetime: Option<Duration>,
+}
+
+impl Beginning {
+    pub(super) const fn new(account: AccountId, factors: &'static str, browser: String) -> Self {
+        Self { account, previous: None, renewed: None, factors, browser, state: SessionState::Open, lifetime: None }
+    }
 }
 
 impl Accounts {
@@ -75,12 +106,15 @@ impl Accounts {
             return Err(throttled.into());
         }
         let known = self.account_named(username.as_ref()).await?;
+        let standing = accounts::standing(&self.db, known.as_ref().map(|account| account.id)).await?;
         let account = known.as_ref().filter(|account| account.is_active());
-        let stored = account.and_then(|account| account.password_hash.clone());
+        let is_usable = standing.password_failures < MOST_FAILURES;
+        let stored = account.and_then(|account| account.password_hash.clone()).filter(|_| is_usable);
         let verdict = self.passwords.verify(&request.password, stored.clone()).await?;
         let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else {
             let rule = match &known {
                 None => "unknown",
+                Some(account) if account.is_active() && !is_usable => "disabled",
                 Some(account) if account.is_active() => "password",
                 Some(_) => "closed",
             };
@@ -94,36 +128,64 @@ impl Accounts {
             }
             _ => None,
         };
-        self.begin_session(account.id, request.previous.as_deref(), renewed).await
+        let mut new = Beginning {
+            previous: request.previous,
+            renewed,
+            ..Beginning::new(account.id, "password", request.browser)
+        };
+        if self.second_factors(account.id).await?.totp {
+            new.state = SessionState::SecondFactor;
+            new.lifetime = Some(SECOND_STEP);
+        }
+        self.begin_session(new).await
     }
 
-    async fn account_named(&self, username: Option<&Username>) -> Result<Option<Account>, StorageError> {
+    pub(super) async fn account_named(&self, username: Option<&Username>) -> Result<Option<Account>, StorageError> {
         match username {
             Some(username) => accounts::by_username(&self.db, username).await,
             None => Ok(None),
         }
     }
 
-    /// Records that somebody was not let in. Of a name that nobody has nothing is kept: people type passwords there.
-    async fn refused(&self, account: Option<&Account>, rule: &str) -> Result<(), StorageError> {
-        let act = self.new_act(ActKind::SignIn).by_way_of("password");
-        self.acts.record(act.by(account.map(|account| account.id)).refused(rule)).await
+    /// Records that somebody was not let in, and counts it against the account. Of a name that nobody has nothing is kept:
+    /// people type passwords there.
+    pub(super) async fn refused(&self, account: Option<&Account>, rule: &str) -> Result<(), StorageError> {
+        let id = account.map(|account| account.id);
+        let act = self.new_act(ActKind::SignIn).by_way_of("password").by(id).refused(rule);
+        let counts = rule == "password" || rule == "unknown";
+        self.acts
+            .write(move |tx| {
+                async move {
+                    if counts {
+                        accounts::count_failure(tx, id).await?;
+                    }
+                    Ok(((), Some(act)))
+                }
+                .boxed()
+            })
+            .await
     }
 
-    /// Begins a session; `renewed` is the old hash of the password and the one that takes its place.
-    async fn begin_session(
-        &self,
-        account: AccountId,
-        previous: Option<&str>,
-        renewed: Option<(Secret<String>, Secret<String>)>,
-    ) -> Result<NewSession, SignInError> {
-        let cookie = TokenKind::Session.mint(&*self.random);
-        let previous = previous.and_then(|cookie| TokenKind::Session.hash(cookie));
-        let Some(hash) = TokenKind::Session.hash(cookie.expose()) else { return Err(SignInError::Wrong) };
+    /// Begins a session, or the part of one that is good for the next step only.
+    pub(super) async fn begin_session(&self, new: Beginning) -> Result<NewSession, SignInError> {
+        let account = new.account;
+        let act = self.new_act(ActKind::SignIn).by(account).by_way_of(new.factors);
+        let (cookie, hash) = self.new_cookie();
         let now = self.clock.now();
-        let session =
-            StoredSession { account, signed_in: now, last_used: now, expires: now.plus(self.session_longest) };
-        let act = self.new_act(ActKind::SignIn).by(account).by_way_of("password");
+        let expires = now.plus(new.lifetime.map_or(self.session_longest, |short| short.min(self.session_longest)));
+        let session = StoredSession {
+            id: SessionId::mint(&*self.random),
+            account,
+            signed_in: now,
+            last_used: now,
+            expires,
+            proved: now,
+            factors: new.factors.to_owned(),
+            browser: new.browser,
+            state: new.state,
+        };
+        let previous = new.previous.as_deref().and_then(|cookie| TokenKind::Session.hash(cookie));
+        let renewed = new.renewed;
         self.acts
             .write(move |tx| {
                 async move {
@@ -133,6 +195,9 @@ impl Accounts {
                     if let Some((old, new)) = renewed {
                         accounts::renew_password_hash(tx, account, &old, &new).await?;
                     }
+                    if session.state != SessionState::Recovery {
+                        accounts::forget_failures(tx, account).await?;
+                    }
                     sessions::insert(tx, &hash, &session).await?;
                     Ok(((), Some(act)))
                 }
@@ -140,7 +205,26 @@ impl Accounts {
             })
             .await
             .map_err(|error: StorageError| SignInError::Storage(error))?;
-        Ok(NewSession { cookie, account })
+        Ok(NewSession { cookie, account, state: new.state, expires })
+    }
+
+    /// A value for a session cookie, and its hash.
+    pub(super) fn new_cookie(&self) -> (Secret<String>, [u8; 32]) {
+        let cookie = TokenKind::Session.mint(&*self.random);
+        let hash = sha256(cookie.expose().as_bytes());
+        (cookie, hash)
+    }
+
+    /// The sign-in under way with this cookie, if it has come so far and no further.
+    pub(super) async fn pending(
+        &self,
+        cookie: &str,
+        state: SessionState,
+    ) -> Result<Option<(StoredSession, [u8; 32])>, StorageError> {
+        let Some(hash) = TokenKind::Session.hash(cookie) else { return Ok(None) };
+        let now = self.clock.now();
+        let found = sessions::get(&self.db, &hash).await?;
+        Ok(found.filter(|session| session.state == state && now < session.expires).map(|session| (session, hash)))
     }
 
     /// Who is signed in with this cookie, if anybody still is.
@@ -151,13 +235,23 @@ impl Accounts {
         let Some(hash) = TokenKind::Session.hash(cookie) else { return Ok(None) };
         let Some(stored) = sessions::get(&self.db, &hash).await? else { return Ok(None) };
         let now = self.clock.now();
-        if now >= stored.expires || now.since(stored.last_used) >= self.session_idle {
+        if stored.state != SessionState::Open
+            || now >= stored.expires
+            || now.since(stored.last_used) >= self.session_idle
+        {
             return Ok(None);
         }
         if now.since(stored.last_used) >= TOUCH_AFTER {
             self.db.write(move |tx| async move { sessions::touch(tx, &hash, now).await }.boxed()).await?;
         }
-        Ok(Some(SignedIn { account: stored.account, signed_in: stored.signed_in, expires: stored.expires, hash }))
+        Ok(Some(SignedIn {
+            account: stored.account,
+            signed_in: stored.signed_in,
+            expires: stored.expires,
+            hash,
+            session: stored.id,
+            proved: stored.proved,
+        }))
     }
 
     /// Ends the session of this cookie.

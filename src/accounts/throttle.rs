@@ -12,14 +12,14 @@ use crate::base::clock::Instant;
 const FREE_FOR_NAME: u32 = 5;
 /// Tries from one address before it has to wait: a household or a clinic may share one.
 const FREE_FOR_ADDRESS: u32 = 50;
-/// The first wait; it doubles with every try after it.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+/// The first wait of a name, and the longest; each try after it doubles it.
+const NAME_WAITS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3_600));
+/// The same for an address, behind which others may sit who did nothing.
+const ADDRESS_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15 * 60));
 /// Counters kept at most: enough that pushing one out takes more tries than waiting for it.
 const COUNTERS: u64 = 200_000;
 /// Counters are forgotten when nobody tried for this long.
-const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+const FORGET_AFTER: Duration = Duration::from_secs(4 * 3_600);
 
 /// Too many tries: come back later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,16 +62,33 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// Counts a try before it is made.
+    /// Counts a try before it is made. An empty name counts for its address alone.
     ///
     /// # Errors
     /// [`Throttled`] when the name or the address must wait; then nothing is counted.
     pub fn attempt(&self, name: &str, address: Option<IpAddr>, now: Instant) -> Result<(), Throttled> {
-        let keys = [(Key::Name(name.to_owned()), FREE_FOR_NAME), (Key::Address(address), FREE_FOR_ADDRESS)];
+        let of_name = (Key::Name(name.to_owned()), FREE_FOR_NAME, NAME_WAITS);
+        let of_address = (Key::Address(address), FREE_FOR_ADDRESS, ADDRESS_WAITS);
+        if name.is_empty() { self.count([of_address], now) } else { self.count([of_name, of_address], now) }
+    }
+
+    /// The same for a name alone, wherever it comes from.
+    ///
+    /// # Errors
+    /// [`Throttled`].
+    pub fn attempt_name(&self, name: &str, now: Instant) -> Result<(), Throttled> {
+        self.count([(Key::Name(name.to_owned()), FREE_FOR_NAME, NAME_WAITS)], now)
+    }
+
+    fn count<const N: usize>(
+        &self,
+        keys: [(Key, u32, (Duration, Duration)); N],
+        now: Instant,
+    ) -> Result<(), Throttled> {
         let _step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = keys.map(|(key, free)| {
+        let counts = keys.map(|(key, free, waits)| {
             let count = self.counts.get(&key).unwrap_or_default();
-            (key, free, count)
+            (key, (free, waits), count)
         });
         for (key, _, count) in &counts {
             if let Some(until) = count.not_before.filter(|until| now < *until) {
@@ -82,11 +99,11 @@ impl Throttle {
                 return Err(Throttled { wait: until.since(now), first });
             }
         }
-        for (key, free, count) in counts {
+        for (key, (free, (first, longest)), count) in counts {
             let tries = count.tries.saturating_add(1);
             let not_before = tries.checked_sub(free).map(|over| {
-                let wait = FIRST_WAIT.saturating_mul(1_u32.checked_shl(over.min(20)).unwrap_or(u32::MAX));
-                now.plus(wait.min(LONGEST_WAIT))
+                let wait = first.saturating_mul(1_u32.checked_shl(over.min(20)).unwrap_or(u32::MAX));
+                now.plus(wait.min(longest))
             });
             self.counts.insert(key, Count { tries, not_before, told: false });
         }
@@ -118,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_waits_longer_each_time_up_to_a_quarter_of_an_hour() {
+    fn a_name_waits_longer_each_time_up_to_an_hour() {
         let throttle = Throttle::default();
         for _ in 0..5 {
             assert_eq!(throttle.attempt("ann", HOME, at(0)), Ok(()));
         }
         let mut now = 0;
-        for wait in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900] {
+        for wait in [30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600] {
             for first in [true, false, false] {
                 let throttled = Throttled { wait: Duration::from_secs(wait), first };
                 assert_eq!(throttle.attempt("ann", HOME, at(now)), Err(throttled));

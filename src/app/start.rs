@@ -22,7 +22,7 @@ use crate::http::fhir::Metadata;
 use crate::http::metrics::RequestCounts;
 use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
-use crate::jobs::{Delivery, Expiry};
+use crate::jobs::{Delivery, Expiry, answer_recoveries};
 use crate::mail::{Carrier, CarrierError, Outbox};
 use crate::mapping::{ReleasePolicies, Terminology, VendorProfiles};
 use crate::practice;
@@ -148,7 +148,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let outbox = Outbox::new(&config, &master_key, clock.clone(), random.clone());
     let carrier = Carrier::new(&config.mail, &config.server.public_url)?;
     let delivery = Arc::new(Delivery::new(db.clone(), outbox.clone(), carrier, clock.clone()));
-    let accounts = Arc::new(Accounts::new(acts.clone(), clock, random.clone(), &master_key, &config.oauth));
+    let accounts = Arc::new(Accounts::new(acts.clone(), clock, random.clone(), &master_key, &config));
     let metadata = capability::statement(knowledge, &base_url, oauth_uris(&authorization))
         .map_err(|error| StartError::Knowledge(error.to_string()))?;
     let state = AppState(Arc::new(AppParts {
@@ -172,6 +172,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     });
     tokio::spawn(refresh.run());
     tokio::spawn(Expiry::new(db.clone(), expiry_clock).run());
+    tokio::spawn(answer_recoveries(accounts.clone()));
     let sending = delivery.clone();
     tokio::spawn(async move { sending.run().await });
     let counts = Arc::new(RequestCounts::default());

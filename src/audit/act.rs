@@ -32,8 +32,14 @@ named! {
         Source = "source",
         /// Entered a person.
         Person = "person",
-        /// Opened or changed an account.
+        /// Opened, changed or closed an account.
         Account = "account",
+        /// Entered, verified or changed an address.
+        Contact = "contact",
+        /// Changed how somebody signs in.
+        Credential = "credential",
+        /// Asked for the way back in, or came by it.
+        Recovery = "recovery",
         /// Signed in at an EHR for one link, or was refused there.
         SourceAccess = "source-access",
         /// Linked a person to a chart.

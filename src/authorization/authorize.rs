@@ -8,7 +8,7 @@ use super::pushed;
 use super::seal::Binding;
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, AuthorizationId};
+use crate::base::id::{AccountId, AuthorizationId, SessionId};
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::{Authorization, Code};
@@ -30,6 +30,10 @@ pub struct SignedIn {
     pub expires: Instant,
     /// The session's key: the hash of its cookie.
     pub hash: [u8; 32],
+    /// The session's name in lists.
+    pub session: SessionId,
+    /// When whoever sits there last showed who they are.
+    pub proved: Instant,
 }
 
 /// Where the browser goes next: a client's redirect URI with its answer.

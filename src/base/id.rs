@@ -62,7 +62,21 @@ macro_rules! minted {
     )*};
 }
 
-minted!(AccountId, PersonId, OrganizationId, SourceId, LinkId, GrantId, AuthorizationId, SessionId, ChainId, MailId);
+minted!(
+    AccountId,
+    PersonId,
+    OrganizationId,
+    SourceId,
+    LinkId,
+    GrantId,
+    AuthorizationId,
+    SessionId,
+    ChainId,
+    MailId,
+    ContactId,
+    PasskeyId,
+    RecoveryId
+);
 
 ids! {
     /// A way to sign in.
@@ -87,6 +101,12 @@ ids! {
     ChainId,
     /// Something that is sent to somebody.
     MailId,
+    /// An address of an account's holder.
+    ContactId,
+    /// A key that somebody signs in with.
+    PasskeyId,
+    /// A request for the way back into an account.
+    RecoveryId,
 }
 
 impl AuditEventId {

@@ -31,6 +31,10 @@ pub enum KeyUse {
     SubjectIdentifier,
     /// What waits to be sent to people.
     Mail,
+    /// Codes that people type, as they are stored.
+    OneTimeCode,
+    /// What signs people in beside a password, at rest.
+    SecondFactor,
 }
 
 impl KeyUse {
@@ -47,6 +51,8 @@ impl KeyUse {
             Self::PasswordPepper => b"chartgate password pepper v1",
             Self::SubjectIdentifier => b"chartgate subject identifier v1",
             Self::Mail => b"chartgate mail v1",
+            Self::OneTimeCode => b"chartgate one-time code v1",
+            Self::SecondFactor => b"chartgate second factor v1",
         }
     }
 }

@@ -22,6 +22,11 @@ pub(super) enum Command {
     },
     /// Enter a person without an account (a child).
     AddPerson,
+    /// Ask somebody for their authenticator no more, who lost it and was seen to be who they say.
+    EndSecondFactor {
+        /// The account.
+        account: AccountId,
+    },
     /// Let an account act for another person.
     Grant {
         /// The account.
@@ -53,6 +58,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
             say(&format!("person {person}"))?;
         }
         Command::AddPerson => say(&format!("person {}", practice::person(&acts, random, now).await?))?,
+        Command::EndSecondFactor { account } => opened.accounts(&acts)?.end_totp_by_operator(account).await?,
         Command::Grant { account, person, basis } => {
             let basis = GrantBasis::parse(&basis).ok_or_else(|| format!("--basis: {basis} is not a basis"))?;
             let grant = practice::grant(&acts, random, now, NewGrant { account, person, basis }).await?;

@@ -56,7 +56,7 @@ impl Opened {
 
     pub(super) fn accounts(&self, acts: &Acts) -> Result<Accounts, CliError> {
         let (clock, random) = (self.clock.clone(), self.random.clone());
-        Ok(Accounts::new(acts.clone(), clock, random, &self.master_key()?, &self.config.oauth))
+        Ok(Accounts::new(acts.clone(), clock, random, &self.master_key()?, &self.config))
     }
 
     pub(super) fn authorization(&self, acts: &Acts) -> Result<Arc<AuthorizationServer>, CliError> {

@@ -1,15 +1,20 @@
 //! The pages that people see: plain forms that work without JavaScript.
 
+pub mod account;
+mod agent;
 mod apps;
 mod browser;
 mod connect;
 mod consent;
 mod encounter;
 mod error_page;
+mod form_page;
 mod home;
 mod icon;
 mod launch;
 mod own_form;
+pub mod recover;
+mod second_step;
 mod sign_in;
 mod sign_out;
 mod style;
@@ -91,6 +96,7 @@ where
     Router::new()
         .route("/", get(home::get))
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
+        .route("/sign-in/second-factor", get(second_step::get).post(second_step::post))
         .route("/sign-out", post(sign_out::post))
         .route("/apps", get(apps::get))
         .route("/apps/disconnect", post(apps::disconnect))
@@ -214,6 +220,10 @@ mod tests {
             (home::HomeTemplate::sample("x").render(), home::HomeTemplate::sample(hostile).render()),
             (ErrorPage::sample("x").render(), ErrorPage::sample(hostile).render()),
             (apps::AppsTemplate::sample("x").render(), apps::AppsTemplate::sample(hostile).render()),
+            (form_page::FormPage::sample("x").render(), form_page::FormPage::sample(hostile).render()),
+            (account::AccountTemplate::sample("x").render(), account::AccountTemplate::sample(hostile).render()),
+            (account::ContactTemplate::sample("x").render(), account::ContactTemplate::sample(hostile).render()),
+            (account::SessionsTemplate::sample("x").render(), account::SessionsTemplate::sample(hostile).render()),
             (launch::LaunchTemplate::sample("x").render(), launch::LaunchTemplate::sample(hostile).render()),
             (launch::OpenAppTemplate::sample("x").render(), launch::OpenAppTemplate::sample(hostile).render()),
             (
@@ -241,6 +251,10 @@ mod tests {
             home::HomeTemplate::sample("x").render().unwrap(),
             ErrorPage::sample("x").render().unwrap(),
             apps::AppsTemplate::sample("x").render().unwrap(),
+            form_page::FormPage::sample("x").render().unwrap(),
+            account::AccountTemplate::sample("x").render().unwrap(),
+            account::ContactTemplate::sample("x").render().unwrap(),
+            account::SessionsTemplate::sample("x").render().unwrap(),
             launch::LaunchTemplate::sample("x").render().unwrap(),
             launch::OpenAppTemplate::sample("x").render().unwrap(),
             encounter::EncounterTemplate::sample("x").render().unwrap(),

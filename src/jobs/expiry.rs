@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 
 use crate::base::clock::{Instant, SharedClock};
 use crate::storage::{
-    Db, StorageError, Tx, authorizations, launches, mails, pushed_requests, sessions, signing_keys, spent_ids,
-    system_tokens, tokens,
+    Db, StorageError, Tx, authorizations, challenges, launches, mails, pushed_requests, sessions, signing_keys,
+    spent_ids, system_tokens, tokens,
 };
 
 /// How often it looks.
@@ -49,6 +49,8 @@ pub struct Removed {
     pub spent_ids: u64,
     /// Signing keys that another one followed.
     pub signing_keys: u64,
+    /// Links and codes that nobody answered.
+    pub challenges: u64,
     /// What became of mails.
     pub mails: u64,
     /// Authorizations.
@@ -104,6 +106,7 @@ impl Expiry {
             pushed_requests: self.all(move |tx| Box::pin(pushed_requests::delete_expired(tx, ended, BATCH))).await?,
             spent_ids: self.all(move |tx| Box::pin(spent_ids::delete_expired(tx, ended, BATCH))).await?,
             signing_keys: self.all(move |tx| Box::pin(signing_keys::delete_followed(tx, followed))).await?,
+            challenges: self.all(move |tx| Box::pin(challenges::delete_expired(tx, ended, BATCH))).await?,
             mails: self.all(move |tx| Box::pin(mails::delete_ended(tx, told, BATCH))).await?,
             authorizations: self.abandoned(codes).await?,
         })

@@ -113,7 +113,7 @@ templates! {
     SignInChanged "sign-in-changed" { sign_in: Link }
         in "mail/en/sign_in_changed.txt" "mail/es/sign_in_changed.txt";
     /// An account is closed.
-    AccountClosed "account-closed" { undo: Link, until: Day }
+    AccountClosed "account-closed" { about: Link }
         in "mail/en/account_closed.txt" "mail/es/account_closed.txt";
 }
 
@@ -197,7 +197,7 @@ mod tests {
                 ("confirm-contact", vec![link, "471108", day]),
                 ("contact-changed", vec![link, day]),
                 ("recovery", vec![link, "17"]),
-                ("account-closed", vec![link, day]),
+                ("account-closed", vec![link]),
                 ("link-made", vec![link]),
             ] {
                 let all = samples(language, &site);

@@ -6,7 +6,7 @@ use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generation
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, PersonId};
 use crate::base::secret::Secret;
-use crate::identity::{Account, AccountState, Username};
+use crate::identity::{Account, AccountState, Language, Username};
 
 statements! {
     INSERT = "INSERT INTO accounts (id, username, username_folded, password_hash, person_id, created, state, closed) \
@@ -19,6 +19,12 @@ statements! {
                  FROM accounts WHERE person_id = $1 AND state = 'active'";
     SET_PASSWORD = "UPDATE accounts SET password_hash = $2 WHERE id = $1 AND state = 'active'";
     RENEW_HASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2 AND state = 'active'";
+    LANGUAGE = "SELECT language FROM accounts WHERE id = $1";
+    SET_LANGUAGE = "UPDATE accounts SET language = $2 WHERE id = $1";
+    STANDING = "SELECT password_failures, recovered FROM accounts WHERE id = $1";
+    COUNT_FAILURE = "UPDATE accounts SET password_failures = password_failures + 1 WHERE id = $1";
+    FORGET_FAILURES = "UPDATE accounts SET password_failures = 0 WHERE id = $1 AND password_failures > 0";
+    SET_RECOVERED = "UPDATE accounts SET recovered = $2 WHERE id = $1";
     CLOSE = "UPDATE accounts SET state = 'closed', closed = $2, password_hash = NULL WHERE id = $1 AND state = 'active'";
 }
 
@@ -158,4 +164,68 @@ pub async fn close(tx: &mut Tx, id: AccountId, at: Instant) -> Result<(), Storag
     source_tokens::delete_of_account(tx, id).await?;
     generations::bump(tx);
     Ok(())
+}
+
+/// The language that the holder of an account is written to in.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn language(on: impl Into<Executor<'_>>, id: AccountId) -> Result<Language, StorageError> {
+    let row: Option<(String,)> = fetch_optional!(on, LANGUAGE, id.to_string())?;
+    Ok(row.and_then(|(name,)| Language::parse(&name)).unwrap_or(Language::English))
+}
+
+/// Chooses that language.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn set_language(tx: &mut Tx, id: AccountId, language: Language) -> Result<(), StorageError> {
+    execute!(tx, SET_LANGUAGE, id.to_string(), language.as_str()).map(drop)
+}
+
+/// What limits how an account can be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Wrong passwords since the last right one.
+    pub password_failures: u32,
+    /// When somebody last got back in by the link.
+    pub recovered: Option<Instant>,
+}
+
+/// What limits how an account can be used.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn standing(on: impl Into<Executor<'_>>, id: Option<AccountId>) -> Result<Standing, StorageError> {
+    // Asked for a name that nobody has, too: who is known must not show in how much is asked.
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
+    let row: Option<(i64, Option<i64>)> = fetch_optional!(on, STANDING, id)?;
+    Ok(row.map_or_else(Standing::default, |(failures, recovered)| Standing {
+        password_failures: u32::try_from(failures).unwrap_or(u32::MAX),
+        recovered: recovered.map(Instant::from_micros),
+    }))
+}
+
+/// Counts a wrong password; of a name that nobody has, nothing.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn count_failure(tx: &mut Tx, id: Option<AccountId>) -> Result<(), StorageError> {
+    execute!(tx, COUNT_FAILURE, id.map(|id| id.to_string()).unwrap_or_default()).map(drop)
+}
+
+/// Forgets wrong passwords, once a right one came.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn forget_failures(tx: &mut Tx, id: AccountId) -> Result<(), StorageError> {
+    execute!(tx, FORGET_FAILURES, id.to_string()).map(drop)
+}
+
+/// Notes that somebody got back in.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn set_recovered(tx: &mut Tx, id: AccountId, now: Instant) -> Result<(), StorageError> {
+    execute!(tx, SET_RECOVERED, id.to_string(), now.micros()).map(drop)
 }

@@ -43,6 +43,7 @@ const MIGRATIONS: &[Migration] = migrations![
     7 "0007_clients",
     8 "0008_source_authorities",
     11 "0011_mail",
+    12 "0012_credentials",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

@@ -268,13 +268,8 @@ pub(crate) async fn what_the_operator_does(world: World) {
     let master_key = MasterKey::new([7; 32]);
     // A command is a process of its own, with a chain of its own.
     let command = Acts::begin(world.database.second().await, &master_key, &*random).await.unwrap();
-    let accounts = chartgate::accounts::Accounts::new(
-        command.clone(),
-        clock.clone(),
-        random.clone(),
-        &master_key,
-        &world.config.oauth,
-    );
+    let accounts =
+        chartgate::accounts::Accounts::new(command.clone(), clock.clone(), random.clone(), &master_key, &world.config);
     let mut watch = Watch::new(&world).await;
     let added = |kind| (kind, "add", Permitted, "operator");
     let object = |rows: &[AuditRow]| rows[0].object.clone().unwrap_or_default();

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chartgate::base::clock::Clock;
-use chartgate::base::id::AuthorizationId;
+use chartgate::base::id::{AuthorizationId, SessionId};
 use chartgate::base::random::{Random, SeededRandom};
 use chartgate::jobs::{Expiry, Removed};
 use chartgate::oauth::token::TokenKind;
-use chartgate::storage::sessions::StoredSession;
+use chartgate::storage::sessions::{SessionState, StoredSession};
 use chartgate::storage::{StorageError, authorizations, sessions, tokens};
 
 use super::backend::{ask, service};
@@ -119,7 +119,17 @@ pub(crate) async fn removal_goes_in_batches(world: World) {
     let insert = world.database.db.write::<_, StorageError>(move |tx| {
         Box::pin(async move {
             for hash in hashes {
-                let session = StoredSession { account: ann, signed_in: now, last_used: now, expires: now };
+                let session = StoredSession {
+                    id: SessionId::mint(&SeededRandom::new(78)),
+                    account: ann,
+                    signed_in: now,
+                    last_used: now,
+                    expires: now,
+                    proved: now,
+                    factors: "password".to_owned(),
+                    browser: String::new(),
+                    state: SessionState::Open,
+                };
                 sessions::insert(tx, &hash, &session).await?;
             }
             Ok(())

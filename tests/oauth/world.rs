@@ -117,7 +117,7 @@ impl World {
         let (issuer, fhir) = (config.server.public_url.clone(), format!("{}/fhir", config.server.public_url));
         let acts = Acts::begin(database.db.clone(), &master_key, &*random).await.unwrap();
         let server = AuthorizationServer::new(acts.clone(), clock.clone(), random.clone(), &master_key, &config);
-        let accounts = Arc::new(Accounts::new(acts, clock.clone(), random.clone(), &master_key, &config.oauth));
+        let accounts = Arc::new(Accounts::new(acts, clock.clone(), random.clone(), &master_key, &config));
         let pages = Pages::new(&config, &master_key, random.clone());
         let router = Router::new()
             .merge(chartgate::http::oauth::router())

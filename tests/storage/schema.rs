@@ -54,7 +54,7 @@ async fn postgres_shape(connection: &mut PgConnection) -> Shape {
         "SELECT t.relname || ' unique (' || (SELECT string_agg(a.attname, ', ' ORDER BY k.n) \
          FROM unnest(i.indkey::int[]) WITH ORDINALITY AS k (attnum, n) \
          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) || ')' \
-         || COALESCE(' WHERE ' || replace(trim(both '()' from pg_get_expr(i.indpred, i.indrelid)), '::text', ''), '') \
+         || COALESCE(' WHERE ' || translate(replace(pg_get_expr(i.indpred, i.indrelid), '::text', ''), '()', ''), '') \
          FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace \
          WHERE n.nspname = current_schema() AND i.indisunique",
     )

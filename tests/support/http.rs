@@ -52,6 +52,13 @@ impl Answer {
         Some(input.get("value").cloned().unwrap_or_default())
     }
 
+    /// What a browser would send for each form that posts to `action`, as it stands, buttons aside.
+    pub(crate) fn forms(&self, action: &str) -> Vec<Vec<(String, String)>> {
+        let start = format!("<form method=\"post\" action=\"{action}\"");
+        let forms = self.body.split(&start).skip(1).map(|rest| rest.split("</form>").next().unwrap().to_owned());
+        forms.map(|body| Self { status: self.status, headers: Vec::new(), body }.form()).collect()
+    }
+
     /// What a browser would send if the form were submitted as it stands, buttons aside.
     pub(crate) fn form(&self) -> Vec<(String, String)> {
         let mut fields = Vec::new();

@@ -303,7 +303,10 @@ impl World {
 
     /// What was written to people so far, in the order in which it was written.
     pub(crate) async fn mails(&self) -> Vec<Mail> {
+        self.app.accounts.answer_recovery_requests().await.unwrap();
         self.app.delivery.run_once().await.unwrap();
+        // What is written next sorts after it.
+        self.clock.advance(Duration::from_millis(1));
         mail::read(&self.folder.path().join("mail"))
     }
 
@@ -473,6 +476,16 @@ impl World {
         let signed_in = browser.post("/sign-in", &form).await;
         assert_eq!(signed_in.status, 303, "{}", signed_in.body);
         browser
+    }
+
+    /// A browser in which nobody is signed in.
+    pub(crate) fn stranger(&self) -> Browser {
+        Browser::new(self.address)
+    }
+
+    /// Somebody without a chart.
+    pub(crate) fn nobody(key: &str) -> PersonSpec {
+        PersonSpec { key: key.to_owned(), links: Vec::new() }
     }
 
     pub(crate) async fn register(&self, client: &str) {
@@ -663,7 +676,7 @@ pub(crate) fn fixtures() -> (Vec<PracticeSpec>, Vec<PersonSpec>) {
     (practices.collect(), persons.collect())
 }
 
-fn set(form: &mut Vec<(String, String)>, name: &str, value: &str) {
+pub(crate) fn set(form: &mut Vec<(String, String)>, name: &str, value: &str) {
     form.retain(|(present, _)| present != name);
     form.push((name.to_owned(), value.to_owned()));
 }

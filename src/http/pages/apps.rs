@@ -41,7 +41,7 @@ fn day(at: Instant) -> String {
 }
 
 /// A minute, in UTC.
-fn minute(at: Instant) -> String {
+pub(super) fn minute(at: Instant) -> String {
     let text = at.to_fhir();
     let (day, time) = text.split_once('T').unwrap_or((text.as_str(), ""));
     format!("{day} {} UTC", time.get(..5).unwrap_or_default())

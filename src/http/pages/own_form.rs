@@ -25,6 +25,26 @@ pub enum Form {
     Encounter,
     /// The end of what an app may do.
     DisconnectApp,
+    /// A proof before something that would hurt in the wrong hands.
+    Prove,
+    /// A new password.
+    Password,
+    /// Addresses and language.
+    Contact,
+    /// An address, by the link that went there.
+    ConfirmContact,
+    /// The old address back.
+    UndoContact,
+    /// The end of other sessions.
+    EndSession,
+    /// The end of an account.
+    CloseAccount,
+    /// The second step of a sign-in.
+    SecondStep,
+    /// The authenticator and saved codes.
+    SecondFactor,
+    /// The way back in.
+    Recover,
 }
 
 impl Form {
@@ -38,6 +58,16 @@ impl Form {
             Self::Launch => b"launch",
             Self::Encounter => b"encounter",
             Self::DisconnectApp => b"disconnect-app",
+            Self::Prove => b"prove",
+            Self::Password => b"password",
+            Self::Contact => b"contact",
+            Self::ConfirmContact => b"confirm-contact",
+            Self::UndoContact => b"undo-contact",
+            Self::EndSession => b"end-session",
+            Self::CloseAccount => b"close-account",
+            Self::SecondStep => b"second-step",
+            Self::SecondFactor => b"second-factor",
+            Self::Recover => b"recover",
         }
     }
 }

@@ -8,12 +8,14 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::agent::browser_in_words;
 use super::{Browser, Form, Pages, PeerAddress, Session, forbidden, page_for, see_other};
-use crate::accounts::{Accounts, SignIn, SignInError};
+use crate::accounts::{Accounts, NewSession, SignIn, SignInError};
 use crate::authorization::AuthorizationServer;
 use crate::base::secret::Secret;
 use crate::http::error::page_unavailable;
 use crate::http::form::{field, form_pairs};
+use crate::storage::sessions::SessionState;
 
 /// What the sign-in page shows.
 #[derive(Clone, Debug, Template)]
@@ -72,18 +74,32 @@ pub(super) async fn post(
     let text = |name| field(&pairs, name).unwrap_or_default().to_owned();
     let sealed = Some(text("request")).filter(|sealed| server.is_resumable(sealed, browser.value()));
     let (username, password) = (text("username"), Secret::new(text("password")));
-    let request = SignIn { username: username.clone(), password, address, previous: session.cookie.clone() };
+    let request = SignIn {
+        username: username.clone(),
+        password,
+        address,
+        previous: session.cookie.clone(),
+        browser: browser_in_words(&headers),
+    };
     match accounts.sign_in(request).await {
-        Ok(begun) => signed_in(&browser.pages, begun.cookie.expose(), sealed.as_deref()),
+        Ok(begun) => signed_in(&browser.pages, &begun, sealed.as_deref()),
         Err(error) => refused(SignInTemplate { username, ..SignInTemplate::new(&browser, sealed) }, &browser, &error),
     }
 }
 
-fn signed_in(pages: &Pages, cookie: &str, sealed: Option<&str>) -> Response {
-    let next = sealed.map_or_else(|| "/".to_owned(), |sealed| format!("/oauth/consent?request={sealed}"));
-    let mut response = see_other(&next);
-    pages.set_session(&mut response, cookie);
+fn signed_in(pages: &Pages, begun: &NewSession, sealed: Option<&str>) -> Response {
+    let mut response = match (begun.state, sealed) {
+        (SessionState::Open, _) => see_other(&next(sealed)),
+        (_, None) => see_other("/sign-in/second-factor"),
+        (_, Some(sealed)) => see_other(&format!("/sign-in/second-factor?request={sealed}")),
+    };
+    pages.set_session(&mut response, begun.cookie.expose());
     response
+}
+
+/// Where somebody goes who is signed in now: on to answering an app, or to their records.
+pub(super) fn next(sealed: Option<&str>) -> String {
+    sealed.map_or_else(|| "/".to_owned(), |sealed| format!("/oauth/consent?request={sealed}"))
 }
 
 fn refused(mut page: SignInTemplate, browser: &Browser, error: &SignInError) -> Response {
@@ -107,7 +123,7 @@ fn refused(mut page: SignInTemplate, browser: &Browser, error: &SignInError) -> 
     response
 }
 
-fn in_words(seconds: u64) -> String {
+pub(super) fn in_words(seconds: u64) -> String {
     match seconds {
         1 => "1 second".to_owned(),
         2..=119 => format!("{seconds} seconds"),

@@ -1,0 +1,164 @@
+//! The way back in. What is answered never tells whether somebody is known here.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRef, RawQuery, State};
+use axum::response::Response;
+use axum::routing::get;
+use http::{HeaderMap, StatusCode};
+
+use super::account::{Instead, Next, Pairs, problem, waiting};
+use super::agent::browser_in_words;
+use super::form_page::{Field, FormPage};
+use super::{Browser, Form, Pages, PeerAddress, Session, forbidden, page_for, see_other};
+use crate::accounts::{AccountError, Accounts, Returning};
+use crate::base::secret::Secret;
+use crate::http::form::{LONGEST_FORM, field, form_pairs, query_pairs};
+
+/// The routes.
+pub fn router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Accounts>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+{
+    Router::new()
+        .route("/recover", get(ask).post(asked))
+        .route("/recover/link", get(link).post(linked))
+        .route("/recover/finish", get(finish).post(finished))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+fn token(browser: &Browser) -> String {
+    browser.pages.form_token(Form::Recover, browser.value().as_bytes())
+}
+
+fn own_form(browser: &Browser, headers: &HeaderMap, body: &[u8]) -> Result<Pairs, Instead> {
+    let pairs = form_pairs(headers, body).map_err(|_| Instead::of(forbidden()))?;
+    let own = browser.value().as_bytes();
+    if browser.pages.is_own_form(headers, Form::Recover, own, field(&pairs, "form_token")) {
+        Ok(pairs)
+    } else {
+        Err(Instead::of(forbidden()))
+    }
+}
+
+fn ask_page(browser: &Browser) -> FormPage {
+    FormPage::new("The way back to your account")
+        .says("For a forgotten password, and for a forgotten username: we write to the addresses of your account.")
+        .asks("/recover", token(browser), "Send a link")
+        .field(Field::text("name", "Username or e-mail address", "username"))
+        .link("/sign-in", "Back to the sign-in")
+}
+
+/// `GET /recover`.
+async fn ask(browser: Browser) -> Response {
+    page_for(&browser, StatusCode::OK, &ask_page(&browser))
+}
+
+/// `POST /recover`: one answer for everybody.
+async fn asked(
+    State(accounts): State<Arc<Accounts>>,
+    browser: Browser,
+    PeerAddress(address): PeerAddress,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Instead> {
+    let pairs = own_form(&browser, &headers, &body)?;
+    match accounts.ask_for_recovery(field(&pairs, "name").unwrap_or_default(), address).await {
+        Ok(()) => Ok(FormPage::new("Look into your mail")
+            .says("If there is such an account, we have written to its confirmed addresses. The link in there is good for 30 minutes.")
+            .says("Nothing came? Look among unwanted mail, or ask for a new invitation at your practice: nothing is lost by it.")
+            .link("/sign-in", "Back to the sign-in")
+            .respond()),
+        Err(error) => {
+            let text = problem(&error, Next::Overview)?;
+            Ok(waiting(ask_page(&browser).problem(Some(text)).respond(), &error))
+        }
+    }
+}
+
+/// `GET /recover/link`: changes nothing, mail scanners open links.
+async fn link(browser: Browser, RawQuery(query): RawQuery) -> Response {
+    let pairs = query_pairs(query.as_deref());
+    let page = FormPage::new("The way back to your account")
+        .says("Go on if it was you who asked for this.")
+        .asks("/recover/link", token(&browser), "Go on")
+        .hidden("token", field(&pairs, "token").unwrap_or_default());
+    page_for(&browser, StatusCode::OK, &page)
+}
+
+/// `POST /recover/link`: uses the link.
+async fn linked(
+    State(accounts): State<Arc<Accounts>>,
+    (browser, session): (Browser, Session),
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Instead> {
+    let pairs = own_form(&browser, &headers, &body)?;
+    let link = field(&pairs, "token").unwrap_or_default();
+    match accounts.begin_recovery(link, browser_in_words(&headers), session.cookie.clone()).await {
+        Ok(begun) => {
+            let mut response = see_other("/recover/finish");
+            browser.pages.set_session(&mut response, begun.cookie.expose());
+            Ok(response)
+        }
+        Err(error) => {
+            let text = problem(&error, Next::Overview)?;
+            let page = FormPage::new("This link is no good").says(text).link("/recover", "Ask for a new one");
+            Ok(page.respond_with(StatusCode::UNPROCESSABLE_ENTITY))
+        }
+    }
+}
+
+fn finish_page(browser: &Browser, returning: &Returning) -> FormPage {
+    let page = FormPage::new("Choose a new password").says(format!("Your username is {}.", returning.username));
+    if !returning.can_show.totp && returning.can_show.codes == 0 {
+        return page
+            .says("The mail alone does not show that it is you, and your account has neither an authenticator nor saved codes.")
+            .says("Please ask at the desk of your practice for a new invitation: there you show who you are, and nothing is lost.")
+            .link("/sign-in", "Back to the sign-in");
+    }
+    page.says("Type the six digits that your authenticator shows, or one of the codes that you saved.")
+        .asks("/recover/finish", token(browser), "Change the password")
+        .field(Field::text("code", "Code", "one-time-code"))
+        .field(Field::password("new_password", "New password", "new-password"))
+}
+
+/// `GET /recover/finish`.
+async fn finish(
+    State(accounts): State<Arc<Accounts>>,
+    (browser, session): (Browser, Session),
+) -> Result<Response, Instead> {
+    match accounts.returning(session.cookie.as_deref().unwrap_or_default()).await {
+        Ok(returning) => Ok(page_for(&browser, StatusCode::OK, &finish_page(&browser, &returning))),
+        Err(AccountError::NotFound) => Ok(see_other("/recover")),
+        Err(error) => Err(problem(&error, Next::Overview).err().unwrap_or_else(|| Instead::of(forbidden()))),
+    }
+}
+
+/// `POST /recover/finish`.
+async fn finished(
+    State(accounts): State<Arc<Accounts>>,
+    (browser, session): (Browser, Session),
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Instead> {
+    let pairs = own_form(&browser, &headers, &body)?;
+    let cookie = session.cookie.as_deref().unwrap_or_default();
+    let new = Secret::new(field(&pairs, "new_password").unwrap_or_default().to_owned());
+    let error = match accounts.finish_recovery(cookie, field(&pairs, "code").unwrap_or_default(), &new).await {
+        Ok(begun) => {
+            let mut response = see_other("/account/sessions");
+            browser.pages.set_session(&mut response, begun.cookie.expose());
+            return Ok(response);
+        }
+        Err(AccountError::NotFound) => return Ok(see_other("/recover")),
+        Err(error) => error,
+    };
+    let text = problem(&error, Next::Overview)?;
+    let Ok(returning) = accounts.returning(cookie).await else { return Ok(see_other("/recover")) };
+    Ok(waiting(finish_page(&browser, &returning).problem(Some(text)).respond(), &error))
+}

@@ -1,0 +1,78 @@
+//! The second step of a sign-in.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+
+use super::account::{Instead, Next, problem, waiting};
+use super::form_page::{Field, FormPage};
+use super::{Browser, Form, PeerAddress, Session, forbidden, page_for, see_other};
+use crate::accounts::{AccountError, Accounts, Completed};
+use crate::authorization::AuthorizationServer;
+use crate::http::form::{field, form_pairs, query_pairs};
+use http::StatusCode;
+
+fn page(browser: &Browser, request: &str) -> FormPage {
+    FormPage::new("One thing more")
+        .says("Type the six digits that your authenticator shows, or one of the codes that you saved.")
+        .asks(
+            "/sign-in/second-factor",
+            browser.pages.form_token(Form::SecondStep, browser.value().as_bytes()),
+            "Sign in",
+        )
+        .hidden("request", request)
+        .field(Field::text("code", "Code", "one-time-code"))
+        .link("/sign-in", "Begin again")
+}
+
+/// `GET /sign-in/second-factor`.
+pub(super) async fn get(browser: Browser, RawQuery(query): RawQuery) -> Response {
+    let pairs = query_pairs(query.as_deref());
+    page_for(&browser, StatusCode::OK, &page(&browser, field(&pairs, "request").unwrap_or_default()))
+}
+
+/// `POST /sign-in/second-factor`.
+pub(super) async fn post(
+    State(accounts): State<Arc<Accounts>>,
+    State(server): State<Arc<AuthorizationServer>>,
+    (browser, session): (Browser, Session),
+    PeerAddress(address): PeerAddress,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Instead> {
+    let pairs = form_pairs(&headers, &body).map_err(|_| Instead::of(forbidden()))?;
+    let own = browser.value().as_bytes();
+    if !browser.pages.is_own_form(&headers, Form::SecondStep, own, field(&pairs, "form_token")) {
+        return Ok(forbidden());
+    }
+    let request = field(&pairs, "request").unwrap_or_default();
+    let sealed = Some(request).filter(|sealed| server.is_resumable(sealed, browser.value()));
+    let typed = field(&pairs, "code").unwrap_or_default();
+    match accounts.complete_sign_in(session.cookie.as_deref().unwrap_or_default(), typed, address).await {
+        Ok(completed) => Ok(signed_in(&browser, &completed, sealed)),
+        Err(AccountError::NotFound) => Ok(see_other("/sign-in")),
+        Err(error) => {
+            let text = problem(&error, Next::Overview)?;
+            Ok(waiting(page(&browser, request).problem(Some(text)).respond(), &error))
+        }
+    }
+}
+
+fn signed_in(browser: &Browser, completed: &Completed, sealed: Option<&str>) -> Response {
+    let next = super::sign_in::next(sealed);
+    let mut response = match &completed.new_code {
+        None => see_other(&next),
+        Some(code) => super::render(
+            &FormPage::new("You are signed in")
+                .says("The code that you used is no good any more. Write this one down in its place:")
+                .lists(vec![code.expose().clone()])
+                .link_to(next, "Go on"),
+        )
+        .into_response(),
+    };
+    browser.pages.set_session(&mut response, completed.session.cookie.expose());
+    response
+}
