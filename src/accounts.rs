@@ -8,6 +8,7 @@ mod devices;
 mod error;
 mod notice;
 mod overview;
+mod passkeys;
 mod password;
 mod password_change;
 mod proof;
@@ -26,7 +27,7 @@ use crate::base::keys::{KeyUse, MasterKey, Sealer};
 use crate::base::random::SharedRandom;
 use crate::base::secret::Secret;
 use crate::config;
-use crate::identity::{Username, check_password};
+use crate::identity::{RelyingParty, Username, check_password};
 use crate::mail::Outbox;
 use crate::storage::Db;
 
@@ -36,6 +37,7 @@ pub use contacts::ContactOverview;
 pub use devices::Device;
 pub use error::AccountError;
 pub use overview::{ChartOverview, Connected, Overview, PersonOverview};
+pub use passkeys::PasskeyQuestion;
 pub use password::{PasswordError, Passwords, Verdict};
 pub use recovery::Returning;
 pub use second_factor::{Completed, SecondFactors};
@@ -54,6 +56,7 @@ pub struct Accounts {
     outbox: Outbox,
     code_key: Secret<[u8; 32]>,
     factor_sealer: Sealer,
+    relying_party: Option<RelyingParty>,
     session_idle: Duration,
     session_longest: Duration,
 }
@@ -83,6 +86,7 @@ impl Accounts {
             outbox: Outbox::new(config, master_key, clock.clone(), random.clone()),
             code_key: master_key.derive(KeyUse::OneTimeCode),
             factor_sealer: master_key.sealer(KeyUse::SecondFactor),
+            relying_party: RelyingParty::new(&config.server.public_url),
             session_idle: Duration::from_secs(oauth.session_idle_seconds),
             session_longest: Duration::from_secs(oauth.session_seconds),
             clock,

@@ -9,6 +9,7 @@ mod password;
 mod person;
 mod totp;
 mod username;
+mod webauthn;
 
 pub use account::{Account, AccountState};
 pub use contact::{Contact, ContactError, ContactKind};
@@ -19,6 +20,7 @@ pub use password::{PasswordProblem, check_password, normal_password};
 pub use person::{Person, PersonState};
 pub use totp::TotpSecret;
 pub use username::{Username, UsernameError};
+pub use webauthn::{NewPasskey, NotAnswered, RelyingParty, UsedPasskey};
 
 /// A text enum that is stored by name: one spelling each way, and anything else is refused.
 macro_rules! named {

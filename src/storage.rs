@@ -40,6 +40,7 @@ pub mod launches;
 pub mod links;
 pub mod mails;
 pub mod organizations;
+pub mod passkeys;
 pub mod persons;
 pub mod pushed_requests;
 pub mod recoveries;
@@ -74,6 +75,7 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("links", links::STATEMENTS),
     ("mails", mails::STATEMENTS),
     ("organizations", organizations::STATEMENTS),
+    ("passkeys", passkeys::STATEMENTS),
     ("persons", persons::STATEMENTS),
     ("pushed_requests", pushed_requests::STATEMENTS),
     ("recoveries", recoveries::STATEMENTS),

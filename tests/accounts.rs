@@ -3,6 +3,7 @@
 mod addresses;
 mod authenticator;
 mod devices;
+mod passkeys;
 pub(crate) mod person;
 mod recovery;
 mod second_factor;

@@ -8,7 +8,9 @@ use crate::audit::ActKind;
 use crate::authorization::SignedIn;
 use crate::base::id::{AuthorizationId, GrantId};
 use crate::mail::template;
-use crate::storage::{StorageError, accounts, authorizations, challenges, contacts, grants, sessions};
+use crate::storage::{
+    StorageError, accounts, authorizations, challenges, contacts, grants, passkeys, second_factors, sessions,
+};
 
 /// What ends with an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +61,9 @@ impl Accounts {
                     sessions::delete_others(tx, account, None).await?;
                     challenges::withdraw_all(tx, account).await?;
                     contacts::end_all(tx, account, now).await?;
+                    passkeys::delete_all(tx, account).await?;
+                    second_factors::delete_totp(tx, account).await?;
+                    second_factors::delete_codes(tx, account).await?;
                     accounts::close(tx, account, now).await?;
                     queue_all(tx, letters).await?;
                     Ok(((), Some(act)))

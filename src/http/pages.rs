@@ -13,6 +13,7 @@ mod home;
 mod icon;
 mod launch;
 mod own_form;
+mod passkey_sign_in;
 pub mod recover;
 mod second_step;
 mod sign_in;
@@ -96,6 +97,7 @@ where
     Router::new()
         .route("/", get(home::get))
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
+        .route("/sign-in/passkey", get(passkey_sign_in::get).post(passkey_sign_in::post))
         .route("/sign-in/second-factor", get(second_step::get).post(second_step::post))
         .route("/sign-out", post(sign_out::post))
         .route("/apps", get(apps::get))
@@ -161,6 +163,19 @@ pub fn render_with(status: StatusCode, page: &impl Template, form_target: Option
     }
 }
 
+/// A page with a script of our own: everything but that works without it.
+fn render_scripted(status: StatusCode, page: &impl Template) -> Response {
+    let mut response = render_with(status, page, None);
+    let headers = response.headers_mut();
+    let policy =
+        headers.get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok()).unwrap_or_default();
+    let policy = format!("{policy}; script-src 'self'");
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
 /// A page for somebody who is not signed in, whose browser is to be known again.
 fn page_for(browser: &Browser, status: StatusCode, page: &impl Template) -> Response {
     let mut response = render_with(status, page, None);
@@ -223,6 +238,11 @@ mod tests {
             (form_page::FormPage::sample("x").render(), form_page::FormPage::sample(hostile).render()),
             (account::AccountTemplate::sample("x").render(), account::AccountTemplate::sample(hostile).render()),
             (account::ContactTemplate::sample("x").render(), account::ContactTemplate::sample(hostile).render()),
+            (account::PasskeysTemplate::sample("x").render(), account::PasskeysTemplate::sample(hostile).render()),
+            (
+                passkey_sign_in::PasskeySignInTemplate::sample("x").render(),
+                passkey_sign_in::PasskeySignInTemplate::sample(hostile).render(),
+            ),
             (account::SessionsTemplate::sample("x").render(), account::SessionsTemplate::sample(hostile).render()),
             (launch::LaunchTemplate::sample("x").render(), launch::LaunchTemplate::sample(hostile).render()),
             (launch::OpenAppTemplate::sample("x").render(), launch::OpenAppTemplate::sample(hostile).render()),

@@ -3,6 +3,7 @@
 mod close;
 mod confirm;
 mod contact;
+mod passkeys;
 mod password;
 mod prove;
 mod second_factor;
@@ -20,6 +21,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 #[cfg(test)]
 pub(super) use contact::ContactTemplate;
+#[cfg(test)]
+pub(super) use passkeys::PasskeysTemplate;
 #[cfg(test)]
 pub(super) use sessions::SessionsTemplate;
 
@@ -50,6 +53,8 @@ where
         .route("/account/second-factor/confirm", post(second_factor::confirm))
         .route("/account/second-factor/off", post(second_factor::off))
         .route("/account/saved-codes", get(second_factor::codes).post(second_factor::renew))
+        .route("/account/passkeys", get(passkeys::get).post(passkeys::post))
+        .route("/account/passkeys/remove", post(passkeys::remove))
         .route("/account/close", get(close::get).post(close::post))
         .route("/undo-contact", get(undo::get).post(undo::post))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
@@ -64,11 +69,19 @@ pub(super) enum Next {
     Close,
     SecondFactor,
     SavedCodes,
+    Passkeys,
 }
 
 impl Next {
-    const ALL: [Self; 6] =
-        [Self::Overview, Self::Password, Self::Contact, Self::Close, Self::SecondFactor, Self::SavedCodes];
+    const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Password,
+        Self::Contact,
+        Self::Close,
+        Self::SecondFactor,
+        Self::SavedCodes,
+        Self::Passkeys,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -78,6 +91,7 @@ impl Next {
             Self::Close => "close",
             Self::SecondFactor => "second-factor",
             Self::SavedCodes => "saved-codes",
+            Self::Passkeys => "passkeys",
         }
     }
 
@@ -89,6 +103,7 @@ impl Next {
             Self::Close => "/account/close",
             Self::SecondFactor => "/account/second-factor",
             Self::SavedCodes => "/account/saved-codes",
+            Self::Passkeys => "/account/passkeys",
         }
     }
 

@@ -45,6 +45,10 @@ pub enum Form {
     SecondFactor,
     /// The way back in.
     Recover,
+    /// Passkeys made and removed.
+    Passkey,
+    /// A sign-in with a passkey.
+    UsePasskey,
 }
 
 impl Form {
@@ -68,6 +72,8 @@ impl Form {
             Self::SecondStep => b"second-step",
             Self::SecondFactor => b"second-factor",
             Self::Recover => b"recover",
+            Self::Passkey => b"passkey",
+            Self::UsePasskey => b"use-passkey",
         }
     }
 }
