@@ -3,12 +3,14 @@
 
 mod about;
 mod decide;
+mod identification;
 mod permit;
 mod subject;
 mod withheld;
 
 pub use about::{About, Referent, about, referent};
 pub use decide::{Denial, decide, is_served};
+pub use identification::Identification;
 pub use permit::Permit;
 pub use subject::{Behalf, Subject};
 pub use withheld::{Withheld, WithheldOf};

@@ -1,7 +1,9 @@
 //! Sign-in, sessions, and what a person does with an account.
 
+mod activation;
 mod challenge;
 mod chart_access;
+mod claims;
 mod closing;
 mod contacts;
 mod devices;
@@ -11,12 +13,15 @@ mod overview;
 mod passkeys;
 mod password;
 mod password_change;
+mod place;
 mod proof;
 mod recovery;
+mod redeem;
 mod second_factor;
 mod session;
 mod sign_up;
 mod throttle;
+mod unlink;
 
 use std::fmt;
 use std::time::Duration;
@@ -31,7 +36,9 @@ use crate::identity::{RelyingParty, Username, check_password};
 use crate::mail::Outbox;
 use crate::storage::Db;
 
+pub use activation::CodeHashes;
 pub use chart_access::{ChartAccess, ChartAccessError, LaunchAnswer, redirect_uri};
+pub use claims::{ClaimAnswer, ClaimError, Claims, NewClaim};
 pub use closing::Closing;
 pub use contacts::ContactOverview;
 pub use devices::Device;
@@ -39,11 +46,14 @@ pub use error::AccountError;
 pub use overview::{ChartOverview, Connected, Overview, PersonOverview};
 pub use passkeys::PasskeyQuestion;
 pub use password::{PasswordError, Passwords, Verdict};
+pub(crate) use place::{is_one_human, own_place};
 pub use recovery::Returning;
+pub use redeem::{AnswerError, Answered, Answers, ConfirmError, Confirmed, Pending, Redemptions, RenewError, Typist};
 pub use second_factor::{Completed, SecondFactors};
 pub use session::{NewSession, SignIn, SignInError};
 pub use sign_up::{NewAccount, OpenedAccount, OpeningAccount};
 pub use throttle::{Throttle, Throttled};
+pub use unlink::{OwnLink, UnlinkReason};
 
 /// Accounts and their sessions.
 pub struct Accounts {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 
-use crate::accounts::{Accounts, ChartAccess};
+use crate::accounts::{Accounts, ChartAccess, Claims, Redemptions};
 use crate::authorization::AuthorizationServer;
 use crate::gateway::Gateway;
 use crate::http;
 use crate::http::brands::Directory;
 use crate::http::fhir::Metadata;
 use crate::http::pages::Pages;
+use crate::practice::Desk;
 use crate::storage::Db;
 
 pub use certificates::{CertificateError, Certificates};
@@ -33,6 +34,9 @@ struct AppParts {
     authorization: Arc<AuthorizationServer>,
     accounts: Arc<Accounts>,
     chart_access: Arc<ChartAccess>,
+    claims: Arc<Claims>,
+    desk: Arc<Desk>,
+    redemptions: Arc<Redemptions>,
     pages: Arc<Pages>,
     directory: Arc<Directory>,
     metadata: Arc<Metadata>,
@@ -53,6 +57,9 @@ part!(gateway: Arc<Gateway>);
 part!(authorization: Arc<AuthorizationServer>);
 part!(accounts: Arc<Accounts>);
 part!(chart_access: Arc<ChartAccess>);
+part!(claims: Arc<Claims>);
+part!(desk: Arc<Desk>);
+part!(redemptions: Arc<Redemptions>);
 part!(pages: Arc<Pages>);
 part!(directory: Arc<Directory>);
 part!(metadata: Arc<Metadata>);
@@ -70,6 +77,8 @@ fn router(state: AppState) -> Router {
         .merge(http::pages::launch_router())
         .merge(http::pages::account::router())
         .merge(http::pages::recover::router())
+        .merge(http::pages::link_router())
+        .merge(http::clinic::router())
         .merge(http::api::router())
         .merge(http::fhir::router())
         .fallback(http::fallback::not_found)

@@ -13,6 +13,7 @@ mod schema;
 mod serve;
 mod signing_key;
 mod source;
+mod staff;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -59,6 +60,9 @@ enum Command {
     /// People and how they sign in.
     #[command(subcommand)]
     Account(account::Command),
+    /// Who works for a practice.
+    #[command(subcommand)]
+    Staff(staff::Command),
     /// Charts of people.
     #[command(subcommand)]
     Link(link::Command),
@@ -107,6 +111,7 @@ async fn dispatch(call: Chartgate) -> Result<(), CliError> {
         Command::Source(command) => source::run(&settings, command).await,
         Command::Client(command) => client::run(&settings, command).await,
         Command::Account(command) => account::run(&settings, command).await,
+        Command::Staff(command) => staff::run(&settings, command).await,
         Command::Link(command) => link::run(&settings, command).await,
         Command::SigningKey(command) => signing_key::run(&settings, command).await,
         Command::Schema => schema::run(),

@@ -22,6 +22,7 @@ mod history;
 #[cfg(test)]
 mod hot_path;
 mod identifier;
+mod identify;
 mod include;
 mod lazy;
 mod outcome;

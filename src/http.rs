@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod brands;
+pub mod clinic;
 pub mod cors;
 pub mod error;
 pub mod fallback;

@@ -1,23 +1,38 @@
 //! Who people are: accounts, persons, links to charts, grants to act for another.
 
 mod account;
+mod activation_code;
+mod claim;
 mod contact;
 mod grant;
+mod invitation;
 mod language;
 mod link;
+mod masking;
+pub mod matching;
 mod password;
 mod person;
+mod proofing;
+mod staff;
 mod totp;
 mod username;
 mod webauthn;
 
 pub use account::{Account, AccountState};
+pub use activation_code::{ActivationCode, ActivationCodeError};
+pub use claim::{Claim, ClaimState, MOST_WRONG_CODES, Said};
 pub use contact::{Contact, ContactError, ContactKind};
 pub use grant::{Grant, GrantBasis, GrantState, Period};
+pub use invitation::{
+    Channel, Invitation, InvitationState, MOST_WRONG_ANSWERS, ProxyDraft, RENEWALS, RENEWALS_IN_A_DAY,
+};
 pub use language::Language;
 pub use link::{Assurance, Demographics, Link, LinkMethod, LinkState};
+pub use masking::{initials, mask_contact};
 pub use password::{PasswordProblem, check_password, normal_password};
 pub use person::{Person, PersonState};
+pub use proofing::{Document, PROOFING_HOLDS, Proofing};
+pub use staff::{StaffAct, StaffMember, StaffRole};
 pub use totp::TotpSecret;
 pub use username::{Username, UsernameError};
 pub use webauthn::{NewPasskey, NotAnswered, RelyingParty, UsedPasskey};

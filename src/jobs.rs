@@ -1,9 +1,13 @@
 //! Work that nobody waits for.
 
+mod chart_check;
+mod claims;
 mod delivery;
 mod expiry;
 mod recoveries;
 
+pub use chart_check::check_charts;
+pub use claims::look_at_claims;
 pub use delivery::Delivery;
 pub use expiry::{Expiry, Removed};
 pub use recoveries::answer_recoveries;

@@ -31,17 +31,20 @@ pub mod audit;
 pub mod authorizations;
 pub mod callers;
 pub mod challenges;
+pub mod claims;
 pub mod clients;
 pub mod contacts;
 pub mod generations;
 pub mod grants;
 pub mod hashed_ids;
+pub mod invitations;
 pub mod launches;
 pub mod links;
 pub mod mails;
 pub mod organizations;
 pub mod passkeys;
 pub mod persons;
+pub mod proofings;
 pub mod pushed_requests;
 pub mod recoveries;
 pub mod second_factors;
@@ -50,6 +53,9 @@ pub mod signing_keys;
 pub mod source_tokens;
 pub mod sources;
 pub mod spent_ids;
+pub mod staff;
+pub mod staff_sessions;
+pub mod staff_tasks;
 pub mod system_tokens;
 pub mod tokens;
 
@@ -66,17 +72,20 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("authorizations", authorizations::STATEMENTS),
     ("callers", callers::STATEMENTS),
     ("challenges", challenges::STATEMENTS),
+    ("claims", claims::STATEMENTS),
     ("clients", clients::STATEMENTS),
     ("contacts", contacts::STATEMENTS),
     ("generations", generations::STATEMENTS),
     ("grants", grants::STATEMENTS),
     ("hashed_ids", hashed_ids::STATEMENTS),
+    ("invitations", invitations::STATEMENTS),
     ("launches", launches::STATEMENTS),
     ("links", links::STATEMENTS),
     ("mails", mails::STATEMENTS),
     ("organizations", organizations::STATEMENTS),
     ("passkeys", passkeys::STATEMENTS),
     ("persons", persons::STATEMENTS),
+    ("proofings", proofings::STATEMENTS),
     ("pushed_requests", pushed_requests::STATEMENTS),
     ("recoveries", recoveries::STATEMENTS),
     ("second_factors", second_factors::STATEMENTS),
@@ -85,6 +94,9 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("source_tokens", source_tokens::STATEMENTS),
     ("sources", sources::STATEMENTS),
     ("spent_ids", spent_ids::STATEMENTS),
+    ("staff", staff::STATEMENTS),
+    ("staff_sessions", staff_sessions::STATEMENTS),
+    ("staff_tasks", staff_tasks::STATEMENTS),
     ("system_tokens", system_tokens::STATEMENTS),
     ("tokens", tokens::STATEMENTS),
 ];

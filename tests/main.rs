@@ -13,6 +13,8 @@ mod invariants;
 #[cfg(test)]
 mod knowledge;
 #[cfg(test)]
+mod linking;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod naive;

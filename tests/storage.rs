@@ -6,6 +6,7 @@ mod callers;
 mod durability;
 mod footprint;
 mod hashed_ids;
+mod invitations;
 pub(crate) mod sample;
 mod schema;
 mod writes;

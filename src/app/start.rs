@@ -6,7 +6,7 @@ use axum::Router;
 use tokio::sync::watch;
 
 use super::{AppParts, AppState, router};
-use crate::accounts::{Accounts, ChartAccess};
+use crate::accounts::{Accounts, ChartAccess, Claims, Redemptions};
 use crate::audit::{Acts, AuditLog};
 use crate::authorization::AuthorizationServer;
 use crate::base::clock::SharedClock;
@@ -22,10 +22,10 @@ use crate::http::fhir::Metadata;
 use crate::http::metrics::RequestCounts;
 use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
-use crate::jobs::{Delivery, Expiry, answer_recoveries};
+use crate::jobs::{Delivery, Expiry, answer_recoveries, check_charts, look_at_claims};
 use crate::mail::{Carrier, CarrierError, Outbox};
 use crate::mapping::{ReleasePolicies, Terminology, VendorProfiles};
-use crate::practice;
+use crate::practice::{self, ChartCheck, Desk};
 use crate::storage::{Db, StorageError, generations, organizations, sources};
 use crate::upstream::Cache;
 
@@ -68,6 +68,14 @@ pub struct App {
     pub authorization: Arc<AuthorizationServer>,
     /// Accounts and sign-in.
     pub accounts: Arc<Accounts>,
+    /// Codes on their way to links.
+    pub redemptions: Arc<Redemptions>,
+    /// What people say of themselves.
+    pub claims: Arc<Claims>,
+    /// The staff side.
+    pub desk: Arc<Desk>,
+    /// What holds links against their charts.
+    pub chart_check: Arc<ChartCheck>,
     /// What is written to people.
     pub outbox: Outbox,
     /// What sends it.
@@ -78,6 +86,23 @@ pub struct App {
     pub db: Db,
     /// The database as acts are written to it.
     pub acts: Acts,
+    linking: Linking,
+}
+
+/// What staff reach.
+#[derive(Debug)]
+struct Linking {
+    sources: Arc<Sources>,
+    outbox: Outbox,
+}
+
+impl App {
+    /// The staff side with another clock: what was done at another time.
+    #[must_use]
+    pub fn desk_at(&self, clock: SharedClock, master_key: &MasterKey, random: SharedRandom) -> Desk {
+        let parts = (self.acts.clone(), self.linking.sources.clone(), self.linking.outbox.clone());
+        Desk::new(parts, master_key, clock, random)
+    }
 }
 
 /// What a gateway is started with.
@@ -135,7 +160,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let base_url = format!("{}/fhir", config.server.public_url);
     let gateway = Arc::new(Gateway::new(GatewayParts {
         knowledge,
-        sources,
+        sources: sources.clone(),
         audit: AuditLog::start(&acts),
         db: db.clone(),
         master_key: master_key.clone(),
@@ -148,6 +173,12 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let outbox = Outbox::new(&config, &master_key, clock.clone(), random.clone());
     let carrier = Carrier::new(&config.mail, &config.server.public_url)?;
     let delivery = Arc::new(Delivery::new(db.clone(), outbox.clone(), carrier, clock.clone()));
+    let linking = || (acts.clone(), sources.clone(), outbox.clone());
+    let redemptions = Arc::new(Redemptions::new(linking(), &master_key, clock.clone(), random.clone()));
+    let claims = Arc::new(Claims::new(linking(), &master_key, clock.clone(), random.clone()));
+    let chart_check = Arc::new(ChartCheck::new(acts.clone(), sources.clone(), clock.clone(), random.clone()));
+    let linked_sources = sources.clone();
+    let desk = Arc::new(Desk::new(linking(), &master_key, clock.clone(), random.clone()));
     let accounts = Arc::new(Accounts::new(acts.clone(), clock, random.clone(), &master_key, &config));
     let metadata = capability::statement(knowledge, &base_url, oauth_uris(&authorization))
         .map_err(|error| StartError::Knowledge(error.to_string()))?;
@@ -156,6 +187,9 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         authorization: authorization.clone(),
         accounts: accounts.clone(),
         chart_access,
+        claims: claims.clone(),
+        desk: desk.clone(),
+        redemptions: redemptions.clone(),
         directory: Directory::new(config.server.name.clone()),
         pages: Pages::new(&config, &master_key, random.clone()),
         metadata: Arc::new(Metadata(metadata.into())),
@@ -171,6 +205,8 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         }
     });
     tokio::spawn(refresh.run());
+    tokio::spawn(look_at_claims(claims.clone()));
+    tokio::spawn(check_charts(chart_check.clone()));
     tokio::spawn(Expiry::new(db.clone(), expiry_clock).run());
     tokio::spawn(answer_recoveries(accounts.clone()));
     let sending = delivery.clone();
@@ -185,6 +221,11 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         operations: operations::router(counts).with_state(state),
         authorization,
         accounts,
+        redemptions,
+        claims,
+        desk,
+        chart_check,
+        linking: Linking { sources: linked_sources, outbox: outbox.clone() },
         outbox,
         delivery,
         gateway,

@@ -44,6 +44,14 @@ named! {
         SourceAccess = "source-access",
         /// Linked a person to a chart.
         Link = "link",
+        /// Handed out, tried, used or ended an activation code.
+        Invitation = "invitation",
+        /// Saw somebody in person.
+        Proofing = "proofing",
+        /// Said who they are to be linked to a chart, or decided that.
+        Claim = "claim",
+        /// Looked for a patient, or changed who is staff.
+        Staff = "staff",
         /// Let an account act for a person.
         Grant = "grant",
     }

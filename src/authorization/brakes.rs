@@ -13,7 +13,7 @@ const MOST: u64 = 50_000;
 
 /// A bucket for each key: it holds `burst`, and one comes back every `each`.
 #[derive(Debug)]
-pub(super) struct Brake<K: Hash + Eq + Send + Sync + 'static> {
+pub(crate) struct Brake<K: Hash + Eq + Send + Sync + 'static> {
     burst: u32,
     each: Duration,
     /// When the bucket is full again.
@@ -23,14 +23,14 @@ pub(super) struct Brake<K: Hash + Eq + Send + Sync + 'static> {
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Brake<K> {
-    pub(super) fn new(burst: u32, each: Duration) -> Self {
+    pub(crate) fn new(burst: u32, each: Duration) -> Self {
         let whole = each.saturating_mul(burst);
         let full_at = Cache::builder().max_capacity(MOST).time_to_idle(whole).build();
         Self { burst, each, full_at, step: Mutex::new(()) }
     }
 
     /// Takes one out; false when there is none.
-    pub(super) fn passes(&self, key: K, now: Instant) -> bool {
+    pub(crate) fn passes(&self, key: K, now: Instant) -> bool {
         let _step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
         let full_at = self.full_at.get(&key).unwrap_or(now).max(now).plus(self.each);
         if full_at.since(now) > self.each.saturating_mul(self.burst) {

@@ -77,6 +77,7 @@ minted!(
     PasskeyId,
     RecoveryId
 );
+minted!(InvitationId, ProofingId, ClaimId, StaffTaskId);
 
 ids! {
     /// A way to sign in.
@@ -107,6 +108,14 @@ ids! {
     PasskeyId,
     /// A request for the way back into an account.
     RecoveryId,
+    /// An activation code.
+    InvitationId,
+    /// The record of somebody who was seen in person.
+    ProofingId,
+    /// What somebody says of themselves to be linked to a chart.
+    ClaimId,
+    /// Something that waits for staff.
+    StaffTaskId,
 }
 
 impl AuditEventId {

@@ -35,6 +35,10 @@ pub enum KeyUse {
     OneTimeCode,
     /// What signs people in beside a password, at rest.
     SecondFactor,
+    /// The pepper of activation codes and one-time codes.
+    ActivationCode,
+    /// Redemptions of codes between page loads.
+    Redemption,
 }
 
 impl KeyUse {
@@ -53,6 +57,8 @@ impl KeyUse {
             Self::Mail => b"chartgate mail v1",
             Self::OneTimeCode => b"chartgate one-time code v1",
             Self::SecondFactor => b"chartgate second factor v1",
+            Self::ActivationCode => b"chartgate activation code v1",
+            Self::Redemption => b"chartgate redemption v1",
         }
     }
 }

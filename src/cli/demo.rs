@@ -2,6 +2,7 @@
 //! people who can sign in, and apps that can be connected. What was made at the first start is kept in the data-dir.
 
 mod announce;
+mod desk;
 mod enrolment;
 mod fixtures;
 mod keys;
@@ -66,6 +67,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let parts = app::Parts { config, master_key: app::master_key(&key_file)?, clock, random };
     let running = app::start(parts.clone()).await?;
     enrolment::enrol(&running, &parts, &fixtures, &ehrs, &mut state).await?;
+    desk::open(&running, &parts, &mut state).await?;
     state.save(&args.data_dir)?;
     let stop = app::stop_signal();
     let smart_app = smart_app::router(running.gateway.base_url())?;

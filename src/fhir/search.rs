@@ -21,6 +21,7 @@ pub use date::PartialDate;
 pub use decimal::Decimal;
 pub use evaluate::{Evaluation, matches};
 pub use parse::{MAX_BYTES, MAX_COUNT, MAX_PARAMETERS, MAX_VALUES, parse};
+pub use print::escaped;
 pub use query::{
     Criterion, Handling, Include, QuantityUnit, Query, ReferenceValue, SearchError, SearchErrorCode, SortKey, Summary,
     TokenValue, TotalMode, Value,

@@ -36,7 +36,7 @@ impl Directory {
         Arc::new(Self { site, read: Mutex::new(None) })
     }
 
-    async fn brands(&self, db: &Db) -> Result<Arc<Brands>, StorageError> {
+    pub(super) async fn brands(&self, db: &Db) -> Result<Arc<Brands>, StorageError> {
         let known = self.read.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((read, brands)) = known
             && read.elapsed() < READ_AGAIN

@@ -4,21 +4,29 @@ pub mod account;
 mod agent;
 mod apps;
 mod browser;
+mod claim;
 mod connect;
 mod consent;
 mod encounter;
 mod error_page;
+mod find;
 mod form_page;
 mod home;
 mod icon;
+mod invite;
+mod invite_account;
+mod invite_confirm;
 mod launch;
 mod own_form;
 mod passkey_sign_in;
+mod posted;
+mod qr;
 pub mod recover;
 mod second_step;
 mod sign_in;
 mod sign_out;
 mod style;
+mod unlink;
 pub mod visits;
 
 use std::fmt;
@@ -32,14 +40,16 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
 
+use super::brands::Directory;
 use super::form::LONGEST_FORM;
-use crate::accounts::{Accounts, ChartAccess};
+use crate::accounts::{Accounts, ChartAccess, Claims, Redemptions};
 use crate::authorization::{AuthorizationServer, AuthorizeAnswer};
 use crate::base::keys::{KeyUse, MasterKey};
 use crate::base::random::SharedRandom;
 use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::storage::Db;
 
 pub use browser::{Browser, PeerAddress, Session};
 pub use consent::ConsentTemplate;
@@ -47,7 +57,10 @@ pub(in crate::http) use consent::box_text;
 pub use encounter::encounter_page;
 pub use error_page::{ErrorPage, forbidden, not_found};
 pub use own_form::Form;
+pub(in crate::http) use posted::Posted;
+pub(in crate::http) use qr::qr_path;
 pub use sign_in::SignInTemplate;
+pub(in crate::http) use style::path as style_path;
 
 /// What pages need to know of this installation.
 pub struct Pages {
@@ -81,6 +94,13 @@ impl Pages {
     }
 }
 
+impl Pages {
+    /// The address of this installation.
+    pub(in crate::http) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+}
+
 fn is_loopback_http(issuer: &str) -> bool {
     url::Url::parse(issuer)
         .is_ok_and(|url| url.scheme() == "http" && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")))
@@ -100,6 +120,7 @@ where
         .route("/sign-in/passkey", get(passkey_sign_in::get).post(passkey_sign_in::post))
         .route("/sign-in/second-factor", get(second_step::get).post(second_step::post))
         .route("/sign-out", post(sign_out::post))
+        .route("/unlink", get(unlink::get).post(unlink::post))
         .route("/apps", get(apps::get))
         .route("/apps/disconnect", post(apps::disconnect))
         .route("/favicon.ico", get(icon::get))
@@ -119,6 +140,28 @@ where
         .route("/connect", get(connect::get).post(connect::post))
         .route("/connect/callback/{source}", get(connect::callback))
         .route("/disconnect", get(connect::confirm).post(connect::disconnect))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+/// The pages on which records are linked: with a code, and without one.
+pub fn link_router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Accounts>: FromRef<S>,
+    Arc<Claims>: FromRef<S>,
+    Arc<Directory>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+    Arc<Redemptions>: FromRef<S>,
+    Db: FromRef<S>,
+{
+    Router::new()
+        .route("/invite", get(invite::get).post(invite::post))
+        .route("/invite/renew", post(invite::renew))
+        .route("/invite/account", get(invite_account::get).post(invite_account::post))
+        .route("/invite/confirm", get(invite_confirm::get).post(invite_confirm::post))
+        .route("/find", get(find::get))
+        .route("/claim", get(claim::get).post(claim::post))
+        .route("/claim/code", post(claim::code))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
@@ -225,6 +268,17 @@ pub fn answer(answer: AuthorizeAnswer, browser: &Browser, session: &Session) -> 
 mod tests {
     use super::*;
 
+    /// The pages on which records are linked, and the console.
+    fn linking(hostile: &'static str) -> Vec<Result<String, askama::Error>> {
+        let mut all = crate::http::clinic::samples(hostile);
+        all.extend(invite::samples(hostile));
+        all.extend(claim::samples(hostile));
+        all.push(invite_account::InviteAccountTemplate::sample(hostile).render());
+        all.push(invite_confirm::ConfirmTemplate::sample(hostile).render());
+        all.extend([find::sample(hostile), unlink::sample(hostile)]);
+        all
+    }
+
     /// Rule: whatever a value holds, the page has no more tags and attributes than it has with a harmless one.
     #[test]
     fn w03_no_template_lets_a_value_out_of_its_place() {
@@ -251,7 +305,10 @@ mod tests {
                 encounter::EncounterTemplate::sample(hostile).render(),
             ),
         ];
-        let pairs = pairs.into_iter().chain(connect::samples("x").into_iter().zip(connect::samples(hostile)));
+        let pairs = pairs
+            .into_iter()
+            .chain(connect::samples("x").into_iter().zip(connect::samples(hostile)))
+            .chain(linking("x").into_iter().zip(linking(hostile)));
         for (harmless, hostile) in pairs {
             let (harmless, hostile) = (harmless.unwrap(), hostile.unwrap());
             let count = |html: &str, c: char| html.matches(c).count();
@@ -279,7 +336,8 @@ mod tests {
             launch::OpenAppTemplate::sample("x").render().unwrap(),
             encounter::EncounterTemplate::sample("x").render().unwrap(),
         ];
-        for html in pages.into_iter().chain(connect::samples("x").map(Result::unwrap)) {
+        let linking = linking("x").into_iter().map(Result::unwrap);
+        for html in pages.into_iter().chain(connect::samples("x").map(Result::unwrap)).chain(linking) {
             for forbidden in ["<script", "http://", "https://", "style=\"", " onclick", "javascript:"] {
                 assert!(!html.contains(forbidden), "{forbidden} in {html}");
             }

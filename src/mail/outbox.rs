@@ -118,6 +118,13 @@ impl Outbox {
         })
     }
 
+    /// Writes to an address or number as a record has it; none when it is neither, or nothing can be sent there.
+    #[must_use]
+    pub fn letter_to<T: Template>(&self, recorded: &str, template: &T) -> Option<Letter> {
+        let to = Contact::email(recorded).or_else(|_| Contact::phone(recorded)).ok()?;
+        self.reaches(to.kind()).then(|| self.letter(&to, Language::English, template))
+    }
+
     /// Opens what is due, ready to be carried.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use askama::Template as _;
 
-use super::words::{Day, Link, Minutes, OneTimeCode, Site};
+use super::words::{Day, InvitationCode, Link, Minutes, OneTimeCode, Site};
 use crate::identity::Language;
 
 /// What a template says.
@@ -78,12 +78,12 @@ macro_rules! templates {
 }
 
 templates! {
-    /// A practice invites somebody: the link leads to where the code is typed, or brings it along.
-    Invitation "invitation" { link: Link, until: Day } in "mail/en/invitation.txt" "mail/es/invitation.txt";
+    /// A practice invites somebody: the link leads to where the code is typed. No address ever has the code in it.
+    Invitation "invitation" { link: Link, code: InvitationCode, until: Day } in "mail/en/invitation.txt" "mail/es/invitation.txt";
     /// A code that shows that somebody reads this mailbox or telephone.
     Code "code" { code: OneTimeCode, minutes: Minutes } in "mail/en/code.txt" "mail/es/code.txt";
     /// An invitation that had ended is good again.
-    InvitationRenewed "invitation-renewed" { link: Link, until: Day }
+    InvitationRenewed "invitation-renewed" { link: Link, code: InvitationCode, until: Day }
         in "mail/en/invitation_renewed.txt" "mail/es/invitation_renewed.txt";
     /// Somebody else tried to use a code, or used it.
     CodeUsed "code-used" { sign_in: Link } in "mail/en/code_used.txt" "mail/es/code_used.txt";
@@ -122,6 +122,7 @@ mod tests {
     use super::*;
     use crate::base::clock::Instant;
     use crate::base::secret::Secret;
+    use crate::identity::ActivationCode;
 
     /// A value of a type that templates take.
     pub(super) trait Sample {
@@ -137,6 +138,12 @@ mod tests {
     impl Sample for OneTimeCode {
         fn sample(_: &Site) -> Self {
             OneTimeCode::six_digits(471_108_u64.to_be_bytes())
+        }
+    }
+
+    impl Sample for InvitationCode {
+        fn sample(_: &Site) -> Self {
+            InvitationCode::new(&ActivationCode::mint(&crate::base::random::SeededRandom::new(7)))
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::base::clock::Instant;
 use crate::base::secret::Secret;
+use crate::identity::ActivationCode;
 
 /// The length of 256 bits in base64url, as `Random::token` makes them: nothing that somebody wrote looks like it.
 const TOKEN: usize = 43;
@@ -79,6 +80,30 @@ impl fmt::Display for OneTimeCode {
 impl fmt::Debug for OneTimeCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OneTimeCode(…)")
+    }
+}
+
+/// An activation code, as it is printed.
+#[derive(Clone)]
+pub struct InvitationCode(Secret<String>);
+
+impl InvitationCode {
+    /// The code as people type it.
+    #[must_use]
+    pub fn new(code: &ActivationCode) -> Self {
+        Self(Secret::new(code.printed()))
+    }
+}
+
+impl fmt::Display for InvitationCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.expose())
+    }
+}
+
+impl fmt::Debug for InvitationCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InvitationCode(…)")
     }
 }
 

@@ -40,13 +40,10 @@ impl Brands {
             entry(endpoints, "Organization", OWN, &self.own(endpoints)),
             entry(endpoints, "Endpoint", OWN, &endpoint(endpoints, &self.site)),
         ];
-        for organization in self.organizations.iter().filter(|o| o.state == OrganizationState::Active) {
-            let names = self.names(organization);
-            if wanted.takes(organization, &names) {
-                let id = organization.id.to_string();
-                let resource = practice(endpoints, organization, names);
-                entries.push(entry(endpoints, "Organization", &id, &resource));
-            }
+        for (organization, names) in self.found(wanted) {
+            let id = organization.id.to_string();
+            let resource = practice(endpoints, organization, names);
+            entries.push(entry(endpoints, "Organization", &id, &resource));
         }
         json!({
             "resourceType": "Bundle",
@@ -55,6 +52,14 @@ impl Brands {
             "timestamp": changed.to_fhir(),
             "entry": entries,
         })
+    }
+
+    /// The practices that are wanted and open, each with its other names.
+    #[must_use]
+    pub fn found(&self, wanted: &Wanted) -> Vec<(&Organization, Vec<String>)> {
+        let open = self.organizations.iter().filter(|organization| organization.state == OrganizationState::Active);
+        let named = open.map(|organization| (organization, self.names(organization)));
+        named.filter(|(organization, names)| wanted.takes(organization, names)).collect()
     }
 
     /// The gateway itself: the brand that the discovery document names.

@@ -1,15 +1,16 @@
 use crate::accounts::{Accounts, PasswordError};
 use crate::audit::{Act, ActKind, Acts};
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, GrantId, LinkId, PersonId};
+use crate::base::id::{AccountId, GrantId, LinkId, OrganizationId, PersonId};
 use crate::base::random::Random;
 use crate::base::secret::Secret;
 use crate::identity::{
     Account, AccountState, Assurance, Demographics, Grant, GrantBasis, GrantState, Link, LinkMethod, LinkState, Period,
-    Username, UsernameError,
+    StaffRole, Username, UsernameError,
 };
 use crate::organization::SourceKey;
-use crate::storage::{StorageError, accounts, grants, links, persons};
+use crate::storage::staff::StaffRow;
+use crate::storage::{StorageError, accounts, grants, links, persons, staff};
 
 /// Why somebody was not enrolled.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +166,28 @@ pub async fn grant(acts: &Acts, random: &dyn Random, now: Instant, new: NewGrant
     })
     .await?;
     Ok(id)
+}
+
+/// Gives somebody a role at an organization.
+///
+/// # Errors
+/// [`EnrolError::Storage`], also when they have it.
+pub async fn appoint(
+    acts: &Acts,
+    random: &dyn Random,
+    now: Instant,
+    (account, organization, role): (AccountId, OrganizationId, StaffRole),
+) -> Result<(), EnrolError> {
+    let row = StaffRow { account, organization, role, since: now };
+    let act = entered(ActKind::Staff, now, random).on("Account", account);
+    acts.write(move |tx| {
+        Box::pin(async move {
+            staff::insert(tx, &row).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await?;
+    Ok(())
 }
 
 /// What the operator of the machine enters.

@@ -25,6 +25,7 @@ statements! {
     COUNT_FAILURE = "UPDATE accounts SET password_failures = password_failures + 1 WHERE id = $1";
     FORGET_FAILURES = "UPDATE accounts SET password_failures = 0 WHERE id = $1 AND password_failures > 0";
     SET_RECOVERED = "UPDATE accounts SET recovered = $2 WHERE id = $1";
+    SET_PERSON = "UPDATE accounts SET person_id = $2 WHERE id = $1 AND person_id IS NULL AND state = 'active'";
     CLOSE = "UPDATE accounts SET state = 'closed', closed = $2, password_hash = NULL WHERE id = $1 AND state = 'active'";
 }
 
@@ -126,6 +127,19 @@ pub async fn by_username(on: impl Into<Executor<'_>>, username: &Username) -> Re
 pub async fn by_person(on: impl Into<Executor<'_>>, person: PersonId) -> Result<Option<Account>, StorageError> {
     let row: Option<Row> = fetch_optional!(on, BY_PERSON, person.to_string())?;
     row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// Gives an account that has no record of its own this person's, and moves the generation on.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when it is closed or has one; [`Taken::Key`] when the person has an account.
+pub async fn set_person(tx: &mut Tx, id: AccountId, person: PersonId) -> Result<(), StorageError> {
+    let rows = execute!(&mut *tx, SET_PERSON, id.to_string(), person.to_string())?;
+    if rows != 1 {
+        return Err(StorageError::NotFound { table: "accounts" });
+    }
+    generations::bump(tx);
+    Ok(())
 }
 
 /// Sets the password, as an Argon2id hash in PHC form.

@@ -23,6 +23,11 @@ statements! {
                  state, state_since, state_reason FROM links \
                  WHERE source_key = $1 AND patient = $2 AND state = 'active'";
     SET_STATE = "UPDATE links SET state = $2, state_since = $3, state_reason = $4 WHERE id = $1 AND state <> 'ended'";
+    UNCHECKED = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, state, \
+                 state_since, state_reason FROM links WHERE state = 'active' AND demographics IS NOT NULL \
+                 AND COALESCE(checked, linked) < $1 ORDER BY COALESCE(checked, linked), id LIMIT $2";
+    CHECKED = "UPDATE links SET checked = $2 WHERE id = $1";
+    MOVE_TO = "UPDATE links SET patient = $2, checked = $3 WHERE id = $1 AND state = 'active'";
     MAKE_PRIMARY = "UPDATE links SET rank = CASE WHEN id = $2 THEN 0 ELSE rank + 1 END WHERE person_id = $1 \
                     AND EXISTS (SELECT 1 FROM links AS chosen WHERE chosen.id = $2 AND chosen.person_id = $1)";
 }
@@ -177,6 +182,38 @@ pub async fn set_state(tx: &mut Tx, id: LinkId, state: &LinkState) -> Result<(),
 /// [`StorageError::NotFound`] when there is no such link or it ended already.
 pub async fn end(tx: &mut Tx, id: LinkId, at: Instant, reason: &str) -> Result<(), StorageError> {
     set_state(tx, id, &LinkState::Ended { at, reason: reason.to_owned() }).await
+}
+
+/// Links that were not held against their charts since then, those that waited longest first.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn unchecked(on: impl Into<Executor<'_>>, before: Instant, most: i64) -> Result<Vec<Link>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, UNCHECKED, before.micros(), most)?;
+    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+}
+
+/// Notes that a link was held against its chart.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn checked(tx: &mut Tx, id: LinkId, now: Instant) -> Result<(), StorageError> {
+    execute!(tx, CHECKED, id.to_string(), now.micros()).map(drop)
+}
+
+/// The chart was merged into another at the same source: the link leads there, and the generation moves on. What a sign-in
+/// at the EHR gave was for the old one, and is gone.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when the link is not active, [`StorageError::AlreadyTaken`] when another one leads there.
+pub async fn move_to(tx: &mut Tx, id: LinkId, patient: &str, now: Instant) -> Result<(), StorageError> {
+    let rows = execute!(&mut *tx, MOVE_TO, id.to_string(), patient, now.micros())?;
+    if rows != 1 {
+        return Err(StorageError::NotFound { table: "links" });
+    }
+    source_tokens::delete(tx, id).await?;
+    generations::bump(tx);
+    Ok(())
 }
 
 /// Makes a link the first of its person's, and moves the generation on.

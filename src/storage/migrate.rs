@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = migrations![
     6 "0006_apps",
     7 "0007_clients",
     8 "0008_source_authorities",
+    9 "0009_invitations",
     11 "0011_mail",
     12 "0012_credentials",
 ];

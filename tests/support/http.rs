@@ -59,6 +59,15 @@ impl Answer {
         forms.map(|body| Self { status: self.status, headers: Vec::new(), body }.form()).collect()
     }
 
+    /// The first form of the page that leads there, alone.
+    #[track_caller]
+    pub(crate) fn form_to(&self, action: &str) -> Vec<(String, String)> {
+        let form = self.body.split("<form").find(|form| form.contains(&format!("action=\"{action}\"")));
+        let form = form.unwrap_or_else(|| panic!("no form to {action} in {}", self.body));
+        let body = format!("<form{}", form.split("</form>").next().unwrap());
+        Self { status: self.status, headers: Vec::new(), body }.form()
+    }
+
     /// What a browser would send if the form were submitted as it stands, buttons aside.
     pub(crate) fn form(&self) -> Vec<(String, String)> {
         let mut fields = Vec::new();

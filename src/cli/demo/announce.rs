@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::CliError;
-use super::state::{Account, Client, State};
+use super::state::{Account, Client, Code, State};
 use crate::app::App;
 use crate::cli::say;
 use crate::config::Config;
@@ -18,6 +18,7 @@ struct Ready<'a> {
     sources: Vec<Source>,
     accounts: &'a [Account],
     clients: &'a [Client],
+    codes: &'a [Code],
 }
 
 #[derive(Serialize)]
@@ -44,6 +45,7 @@ pub(super) async fn announce(app: &App, config: &Config, state: &State, json: bo
         sources: sources.collect(),
         accounts: &state.accounts,
         clients: &state.clients,
+        codes: &state.codes,
     };
     if json {
         return say(&serde_json::to_string(&ready)?);
@@ -68,6 +70,12 @@ fn lines(ready: &Ready<'_>) -> Vec<String> {
         lines
             .push(format!("    {:<24} {:<18} {} ({})", account.username, account.password, account.name, account.role));
     }
+    lines.push(String::new());
+    lines.push(format!("  Activation codes, for {}invite", ready.portal));
+    for code in ready.codes {
+        lines.push(format!("    {:<24} {}", code.code, code.words));
+    }
+    lines.push(format!("  The front desk is {}clinic, for clerk, registrar, clinician and admin", ready.portal));
     lines.push(String::new());
     lines.push("  EHRs behind it".to_owned());
     for source in &ready.sources {

@@ -18,6 +18,16 @@ pub(super) struct State {
     pub(super) accounts: Vec<Account>,
     #[serde(default)]
     pub(super) clients: Vec<Client>,
+    #[serde(default)]
+    pub(super) codes: Vec<Code>,
+}
+
+/// A code that the front desk handed out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Code {
+    pub(super) code: String,
+    /// For whom, and how it stands.
+    pub(super) words: String,
 }
 
 /// Somebody who can sign in.

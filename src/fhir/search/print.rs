@@ -115,6 +115,12 @@ const fn prefix(comparator: Comparator) -> &'static str {
     }
 }
 
+/// A value that means itself wherever it stands in a search (FHIR R4 search §3.1.1.4.0).
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    escape(text.trim(), &[',', '$', '|'])
+}
+
 fn escape(text: &str, separators: &[char]) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -17,6 +17,10 @@ use crate::storage::StorageError;
 
 const SESSION: &str = "chartgate-session";
 const BROWSER: &str = "chartgate-browser";
+/// A code that is being redeemed.
+const REDEMPTION: &str = "chartgate-redemption";
+/// Somebody at work.
+const STAFF: &str = "chartgate-staff";
 
 impl Pages {
     fn cookie_name(&self, name: &str) -> String {
@@ -46,6 +50,35 @@ impl Pages {
     }
 }
 
+impl Pages {
+    /// Remembers a code that is being redeemed in this browser, or forgets it.
+    pub(super) fn set_redemption(&self, response: &mut Response, sealed: Option<&str>) {
+        self.set_or_clear(response, REDEMPTION, sealed);
+    }
+
+    /// The code that is being redeemed in this browser.
+    pub(super) fn redemption<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        cookie(headers, &self.cookie_name(REDEMPTION))
+    }
+
+    /// Begins or ends somebody's work in this browser.
+    pub(in crate::http) fn set_staff(&self, response: &mut Response, value: Option<&str>) {
+        self.set_or_clear(response, STAFF, value);
+    }
+
+    /// Who is at work in this browser.
+    pub(in crate::http) fn staff<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        cookie(headers, &self.cookie_name(STAFF))
+    }
+
+    fn set_or_clear(&self, response: &mut Response, name: &str, value: Option<&str>) {
+        match value {
+            Some(value) => set_cookie(response, &self.cookie(name, value)),
+            None => set_cookie(response, &format!("{}; Max-Age=0", self.cookie(name, ""))),
+        }
+    }
+}
+
 fn set_cookie(response: &mut Response, cookie: &str) {
     if let Ok(cookie) = HeaderValue::from_str(cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -71,7 +104,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// One browser, signed in or not: what pages under way are bound to.
 #[derive(Debug)]
 pub struct Browser {
-    pub(super) pages: Arc<Pages>,
+    pub(in crate::http) pages: Arc<Pages>,
     value: String,
     new: bool,
 }

@@ -9,13 +9,21 @@ pub struct ErrorPage {
     style: String,
     title: String,
     text: String,
+    /// Where it leads: an address of ours, and what it is called.
+    link: Option<(&'static str, &'static str)>,
 }
 
 impl ErrorPage {
     /// A page with this title and text.
     #[must_use]
     pub fn new(title: &str, text: &str) -> Self {
-        Self { style: super::style::path(), title: title.to_owned(), text: text.to_owned() }
+        Self { style: super::style::path(), title: title.to_owned(), text: text.to_owned(), link: None }
+    }
+
+    /// The same, with a way on.
+    #[must_use]
+    pub fn leading_to(self, address: &'static str, words: &'static str) -> Self {
+        Self { link: Some((address, words)), ..self }
     }
 
     /// The page with values that must be escaped.

@@ -24,6 +24,8 @@ struct ChartRow {
     again: bool,
     /// Where to disconnect it, when that can be done.
     disconnect: Option<String>,
+    /// Where to unlink it, when it is one's own.
+    unlink: Option<String>,
 }
 
 /// What the first page shows.
@@ -47,7 +49,11 @@ impl HomeTemplate {
                 .map(|person| PersonRow {
                     id: person.person.to_string(),
                     who: who(person.name.as_deref(), person.basis),
-                    charts: person.charts.into_iter().map(ChartRow::new).collect(),
+                    charts: person
+                        .charts
+                        .into_iter()
+                        .map(|chart| ChartRow::new(chart, person.basis.is_none()))
+                        .collect(),
                 })
                 .collect(),
         }
@@ -56,7 +62,13 @@ impl HomeTemplate {
     #[cfg(test)]
     pub(super) fn sample(hostile: &str) -> Self {
         let text = || hostile.to_owned();
-        let chart = |connect, again| ChartRow { practice: text(), connect, again, disconnect: again.then(text) };
+        let chart = |connect, again| ChartRow {
+            practice: text(),
+            connect,
+            again,
+            disconnect: again.then(text),
+            unlink: Some(text()),
+        };
         Self {
             style: text(),
             form_token: text(),
@@ -71,10 +83,11 @@ impl HomeTemplate {
 }
 
 impl ChartRow {
-    fn new(chart: ChartOverview) -> Self {
+    fn new(chart: ChartOverview, is_own: bool) -> Self {
         let connect = (chart.connected != Connected::Yes).then(|| format!("/connect?link={}", chart.link));
         let disconnect = chart.may_disconnect.then(|| format!("/disconnect?link={}", chart.link));
-        Self { practice: chart.practice, connect, again: chart.connected == Connected::NoLonger, disconnect }
+        let unlink = is_own.then(|| format!("/unlink?link={}", chart.link));
+        Self { practice: chart.practice, connect, again: chart.connected == Connected::NoLonger, disconnect, unlink }
     }
 }
 

@@ -49,6 +49,18 @@ pub enum Form {
     Passkey,
     /// A sign-in with a passkey.
     UsePasskey,
+    /// An activation code and what goes with it.
+    Invite,
+    /// A name and a password for a new account.
+    SignUp,
+    /// "This is me", or not.
+    Confirm,
+    /// Who somebody says they are.
+    Claim,
+    /// The end of a link.
+    Unlink,
+    /// Anything that staff do.
+    Clinic,
 }
 
 impl Form {
@@ -74,6 +86,12 @@ impl Form {
             Self::Recover => b"recover",
             Self::Passkey => b"passkey",
             Self::UsePasskey => b"use-passkey",
+            Self::Invite => b"invite",
+            Self::SignUp => b"sign-up",
+            Self::Confirm => b"confirm",
+            Self::Claim => b"claim",
+            Self::Unlink => b"unlink",
+            Self::Clinic => b"clinic",
         }
     }
 }

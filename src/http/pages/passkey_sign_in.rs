@@ -95,7 +95,7 @@ pub(super) async fn post(
     let answer = field(&pairs, "answer").unwrap_or_default();
     match accounts.sign_in_by_passkey(answer, browser_in_words(&headers), session.cookie.clone()).await {
         Ok(begun) => {
-            let mut response = see_other(&super::sign_in::next(sealed));
+            let mut response = see_other(&super::sign_in::on_from(sealed, None));
             browser.pages.set_session(&mut response, begun.cookie.expose());
             Ok(response)
         }

@@ -9,13 +9,14 @@ use http::HeaderMap;
 
 use super::account::{Instead, Next, problem, waiting};
 use super::form_page::{Field, FormPage};
+use super::sign_in::{next_page, on_from};
 use super::{Browser, Form, PeerAddress, Session, forbidden, page_for, see_other};
 use crate::accounts::{AccountError, Accounts, Completed};
 use crate::authorization::AuthorizationServer;
 use crate::http::form::{field, form_pairs, query_pairs};
 use http::StatusCode;
 
-fn page(browser: &Browser, request: &str) -> FormPage {
+fn page(browser: &Browser, request: &str, next: Option<&str>) -> FormPage {
     FormPage::new("One thing more")
         .says("Type the six digits that your authenticator shows, or one of the codes that you saved.")
         .asks(
@@ -24,6 +25,7 @@ fn page(browser: &Browser, request: &str) -> FormPage {
             "Sign in",
         )
         .hidden("request", request)
+        .hidden("next", next.unwrap_or_default())
         .field(Field::text("code", "Code", "one-time-code"))
         .link("/sign-in", "Begin again")
 }
@@ -31,7 +33,8 @@ fn page(browser: &Browser, request: &str) -> FormPage {
 /// `GET /sign-in/second-factor`.
 pub(super) async fn get(browser: Browser, RawQuery(query): RawQuery) -> Response {
     let pairs = query_pairs(query.as_deref());
-    page_for(&browser, StatusCode::OK, &page(&browser, field(&pairs, "request").unwrap_or_default()))
+    let next = next_page(field(&pairs, "next"));
+    page_for(&browser, StatusCode::OK, &page(&browser, field(&pairs, "request").unwrap_or_default(), next))
 }
 
 /// `POST /sign-in/second-factor`.
@@ -50,26 +53,26 @@ pub(super) async fn post(
     }
     let request = field(&pairs, "request").unwrap_or_default();
     let sealed = Some(request).filter(|sealed| server.is_resumable(sealed, browser.value()));
+    let next = next_page(field(&pairs, "next"));
     let typed = field(&pairs, "code").unwrap_or_default();
     match accounts.complete_sign_in(session.cookie.as_deref().unwrap_or_default(), typed, address).await {
-        Ok(completed) => Ok(signed_in(&browser, &completed, sealed)),
+        Ok(completed) => Ok(signed_in(&browser, &completed, &on_from(sealed, next))),
         Err(AccountError::NotFound) => Ok(see_other("/sign-in")),
         Err(error) => {
             let text = problem(&error, Next::Overview)?;
-            Ok(waiting(page(&browser, request).problem(Some(text)).respond(), &error))
+            Ok(waiting(page(&browser, request, next).problem(Some(text)).respond(), &error))
         }
     }
 }
 
-fn signed_in(browser: &Browser, completed: &Completed, sealed: Option<&str>) -> Response {
-    let next = super::sign_in::next(sealed);
+fn signed_in(browser: &Browser, completed: &Completed, next: &str) -> Response {
     let mut response = match &completed.new_code {
-        None => see_other(&next),
+        None => see_other(next),
         Some(code) => super::render(
             &FormPage::new("You are signed in")
                 .says("The code that you used is no good any more. Write this one down in its place:")
                 .lists(vec![code.expose().clone()])
-                .link_to(next, "Go on"),
+                .link_to(next.to_owned(), "Go on"),
         )
         .into_response(),
     };

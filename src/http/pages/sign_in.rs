@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -14,7 +14,7 @@ use crate::accounts::{Accounts, NewSession, SignIn, SignInError};
 use crate::authorization::AuthorizationServer;
 use crate::base::secret::Secret;
 use crate::http::error::page_unavailable;
-use crate::http::form::{field, form_pairs};
+use crate::http::form::{field, form_pairs, query_pairs};
 use crate::storage::sessions::SessionState;
 
 /// What the sign-in page shows.
@@ -24,8 +24,18 @@ pub struct SignInTemplate {
     style: String,
     form_token: String,
     request: Option<String>,
+    /// Where it goes on afterwards.
+    next: Option<&'static str>,
     username: String,
     problem: Option<String>,
+}
+
+/// Where a sign-in may lead to beside the first page. Whatever else is asked for leads there (security design, W04).
+const NEXT: [&str; 6] = ["/invite/confirm", "/claim", "/clinic", "/apps", "/account", "/people"];
+
+/// The page of ours that was asked for, if it is one.
+pub(super) fn next_page(asked: Option<&str>) -> Option<&'static str> {
+    NEXT.into_iter().find(|known| asked == Some(known))
 }
 
 impl SignInTemplate {
@@ -34,6 +44,7 @@ impl SignInTemplate {
             style: super::style::path(),
             form_token: browser.pages.form_token(Form::SignIn, browser.value().as_bytes()),
             request,
+            next: None,
             username: String::new(),
             problem: None,
         }
@@ -42,7 +53,14 @@ impl SignInTemplate {
     #[cfg(test)]
     pub(super) fn sample(hostile: &str) -> Self {
         let text = || hostile.to_owned();
-        Self { style: text(), form_token: text(), request: Some(text()), username: text(), problem: Some(text()) }
+        Self {
+            style: text(),
+            form_token: text(),
+            request: Some(text()),
+            next: None,
+            username: text(),
+            problem: Some(text()),
+        }
     }
 }
 
@@ -53,8 +71,13 @@ pub(super) fn page(browser: &Browser, request: Option<String>, hint: Option<Stri
 }
 
 /// `GET /sign-in`.
-pub(super) async fn get(browser: Browser, session: Session) -> Response {
-    if session.signed_in().is_some() { see_other("/") } else { page(&browser, None, None) }
+pub(super) async fn get(browser: Browser, session: Session, RawQuery(query): RawQuery) -> Response {
+    let next = next_page(field(&query_pairs(query.as_deref()), "next"));
+    // Work begins right after a sign-in only: whoever is signed in for long signs in again.
+    if session.signed_in().is_some() && next != Some("/clinic") {
+        return see_other(next.unwrap_or("/"));
+    }
+    page_for(&browser, StatusCode::OK, &SignInTemplate { next, ..SignInTemplate::new(&browser, None) })
 }
 
 /// `POST /sign-in`.
@@ -73,6 +96,7 @@ pub(super) async fn post(
     }
     let text = |name| field(&pairs, name).unwrap_or_default().to_owned();
     let sealed = Some(text("request")).filter(|sealed| server.is_resumable(sealed, browser.value()));
+    let next = next_page(field(&pairs, "next"));
     let (username, password) = (text("username"), Secret::new(text("password")));
     let request = SignIn {
         username: username.clone(),
@@ -82,24 +106,29 @@ pub(super) async fn post(
         browser: browser_in_words(&headers),
     };
     match accounts.sign_in(request).await {
-        Ok(begun) => signed_in(&browser.pages, &begun, sealed.as_deref()),
-        Err(error) => refused(SignInTemplate { username, ..SignInTemplate::new(&browser, sealed) }, &browser, &error),
+        Ok(begun) => signed_in(&browser.pages, &begun, (sealed.as_deref(), next)),
+        Err(error) => {
+            let page = SignInTemplate { username, next, ..SignInTemplate::new(&browser, sealed) };
+            refused(page, &browser, &error)
+        }
     }
 }
 
-fn signed_in(pages: &Pages, begun: &NewSession, sealed: Option<&str>) -> Response {
-    let mut response = match (begun.state, sealed) {
-        (SessionState::Open, _) => see_other(&next(sealed)),
-        (_, None) => see_other("/sign-in/second-factor"),
-        (_, Some(sealed)) => see_other(&format!("/sign-in/second-factor?request={sealed}")),
+fn signed_in(pages: &Pages, begun: &NewSession, way: (Option<&str>, Option<&str>)) -> Response {
+    let mut response = match (begun.state, way) {
+        (SessionState::Open, (sealed, next)) => see_other(&on_from(sealed, next)),
+        (_, (None, None)) => see_other("/sign-in/second-factor"),
+        (_, (None, Some(next))) => see_other(&format!("/sign-in/second-factor?next={next}")),
+        (_, (Some(sealed), _)) => see_other(&format!("/sign-in/second-factor?request={sealed}")),
     };
     pages.set_session(&mut response, begun.cookie.expose());
     response
 }
 
-/// Where somebody goes who is signed in now: on to answering an app, or to their records.
-pub(super) fn next(sealed: Option<&str>) -> String {
-    sealed.map_or_else(|| "/".to_owned(), |sealed| format!("/oauth/consent?request={sealed}"))
+/// Where somebody goes who is signed in now: on to answering an app, to the page that was asked for, or to their records.
+pub(super) fn on_from(sealed: Option<&str>, next: Option<&str>) -> String {
+    let answering = sealed.map(|sealed| format!("/oauth/consent?request={sealed}"));
+    answering.unwrap_or_else(|| next.unwrap_or("/").to_owned())
 }
 
 fn refused(mut page: SignInTemplate, browser: &Browser, error: &SignInError) -> Response {
@@ -128,5 +157,37 @@ pub(super) fn in_words(seconds: u64) -> String {
         1 => "1 second".to_owned(),
         2..=119 => format!("{seconds} seconds"),
         _ => format!("{} minutes", seconds.div_ceil(60)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rule: nothing but the pages of the list, letter by letter.
+    #[test]
+    fn w04_a_sign_in_leads_nowhere_else() {
+        for page in NEXT {
+            assert_eq!(next_page(Some(page)), Some(page));
+        }
+        for elsewhere in [
+            "//evil.test",
+            "/\\evil.test",
+            "\\/evil.test",
+            "https:evil.test",
+            "https://evil.test/clinic",
+            "%2f%2fevil.test",
+            "javascript:alert(1)",
+            "/clinic/../../evil",
+            "/clinic@evil.test",
+            "/clinic ",
+            " /clinic",
+            "/CLINIC",
+            "",
+            "/oauth/consent",
+        ] {
+            assert_eq!(next_page(Some(elsewhere)), None, "{elsewhere}");
+        }
+        assert_eq!(next_page(None), None);
     }
 }

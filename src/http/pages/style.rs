@@ -23,7 +23,7 @@ static NAME: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Where the style sheet is.
-pub(super) fn path() -> String {
+pub(in crate::http) fn path() -> String {
     format!("/static/{}", *NAME)
 }
 

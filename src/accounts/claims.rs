@@ -1,0 +1,391 @@
+//! Starting without a code: somebody says who they are, and what comes back from the contact on file makes the link
+//! (portal design, 2.4, P2). Whoever asks learns nothing: the answer is the same whatever they said, and the work is done
+//! beside the request.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::activation::{CodeHashes, network};
+use super::place::own_place;
+use crate::access::Identification;
+use crate::audit::{Act, ActKind, Acts};
+use crate::authorization::Brake;
+use crate::base::clock::{Instant, SharedClock};
+use crate::base::id::{AccountId, ClaimId, OrganizationId, PersonId};
+use crate::base::keys::MasterKey;
+use crate::base::random::SharedRandom;
+use crate::base::secret::Secret;
+use crate::fhir::search::escaped;
+use crate::gateway::Sources;
+use crate::identity::matching::{self, Contact, Doubt, Verdict};
+use crate::identity::{Assurance, Claim, ClaimState, Demographics, LinkMethod, Said};
+use crate::mail::{Letter, Minutes, OneTimeCode, Outbox, template};
+use crate::organization::SourceKey;
+use crate::storage::{Db, StorageError, claims, links, sources};
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// Claims of one account, one network, or about one patient in a day (security design, I06).
+const CLAIMS_IN_A_DAY: u32 = 5;
+/// A code by text message holds so long, in minutes (NIST SP 800-63A: confirmation codes).
+const PHONE_MINUTES: u32 = 10;
+/// A code by e-mail holds so long, in minutes.
+const EMAIL_MINUTES: u32 = 24 * 60;
+/// Nobody younger starts alone: they come to the desk (portal design, 2.4), in years.
+const ADULT: i16 = 18;
+/// The longest answer, in bytes.
+const LONGEST: usize = 200;
+
+/// Claims of this installation.
+pub struct Claims {
+    db: Db,
+    acts: Acts,
+    clock: SharedClock,
+    random: SharedRandom,
+    hashes: CodeHashes,
+    networks: Brake<Vec<u8>>,
+    sources: Arc<Sources>,
+    outbox: Outbox,
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims").finish_non_exhaustive()
+    }
+}
+
+/// What somebody types.
+#[derive(Clone)]
+pub struct NewClaim {
+    /// Where their chart is.
+    pub organization: OrganizationId,
+    /// Given name.
+    pub given: String,
+    /// Family name.
+    pub family: String,
+    /// Birth date.
+    pub birth_date: String,
+    /// The number of the record, or of an account on a bill.
+    pub number: String,
+}
+
+impl fmt::Debug for NewClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewClaim").field("organization", &self.organization).finish_non_exhaustive()
+    }
+}
+
+/// What comes of a one-time code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimAnswer {
+    /// The chart is linked to this person.
+    Linked(PersonId),
+    /// It was right, and staff must look all the same: the chart is somebody else's here.
+    Queued,
+}
+
+/// Why nothing comes of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// Something that was typed cannot be so: the field, and what is wrong with it. Depends on what was typed alone.
+    #[error("{0}: {1}")]
+    Refused(&'static str, &'static str),
+    /// The one-time code is wrong, too old, or there is none.
+    #[error("this code is not right")]
+    Wrong,
+    /// The database did not answer.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Claims {
+    /// Claims of this installation.
+    #[must_use]
+    pub fn new(
+        (acts, sources, outbox): (Acts, Arc<Sources>, Outbox),
+        master_key: &MasterKey,
+        clock: SharedClock,
+        random: SharedRandom,
+    ) -> Self {
+        Self {
+            db: acts.db().clone(),
+            hashes: CodeHashes::new(master_key),
+            networks: Brake::new(CLAIMS_IN_A_DAY, DAY / CLAIMS_IN_A_DAY),
+            acts,
+            clock,
+            random,
+            sources,
+            outbox,
+        }
+    }
+
+    /// Takes down what somebody says. Nothing is looked up; beyond the limits it is dropped, and the answer is the same.
+    ///
+    /// # Errors
+    /// [`ClaimError::Refused`] for what cannot be an answer, [`ClaimError::Storage`].
+    pub async fn make(&self, account: AccountId, address: Option<IpAddr>, new: NewClaim) -> Result<(), ClaimError> {
+        let now = self.clock.now();
+        let claim = Claim {
+            id: ClaimId::mint(&*self.random),
+            account,
+            organization: new.organization,
+            said: said(&new)?,
+            made: now,
+            chart: None,
+            reasons: Vec::new(),
+            wrong_codes: 0,
+            state: ClaimState::Open,
+        };
+        let most = i64::from(CLAIMS_IN_A_DAY);
+        let by_account = claims::made_by(&self.db, account, now.minus(DAY)).await?;
+        let of_target = claims::made_for(&self.db, &claim, now.minus(DAY)).await?;
+        let passes = self.networks.passes(network(address), now) && by_account < most && of_target < most;
+        let act = self.new_act(ActKind::Claim).by(account).by_way_of("make").on("Claim", claim.id);
+        if !passes {
+            self.acts.record(act.refused("too-many")).await?;
+            return Ok(());
+        }
+        self.acts
+            .write(move |tx| {
+                async move {
+                    claims::insert(tx, &claim).await?;
+                    Ok(((), Some(act)))
+                }
+                .boxed()
+            })
+            .await
+            .map_err(|error: StorageError| match error {
+                // An organization that is not there: as any other claim that fits nobody.
+                StorageError::ReferenceMissing => {
+                    ClaimError::Refused("organization", "choose a practice from the list")
+                }
+                other => ClaimError::Storage(other),
+            })
+    }
+
+    /// Looks at the claims that came in: sends a code to the contact on file, or hands them to staff. How many it were.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn look(&self) -> Result<usize, StorageError> {
+        let open = claims::open(&self.db).await?;
+        for claim in &open {
+            self.look_at(claim).await?;
+        }
+        Ok(open.len())
+    }
+
+    async fn look_at(&self, claim: &Claim) -> Result<(), StorageError> {
+        let now = self.clock.now();
+        match self.verdict(claim, now).await? {
+            Ok((source, patient, contact)) => self.send_code(claim, (source, patient), &contact, now).await,
+            Err((chart, doubts)) => self.queue(claim, chart, doubts).await,
+        }
+    }
+
+    /// The chart that a claim is about and where to ask, or what staff are told.
+    async fn verdict(&self, claim: &Claim, now: Instant) -> Result<Judged, StorageError> {
+        if is_minor(&claim.said.birth_date, now) {
+            return Ok(Err((None, vec![Doubt::TooYoung])));
+        }
+        let (mut accepted, mut doubted, mut unreachable) = (Vec::new(), Vec::new(), false);
+        for source in sources::all(&self.db).await? {
+            if source.organization != claim.organization || !source.state.is_active() {
+                continue;
+            }
+            match self.candidates(source.key, &claim.said).await {
+                None => unreachable = true,
+                Some(candidates) => match matching::verdict(&claim.said, &candidates, now) {
+                    Verdict::Accept { patient, contact } => accepted.push((source.key, patient, contact)),
+                    Verdict::Queue { patient, doubts } => doubted.push((patient.map(|id| (source.key, id)), doubts)),
+                },
+            }
+        }
+        // Whether another source has somebody who fits as well is not known.
+        if unreachable {
+            return Ok(Err((None, vec![Doubt::Unreachable])));
+        }
+        match (accepted.pop(), accepted.is_empty()) {
+            (Some(only), true) => Ok(Ok(only)),
+            (Some(_), false) => Ok(Err((None, vec![Doubt::SeveralCandidates]))),
+            (None, _) => Ok(Err(doubted.pop().unwrap_or((None, vec![Doubt::NoCandidate])))),
+        }
+    }
+
+    /// Everybody at a source whom the claim may be about; none when it does not answer.
+    async fn candidates(&self, source: SourceKey, said: &Said) -> Option<Vec<matching::ChartPatient>> {
+        let leave = Identification::for_claim(vec![source]);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let by_birth = [pair("birthdate", &said.birth_date)];
+        let by_number = [pair("identifier", &escaped(&said.number))];
+        let mut found = self.sources.chart_patients(&leave, source, &by_birth).await.ok()?;
+        for patient in self.sources.chart_patients(&leave, source, &by_number).await.ok()? {
+            if !found.iter().any(|known| known.id == patient.id) {
+                found.push(patient);
+            }
+        }
+        Some(found)
+    }
+
+    async fn send_code(
+        &self,
+        claim: &Claim,
+        (source, patient): (SourceKey, String),
+        to: &Contact,
+        now: Instant,
+    ) -> Result<(), StorageError> {
+        let code = OneTimeCode::six_digits(self.random.bytes());
+        let hash = self.hashes.of_one_time(&claim.id.to_string(), code.expose());
+        let minutes = if matches!(to, Contact::Phone(_)) { PHONE_MINUTES } else { EMAIL_MINUTES };
+        let lasts = Duration::from_secs(u64::from(minutes) * 60);
+        let letter = self.outbox.letter_to(to.text(), &template::Code { code, minutes: Minutes(minutes) });
+        let Some(letter) = letter.map(|letter: Letter| letter.good_for(lasts)) else {
+            return self.queue(claim, Some((source, patient)), vec![Doubt::NoContact]).await;
+        };
+        let id = claim.id;
+        let act = self.new_act(ActKind::Claim).by(claim.account).by_way_of("send-code").on("Claim", id);
+        self.acts
+            .write(move |tx| {
+                async move {
+                    let sent = claims::send_code(tx, id, (source, &patient), (&hash, now.plus(lasts))).await?;
+                    if sent {
+                        letter.queue(tx).await?;
+                    }
+                    Ok(((), sent.then_some(act)))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn queue(
+        &self,
+        claim: &Claim,
+        chart: Option<(SourceKey, String)>,
+        doubts: Vec<Doubt>,
+    ) -> Result<(), StorageError> {
+        let reasons: Vec<String> = doubts.iter().map(|doubt| doubt.as_str().to_owned()).collect();
+        let id = claim.id;
+        let act = self.new_act(ActKind::Claim).by(claim.account).by_way_of("queue").on("Claim", id);
+        self.acts
+            .write(move |tx| {
+                async move {
+                    let chart = chart.as_ref().map(|(source, patient)| (*source, patient.as_str()));
+                    let queued = claims::queue(tx, id, chart, &reasons).await?;
+                    Ok(((), queued.then_some(act)))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Takes the one-time code of the account's newest claim. A claim without a code costs the same as a wrong code.
+    ///
+    /// # Errors
+    /// [`ClaimError`].
+    pub async fn prove(&self, account: AccountId, code: &Secret<String>) -> Result<ClaimAnswer, ClaimError> {
+        let now = self.clock.now();
+        let Some(claim) = claims::newest(&self.db, account).await? else { return Err(ClaimError::Wrong) };
+        let typed: String = code.expose().chars().filter(char::is_ascii_digit).take(12).collect();
+        let (id, hash) = (claim.id, self.hashes.of_one_time(&claim.id.to_string(), &typed));
+        let act = self.new_act(ActKind::Claim).by(account).by_way_of("prove").on("Claim", id);
+        let right = self.acts.write(move |tx| {
+            async move {
+                let right = claims::prove(tx, id, account, &hash, now).await?;
+                Ok::<_, StorageError>((right, Some(if right { act } else { act.refused("code") })))
+            }
+            .boxed()
+        });
+        match (right.await?, claim.chart.clone()) {
+            (true, Some(chart)) => self.link(&claim, chart, now).await,
+            _ => Err(ClaimError::Wrong),
+        }
+    }
+
+    /// The code came back from the contact on file.
+    async fn link(
+        &self,
+        claim: &Claim,
+        (source, patient): (SourceKey, String),
+        now: Instant,
+    ) -> Result<ClaimAnswer, ClaimError> {
+        let leave = Identification::for_link(source);
+        let known = self.sources.chart_patient(&leave, source, &patient).await.ok();
+        let about = known.and_then(|patient| patient.demographics()).unwrap_or_else(|| of_claim(&claim.said));
+        let chart = Some((source, patient.clone()));
+        let place = own_place(&self.db, &*self.random, claim.account, (source, &patient), &about).await?;
+        let Some(place) = place else {
+            self.queue(claim, chart, vec![Doubt::Taken]).await?;
+            return Ok(ClaimAnswer::Queued);
+        };
+        let how = (LinkMethod::ClaimAndContact, Assurance::Claimed);
+        let link = place.new_link(&*self.random, (source, patient, about), how, now);
+        let (id, account, person) = (claim.id, claim.account, place.person);
+        let act = self.new_act(ActKind::Link).by(account).about(person).by_way_of("claim").on("Claim", id);
+        let done = self.acts.write(move |tx| {
+            async move {
+                place.put(tx, link, account, now).await?;
+                claims::decide(tx, id, "accepted", now, None).await?;
+                Ok::<_, StorageError>(((), Some(act)))
+            }
+            .boxed()
+        });
+        match done.await {
+            Ok(()) => Ok(ClaimAnswer::Linked(person)),
+            Err(StorageError::AlreadyTaken(_) | StorageError::NotFound { .. }) => {
+                self.queue(claim, chart, vec![Doubt::Taken]).await?;
+                Ok(ClaimAnswer::Queued)
+            }
+            Err(error) => Err(ClaimError::Storage(error)),
+        }
+    }
+
+    /// Whether an account has links, so that it is told apart from one that has only asked.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn has_links(&self, person: PersonId) -> Result<bool, StorageError> {
+        Ok(!links::active_of_person(&self.db, person).await?.is_empty())
+    }
+
+    fn new_act(&self, kind: ActKind) -> Act {
+        Act::new(kind, self.clock.now(), &*self.random)
+    }
+}
+
+/// The chart and where to ask, or a chart that it may be and the doubts.
+type Judged = Result<(SourceKey, String, Contact), (Option<(SourceKey, String)>, Vec<Doubt>)>;
+
+fn said(new: &NewClaim) -> Result<Said, ClaimError> {
+    let text = |field: &'static str, text: &str| match text.trim() {
+        "" => Err(ClaimError::Refused(field, "fill this in")),
+        long if long.len() > LONGEST => Err(ClaimError::Refused(field, "this is too long")),
+        other => Ok(other.to_owned()),
+    };
+    let date = matching::birth_date(&new.birth_date);
+    Ok(Said {
+        given: text("given", &new.given)?,
+        family: text("family", &new.family)?,
+        birth_date: date.ok_or(ClaimError::Refused("birth_date", "type a whole date, such as 1964-03-12"))?,
+        number: text("number", &new.number)?,
+    })
+}
+
+fn of_claim(said: &Said) -> Demographics {
+    Demographics { family: said.family.clone(), given: vec![said.given.clone()], birth_date: said.birth_date.clone() }
+}
+
+fn is_minor(birth_date: &str, now: Instant) -> bool {
+    let born: Option<jiff::civil::Date> = birth_date.parse().ok();
+    let today = jiff::Timestamp::from_microsecond(now.micros()).map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date());
+    match (born, today) {
+        (Some(born), Ok(today)) => {
+            let had = (today.month(), today.day()) >= (born.month(), born.day());
+            today.year() - born.year() - i16::from(!had) < ADULT
+        }
+        _ => true,
+    }
+}

@@ -1,0 +1,223 @@
+//! "This is me": the one write in which a code becomes a link or a grant.
+
+use futures_util::FutureExt;
+
+use super::super::place::{Place, is_one_human, own_place};
+use super::{Redemptions, task_of};
+use crate::access::Identification;
+use crate::audit::{Act, ActKind};
+use crate::authorization::current_person;
+use crate::base::clock::Instant;
+use crate::base::id::{AccountId, GrantId, PersonId, StaffTaskId};
+use crate::identity::matching::ChartPatient;
+use crate::identity::{Demographics, Grant, GrantBasis, GrantState, Invitation, Link, LinkMethod, Period, ProxyDraft};
+use crate::mail::{Letter, template};
+use crate::storage::staff_tasks::{self, StaffTaskKind};
+use crate::storage::{StorageError, Taken, Tx, accounts, grants, invitations, links};
+
+/// What a code became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// The account's own record has one chart more.
+    Linked(PersonId),
+    /// The account may act for this person.
+    Granted(PersonId),
+}
+
+/// Why a code became nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmError {
+    /// It took too long, belongs to another browser, was used meanwhile, or ended.
+    #[error("the code cannot be used any more")]
+    Gone,
+    /// The chart changed since the code was handed out, or belongs to somebody else, or does not fit the record that the
+    /// account has: the clinic must look.
+    #[error("the clinic must look at this first")]
+    Review,
+    /// The database did not answer.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Redemptions {
+    /// "Not me": the code is locked and the clinic told. Nothing was shown, and nothing is linked.
+    ///
+    /// # Errors
+    /// [`ConfirmError`].
+    pub async fn deny(&self, sealed: &str, browser: &str, account: AccountId) -> Result<(), ConfirmError> {
+        let invitation = self.opened(sealed, browser).await?.ok_or(ConfirmError::Gone)?;
+        self.lock(&invitation, account, StaffTaskKind::NotMe).await.map_err(ConfirmError::Storage)
+    }
+
+    /// "This is me", or "this is the person I act for".
+    ///
+    /// # Errors
+    /// [`ConfirmError`].
+    pub async fn confirm(&self, sealed: &str, browser: &str, account: AccountId) -> Result<Confirmed, ConfirmError> {
+        let now = self.clock.now();
+        let invitation = self.opened(sealed, browser).await?.ok_or(ConfirmError::Gone)?;
+        if !invitation.is_open(now) {
+            return Err(ConfirmError::Gone);
+        }
+        if !self.is_still(&invitation).await {
+            self.lock(&invitation, account, StaffTaskKind::ChartChanged).await?;
+            return Err(ConfirmError::Review);
+        }
+        let place = match &invitation.proxy {
+            None => {
+                let chart = (invitation.source, invitation.patient.as_str());
+                own_place(&self.db, &*self.random, account, chart, &invitation.demographics).await?
+            }
+            Some(_) => self.place_of_another(&invitation, account).await?,
+        };
+        let Some(place) = place else {
+            self.lock(&invitation, account, StaffTaskKind::TwoOnOneChart).await?;
+            return Err(ConfirmError::Review);
+        };
+        self.redeem(invitation, place, account, now).await
+    }
+
+    /// Whether the chart is still about whom it was when the code was handed out. A source that does not answer, or that
+    /// nobody but the patient may ask, is no reason to send people away: the link is held against the chart later.
+    async fn is_still(&self, invitation: &Invitation) -> bool {
+        let leave = Identification::for_link(invitation.source);
+        match self.sources.chart_patient(&leave, invitation.source, &invitation.patient).await {
+            Ok(patient) => fits(&patient, &invitation.demographics),
+            Err(_) => true,
+        }
+    }
+
+    /// The place of a code for somebody who acts for the patient.
+    async fn place_of_another(
+        &self,
+        invitation: &Invitation,
+        account: AccountId,
+    ) -> Result<Option<Place>, StorageError> {
+        let there = links::active_at(&self.db, invitation.source, &invitation.patient).await?;
+        let Some(link) = there else { return Ok(Some(Place::new_person(&*self.random, false))) };
+        let person = current_person(&self.db, link.person).await?.unwrap_or(link.person);
+        let own = accounts::by_id(&self.db, account).await?.and_then(|account| account.person);
+        // Nobody is their own proxy.
+        Ok((own != Some(person)).then(|| Place::known(person, Some(link.id))))
+    }
+
+    async fn redeem(
+        &self,
+        invitation: Invitation,
+        place: Place,
+        account: AccountId,
+        now: Instant,
+    ) -> Result<Confirmed, ConfirmError> {
+        let chart = (invitation.source, invitation.patient.clone(), invitation.demographics.clone());
+        let how = (LinkMethod::ActivationCode, invitation.assurance);
+        let link = place.new_link(&*self.random, chart, how, now);
+        let grant = invitation.proxy.as_ref().map(|draft| self.grant(draft, &invitation, place.person, account, now));
+        let (kind, confirmed) = match grant {
+            None => (ActKind::Link, Confirmed::Linked(place.person)),
+            Some(_) => (ActKind::Grant, Confirmed::Granted(place.person)),
+        };
+        let act = self.new_act(kind).by(account).about(place.person).by_way_of("code").on("Invitation", invitation.id);
+        let letter = self.told(&invitation, grant.is_some());
+        let done = self
+            .acts
+            .write(move |tx| {
+                async move {
+                    commit(tx, &invitation, &place, (link, grant), account, now).await?;
+                    if let Some(letter) = letter {
+                        letter.queue(tx).await?;
+                    }
+                    Ok(((), Some(act)))
+                }
+                .boxed()
+            })
+            .await;
+        match done {
+            Ok(()) => Ok(confirmed),
+            // Somebody was quicker: with this code, with this chart, or this account got its own record elsewhere.
+            Err(StorageError::AlreadyTaken(_) | StorageError::NotFound { .. }) => Err(ConfirmError::Gone),
+            Err(error) => Err(ConfirmError::Storage(error)),
+        }
+    }
+
+    fn grant(
+        &self,
+        draft: &ProxyDraft,
+        invitation: &Invitation,
+        person: PersonId,
+        account: AccountId,
+        now: Instant,
+    ) -> Grant {
+        let evidence = invitation.proofing.map_or_else(|| "operator".to_owned(), |id| format!("Proofing/{id}"));
+        Grant {
+            id: GrantId::mint(&*self.random),
+            account,
+            person,
+            basis: GrantBasis::parse(&draft.basis).unwrap_or(GrantBasis::PatientConsent),
+            period: Period { from: now, until: draft.until.map(Instant::from_micros) },
+            evidence,
+            created: now,
+            state: GrantState::Active,
+        }
+    }
+
+    /// The contact on file hears of it: the patient's, also when somebody else may act for them now.
+    fn told(&self, invitation: &Invitation, is_proxy: bool) -> Option<Letter> {
+        let to = invitation.contact.as_deref()?;
+        let sign_in = self.outbox.link("/sign-in");
+        if is_proxy {
+            self.outbox.letter_to(to, &template::News { sign_in })
+        } else {
+            self.outbox.letter_to(to, &template::LinkMade { sign_in })
+        }
+    }
+
+    /// Ends a code for good and tells the clinic why.
+    async fn lock(&self, invitation: &Invitation, account: AccountId, kind: StaffTaskKind) -> Result<(), StorageError> {
+        let (id, now) = (invitation.id, self.clock.now());
+        let task = task_of(invitation, (StaffTaskId::mint(&*self.random), kind), None, now);
+        let act: Act = self
+            .new_act(ActKind::Invitation)
+            .by(account)
+            .by_way_of("confirm")
+            .on("Invitation", id)
+            .refused(kind.as_str());
+        self.acts
+            .write(move |tx| {
+                async move {
+                    if !invitations::end(tx, id, "locked", now).await? {
+                        return Ok(((), None));
+                    }
+                    staff_tasks::insert(tx, &task).await?;
+                    Ok::<_, StorageError>(((), Some(act)))
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+/// All of it or nothing: the code is spent if and only if the link or the grant stands (portal design, 2.2).
+async fn commit(
+    tx: &mut Tx,
+    invitation: &Invitation,
+    place: &Place,
+    (link, grant): (Option<Link>, Option<Grant>),
+    account: AccountId,
+    now: Instant,
+) -> Result<(), StorageError> {
+    let link = place.put(tx, link, account, now).await?;
+    if let Some(grant) = &grant {
+        grants::insert(tx, grant).await?;
+    }
+    if invitations::redeem(tx, invitation.id, now, account, Some(link)).await? {
+        Ok(())
+    } else {
+        Err(StorageError::AlreadyTaken(Taken::Key))
+    }
+}
+
+/// Whether a chart is about whom it was: in use, alive, the same birth date and name.
+fn fits(patient: &ChartPatient, known: &Demographics) -> bool {
+    let is_one = patient.demographics().is_some_and(|now| is_one_human(&now, known));
+    is_one && patient.is_active() && !patient.is_deceased
+}

@@ -1,0 +1,53 @@
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use std::sync::Arc;
+
+use super::{Head, Staff, refusal};
+use crate::http::pages::render;
+use crate::identity::StaffAct;
+use crate::practice::{Desk, DeskError};
+
+#[derive(Template)]
+#[template(path = "clinic/home.html")]
+struct HomeTemplate {
+    head: Head,
+    finds: bool,
+    sees_codes: bool,
+    sees_queue: bool,
+    edits_staff: bool,
+    waiting: usize,
+}
+
+#[cfg(test)]
+pub(super) fn sample(hostile: &str) -> Result<String, askama::Error> {
+    let head = super::tests::head(hostile);
+    HomeTemplate { head, finds: true, sees_codes: true, sees_queue: true, edits_staff: true, waiting: 3 }.render()
+}
+
+/// `GET /clinic`.
+pub(super) async fn get(State(desk): State<Arc<Desk>>, staff: Staff) -> Response {
+    match page(&desk, &staff).await {
+        Ok(page) => render(&page),
+        Err(error) => refusal(&error),
+    }
+}
+
+async fn page(desk: &Desk, staff: &Staff) -> Result<HomeTemplate, DeskError> {
+    let member = &staff.at_work.member;
+    let mut waiting = 0;
+    if member.may(StaffAct::SeeTasks) {
+        waiting += desk.tasks(member).await?.len();
+    }
+    if member.may(StaffAct::DecideClaim) {
+        waiting += desk.claims(member).await?.len();
+    }
+    Ok(HomeTemplate {
+        head: staff.head(),
+        finds: member.may(StaffAct::FindPatient),
+        sees_codes: member.may(StaffAct::SeeInvitations),
+        sees_queue: member.may(StaffAct::SeeTasks),
+        edits_staff: member.may(StaffAct::EditStaff),
+        waiting,
+    })
+}

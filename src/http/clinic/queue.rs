@@ -1,0 +1,135 @@
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::{Head, Staff, StaffForm, refusal};
+use crate::http::pages::{render, see_other};
+use crate::identity::StaffAct;
+use crate::practice::{Desk, DeskError, QueuedClaim, Ruling, TaskLine};
+
+struct Task {
+    id: String,
+    words: &'static str,
+    patient: String,
+    since: String,
+}
+
+struct Claim {
+    id: String,
+    said: String,
+    since: String,
+    doubts: String,
+    candidate: Option<Candidate>,
+}
+
+struct Candidate {
+    source: String,
+    patient: String,
+    name: String,
+    birth_date: String,
+    numbers: String,
+    phones: String,
+}
+
+#[derive(Template)]
+#[template(path = "clinic/queue.html")]
+struct QueueTemplate {
+    head: Head,
+    tasks: Vec<Task>,
+    claims: Vec<Claim>,
+}
+
+#[cfg(test)]
+pub(super) fn sample(hostile: &'static str) -> Result<String, askama::Error> {
+    let text = || hostile.to_owned();
+    let candidate = Candidate {
+        source: text(),
+        patient: text(),
+        name: text(),
+        birth_date: text(),
+        numbers: text(),
+        phones: text(),
+    };
+    let claim = Claim { id: text(), said: text(), since: text(), doubts: text(), candidate: Some(candidate) };
+    let task = Task { id: text(), words: hostile, patient: text(), since: text() };
+    QueueTemplate { head: super::tests::head(hostile), tasks: vec![task], claims: vec![claim] }.render()
+}
+
+fn day(at: crate::base::clock::Instant) -> String {
+    at.to_fhir().chars().take(10).collect()
+}
+
+impl Task {
+    fn new(line: TaskLine) -> Self {
+        Self {
+            id: line.task.id.to_string(),
+            words: line.words,
+            patient: line.patient.unwrap_or_default(),
+            since: day(line.task.created),
+        }
+    }
+}
+
+impl Claim {
+    fn new(queued: QueuedClaim) -> Self {
+        let QueuedClaim { claim, candidate } = queued;
+        let said = &claim.said;
+        let chart = claim.chart.clone();
+        let candidate = candidate.zip(chart).map(|(patient, (source, id))| Candidate {
+            source: source.to_string(),
+            patient: id,
+            name: patient.display(),
+            birth_date: patient.birth_date.clone().unwrap_or_default(),
+            numbers: patient.numbers.join(", "),
+            phones: patient.contacts.iter().map(|known| known.contact.text()).collect::<Vec<_>>().join(", "),
+        });
+        Self {
+            id: claim.id.to_string(),
+            said: format!("{} {}, born {}, number {}", said.given, said.family, said.birth_date, said.number),
+            since: day(claim.made),
+            doubts: claim.reasons.join(", "),
+            candidate,
+        }
+    }
+}
+
+/// `GET /clinic/queue`: everything that waits, with its age.
+pub(super) async fn get(State(desk): State<Arc<Desk>>, staff: Staff) -> Response {
+    match page(&desk, &staff).await {
+        Ok(page) => render(&page),
+        Err(error) => refusal(&error),
+    }
+}
+
+async fn page(desk: &Desk, staff: &Staff) -> Result<QueueTemplate, DeskError> {
+    let member = &staff.at_work.member;
+    let tasks = desk.tasks(member).await?.into_iter().map(Task::new).collect();
+    let claims = if member.may(StaffAct::DecideClaim) { desk.claims(member).await? } else { Vec::new() };
+    Ok(QueueTemplate { head: staff.head(), tasks, claims: claims.into_iter().map(Claim::new).collect() })
+}
+
+/// `POST /clinic/queue/close`.
+pub(super) async fn close(State(desk): State<Arc<Desk>>, StaffForm { staff, posted }: StaffForm) -> Response {
+    let Ok(id) = posted.text("id").parse() else { return refusal(&DeskError::NotFound) };
+    match desk.close_task(&staff.at_work.member, id, posted.text("outcome")).await {
+        Ok(()) => see_other("/clinic/queue"),
+        Err(error) => refusal(&error),
+    }
+}
+
+/// `POST /clinic/queue/decide`.
+pub(super) async fn decide(State(desk): State<Arc<Desk>>, StaffForm { staff, posted }: StaffForm) -> Response {
+    let Ok(id) = posted.text("id").parse() else { return refusal(&DeskError::NotFound) };
+    let text = |name: &str| posted.text(name).to_owned();
+    let ruling = if posted.text("answer") == "accept" {
+        Ruling::Accept { source: text("source"), patient: text("patient") }
+    } else {
+        Ruling::Refuse
+    };
+    match desk.decide(&staff.at_work.member, id, ruling).await {
+        Ok(()) => see_other("/clinic/queue"),
+        Err(error) => refusal(&error),
+    }
+}

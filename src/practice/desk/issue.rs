@@ -1,0 +1,361 @@
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::{Desk, DeskError, StaffMember, covered};
+use crate::audit::ActKind;
+use crate::base::clock::Instant;
+use crate::base::id::{AccountId, InvitationId, ProofingId};
+use crate::base::secret::Secret;
+use crate::identity::matching::{ChartPatient, birth_date};
+use crate::identity::{
+    ActivationCode, Channel, Demographics, Document, GrantBasis, Invitation, InvitationState, Proofing, ProxyDraft,
+    StaffAct, mask_contact,
+};
+use crate::mail::{Day, InvitationCode, Letter, template};
+use crate::organization::SourceKey;
+use crate::storage::{StorageError, accounts, invitations, proofings};
+
+/// Nobody younger has an account of their own (portal design, 2.4), in years.
+const FLOOR_AGE: i64 = 13;
+
+/// What staff saw.
+#[derive(Clone, Debug)]
+pub struct NewProofing {
+    /// Which paper.
+    pub document: Document,
+    /// Who issued it.
+    pub issuer: Option<String>,
+    /// The month in which it ends, `YYYY-MM`.
+    pub expires: Option<String>,
+    /// Whether picture and face were compared.
+    pub photo_compared: bool,
+    /// The colleague who knows the person as well, by the name they sign in with; needed where there is no paper.
+    pub attested_by: Option<String>,
+}
+
+/// What is to be handed out.
+#[derive(Clone, Debug)]
+pub struct NewInvitation {
+    /// How.
+    pub channel: Channel,
+    /// For somebody who acts for the patient.
+    pub proxy: Option<ProxyDraft>,
+}
+
+/// A code that was just made. The code is told once.
+#[derive(Debug)]
+pub struct Issued {
+    /// Its record.
+    pub invitation: Invitation,
+    /// The code as it is printed; none where it was sent.
+    pub code: Option<Secret<String>>,
+    /// Where it was sent, as others may see it.
+    pub sent_to: Option<String>,
+}
+
+/// A code as staff see it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Its record.
+    pub invitation: Invitation,
+    /// How it stands, in a word.
+    pub standing: &'static str,
+    /// The contact on it, as others may see it.
+    pub contact: Option<String>,
+    /// The patient, for those who may know.
+    pub patient: Option<String>,
+}
+
+impl Desk {
+    /// Writes down what staff saw, and hands out a code for the chart.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn verify_and_issue(
+        &self,
+        member: &StaffMember,
+        chart: (&str, &str),
+        seen: NewProofing,
+        new: NewInvitation,
+    ) -> Result<Issued, DeskError> {
+        covered(member, StaffAct::Verify)?;
+        covered(member, act_of(new.proxy.as_ref()))?;
+        let (source, patient) = self.patient(member, chart).await?;
+        let demographics = linkable(&patient)?;
+        let attested_by = self.second(member, &seen).await?;
+        let proofing = Proofing {
+            id: ProofingId::mint(&*self.random),
+            organization: member.organization,
+            source,
+            patient: patient.id.clone(),
+            demographics,
+            verified_by: Some(member.account),
+            attested_by,
+            document: seen.document,
+            issuer: seen.issuer.filter(|text| !text.trim().is_empty()),
+            document_expires: seen.expires.filter(|text| !text.trim().is_empty()),
+            photo_compared: seen.photo_compared,
+            recorded: self.clock.now(),
+        };
+        is_month(proofing.document_expires.as_deref())?;
+        self.issue(member, (source, &patient), proofing, (new, true)).await
+    }
+
+    /// Hands out a code again: what was seen within the last year is not asked for twice (portal design, 2.3).
+    ///
+    /// # Errors
+    /// [`DeskError`]; `Refused` when the person must be seen again.
+    pub async fn reissue(&self, member: &StaffMember, id: InvitationId, channel: Channel) -> Result<Issued, DeskError> {
+        let old = self.own_invitation(member, id).await?;
+        covered(member, act_of(old.proxy.as_ref()))?;
+        let (source, patient) = self.patient(member, (old.source.as_str(), &old.patient)).await?;
+        let proofing = proofings::newest(&self.db, source, &patient.id).await?;
+        let is_same = |proofing: &Proofing| linkable(&patient).is_ok_and(|now| now == proofing.demographics);
+        let still = proofing.filter(|proofing| self.clock.now() < proofing.valid_until() && is_same(proofing));
+        let proofing = still.ok_or_else(|| {
+            DeskError::Refused(
+                "proofing",
+                "this person must be seen again: it is a year ago, or the record changed".into(),
+            )
+        })?;
+        self.issue(member, (source, &patient), proofing, (NewInvitation { channel, proxy: old.proxy }, false)).await
+    }
+
+    async fn issue(
+        &self,
+        member: &StaffMember,
+        (source, patient): (SourceKey, &ChartPatient),
+        proofing: Proofing,
+        (new, is_new_proofing): (NewInvitation, bool),
+    ) -> Result<Issued, DeskError> {
+        let now = self.clock.now();
+        check(&new, &proofing.demographics, now)?;
+        let contact = contact(patient, new.channel)?;
+        let code = ActivationCode::mint(&*self.random);
+        let id = InvitationId::mint(&*self.random);
+        let validity = new.proxy.as_ref().map_or(Duration::MAX, ProxyDraft::validity).min(new.channel.validity());
+        let invitation = Invitation {
+            id,
+            handle: code.handle(),
+            organization: member.organization,
+            source,
+            patient: patient.id.clone(),
+            demographics: proofing.demographics.clone(),
+            assurance: proofing.assurance(),
+            proofing: Some(proofing.id),
+            proxy: new.proxy,
+            channel: new.channel,
+            contact,
+            issued_by: Some(member.account),
+            issued: now,
+            expires: now.plus(validity),
+            root: id,
+            wrong_answers: 0,
+            state: InvitationState::Issued,
+        };
+        let letter = self.letter(&invitation, &code)?;
+        self.store(member, &invitation, &code, (is_new_proofing.then_some(proofing), letter)).await?;
+        let is_sent = invitation.channel.is_sent();
+        Ok(Issued {
+            code: (!is_sent).then(|| Secret::new(code.printed())),
+            sent_to: invitation.contact.as_deref().filter(|_| is_sent).map(mask_contact),
+            invitation,
+        })
+    }
+
+    async fn store(
+        &self,
+        member: &StaffMember,
+        invitation: &Invitation,
+        code: &ActivationCode,
+        (proofing, letter): (Option<Proofing>, Option<Letter>),
+    ) -> Result<(), StorageError> {
+        let (invitation, hash) = (invitation.clone(), self.hashes.of(code));
+        let act = self.act(ActKind::Invitation, member).by_way_of("issue").on("Invitation", invitation.id);
+        self.acts
+            .write(move |tx| {
+                async move {
+                    if let Some(proofing) = &proofing {
+                        proofings::insert(tx, proofing).await?;
+                    }
+                    if invitation.proxy.is_none() {
+                        let now = invitation.issued;
+                        invitations::supersede_own(tx, invitation.source, &invitation.patient, now).await?;
+                    }
+                    invitations::insert(tx, &hash, &invitation, false).await?;
+                    if let Some(letter) = letter {
+                        letter.queue(tx).await?;
+                    }
+                    Ok(((), Some(act)))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// What is sent, where something is: to the contact on file, as long as the code holds.
+    fn letter(&self, invitation: &Invitation, code: &ActivationCode) -> Result<Option<Letter>, DeskError> {
+        if !invitation.channel.is_sent() {
+            return Ok(None);
+        }
+        let (link, code) = (self.outbox.link("/invite"), InvitationCode::new(code));
+        let invited = template::Invitation { link, code, until: Day(invitation.expires) };
+        let to = invitation.contact.as_deref().and_then(|to| self.outbox.letter_to(to, &invited));
+        let letter =
+            to.ok_or_else(|| DeskError::Refused("channel", "nothing can be sent to the contact on file".into()))?;
+        Ok(Some(letter.good_for(invitation.expires.since(invitation.issued))))
+    }
+
+    /// Ends a code.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn revoke(&self, member: &StaffMember, id: InvitationId) -> Result<(), DeskError> {
+        covered(member, StaffAct::Revoke)?;
+        let invitation = self.own_invitation(member, id).await?;
+        let now = self.clock.now();
+        let act = self.act(ActKind::Invitation, member).by_way_of("revoke").on("Invitation", invitation.id);
+        let ended = self.acts.write(move |tx| {
+            Box::pin(async move {
+                let ended = invitations::end(tx, id, "revoked", now).await?;
+                Ok::<_, StorageError>((ended, ended.then_some(act)))
+            })
+        });
+        if ended.await? { Ok(()) } else { Err(DeskError::Refused("code", "it had ended before".to_owned())) }
+    }
+
+    /// The organization's codes, the newest first. Who sees no record sees no names either.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn invitations(&self, member: &StaffMember) -> Result<Vec<Seen>, DeskError> {
+        covered(member, StaffAct::SeeInvitations)?;
+        let now = self.clock.now();
+        let knows = member.may(StaffAct::FindPatient);
+        let all = invitations::of_organization(&self.db, member.organization).await?;
+        Ok(all
+            .into_iter()
+            .map(|invitation| Seen {
+                standing: invitation.standing(now),
+                contact: invitation.contact.as_deref().map(mask_contact),
+                patient: knows.then(|| name(&invitation.demographics)),
+                invitation,
+            })
+            .collect())
+    }
+
+    async fn own_invitation(&self, member: &StaffMember, id: InvitationId) -> Result<Invitation, DeskError> {
+        let found = invitations::by_id(&self.db, id).await?;
+        found.filter(|found| found.organization == member.organization).ok_or(DeskError::NotFound)
+    }
+
+    /// The second one who knows the person, where there was no paper: another one of the same staff.
+    async fn second(&self, member: &StaffMember, seen: &NewProofing) -> Result<Option<AccountId>, DeskError> {
+        let refused = |text: &str| DeskError::Refused("attested_by", text.to_owned());
+        let Some(name) = seen.attested_by.as_deref().filter(|name| !name.trim().is_empty()) else {
+            let needed = seen.document == Document::KnownToClinic;
+            return if needed {
+                Err(refused("without a paper a second colleague must know the person"))
+            } else {
+                Ok(None)
+            };
+        };
+        let unknown = || refused("this is nobody of your staff");
+        let username = crate::identity::Username::new(name).map_err(|_| unknown())?;
+        let account = accounts::by_username(&self.db, &username).await?.ok_or_else(unknown)?;
+        let memberships = self.memberships(account.id).await?;
+        let is_staff = memberships.iter().any(|(organization, _)| organization.id == member.organization);
+        match is_staff {
+            true if account.id == member.account => Err(refused("it must be somebody else than you")),
+            true => Ok(Some(account.id)),
+            false => Err(unknown()),
+        }
+    }
+}
+
+const fn act_of(proxy: Option<&ProxyDraft>) -> StaffAct {
+    if proxy.is_some() { StaffAct::IssueProxy } else { StaffAct::IssueSelf }
+}
+
+fn name(known: &Demographics) -> String {
+    let parts = known.given.iter().map(String::as_str).chain([known.family.as_str()]);
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Who a chart is about, if it can be linked at all: in use, with a name and a whole birth date.
+fn linkable(patient: &ChartPatient) -> Result<Demographics, DeskError> {
+    let refused = |text: &str| Err(DeskError::Refused("patient", text.to_owned()));
+    if !patient.is_active() {
+        return refused("this record is not in use, or was merged into another");
+    }
+    if patient.is_deceased {
+        return refused("this patient has died");
+    }
+    match patient.demographics() {
+        Some(known) if birth_date(&known.birth_date).is_some() => Ok(known),
+        _ => refused("this record has no name or no whole birth date: complete it in the EHR first"),
+    }
+}
+
+/// Whether such a code may be handed out for such a patient.
+fn check(new: &NewInvitation, patient: &Demographics, now: Instant) -> Result<(), DeskError> {
+    let refused = |field: &'static str, text: &str| Err(DeskError::Refused(field, text.to_owned()));
+    let Some(proxy) = &new.proxy else {
+        let is_young = age(&patient.birth_date, now).is_none_or(|age| age < FLOOR_AGE);
+        return if is_young { refused("patient", "too young for an account: give a code to a parent") } else { Ok(()) };
+    };
+    if new.channel.is_sent() {
+        return refused("channel", "a code for somebody else is handed over or posted: the contact is the patient's");
+    }
+    if proxy.family.trim().is_empty() || proxy.given.trim().is_empty() {
+        return refused("proxy", "write down the name of whoever will act for the patient");
+    }
+    if proxy.birth_date.as_deref().is_some_and(|date| birth_date(date).is_none()) {
+        return refused("proxy_birth_date", "type a whole date, such as 1980-02-28");
+    }
+    if GrantBasis::parse(&proxy.basis).is_none() {
+        return refused("basis", "say by what right");
+    }
+    if proxy.until.is_some_and(|until| Instant::from_micros(until) <= now) {
+        return refused("until", "this day is over");
+    }
+    Ok(())
+}
+
+fn age(birth_date: &str, now: Instant) -> Option<i64> {
+    let born: jiff::civil::Date = birth_date.parse().ok()?;
+    let today = jiff::Timestamp::from_microsecond(now.micros()).ok()?.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let had = (today.month(), today.day()) >= (born.month(), born.day());
+    Some(i64::from(today.year()) - i64::from(born.year()) - i64::from(!had))
+}
+
+/// The contact that goes with a code: needed where it is sent, kept where it is not, so that it can be renewed.
+fn contact(patient: &ChartPatient, channel: Channel) -> Result<Option<String>, DeskError> {
+    use crate::identity::matching::Contact;
+    let of = |wanted: fn(&Contact) -> bool| {
+        patient.contacts.iter().map(|known| &known.contact).find(|contact| wanted(contact)).map(|c| c.text().to_owned())
+    };
+    let (email, phone) = (of(|c| matches!(c, Contact::Email(_))), of(|c| matches!(c, Contact::Phone(_))));
+    let missing =
+        |what: &str| DeskError::Refused("channel", format!("the record has no {what}: enter it in the EHR first"));
+    match channel {
+        Channel::Email => email.map(Some).ok_or_else(|| missing("e-mail address")),
+        Channel::Sms => phone.map(Some).ok_or_else(|| missing("telephone number")),
+        Channel::Slip | Channel::Post => Ok(email.or(phone)),
+    }
+}
+
+fn is_month(text: Option<&str>) -> Result<(), DeskError> {
+    let is_month = |text: &str| {
+        let parsed: Option<(i16, i8)> =
+            text.split_once('-').and_then(|(year, month)| Some((year.parse().ok()?, month.parse().ok()?)));
+        parsed.is_some_and(|(year, month)| (1_900..=2_200).contains(&year) && (1..=12).contains(&month))
+    };
+    match text {
+        Some(text) if !is_month(text) => {
+            Err(DeskError::Refused("document_expires", "type a month, such as 2030-06".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,96 @@
+use super::{Desk, DeskError, StaffMember, covered};
+use crate::audit::ActKind;
+use crate::base::id::StaffTaskId;
+use crate::identity::StaffAct;
+use crate::storage::staff_tasks::{self, StaffTask, StaffTaskKind};
+use crate::storage::{StorageError, invitations, links};
+
+/// The longest outcome that staff write, in bytes.
+const LONGEST_OUTCOME: usize = 200;
+
+/// Something that waits, as staff read it.
+#[derive(Clone, Debug)]
+pub struct TaskLine {
+    /// Its record.
+    pub task: StaffTask,
+    /// What happened, in words.
+    pub words: &'static str,
+    /// The patient that it is about, for those who may know.
+    pub patient: Option<String>,
+}
+
+impl Desk {
+    /// What waits for the organization, the oldest first.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn tasks(&self, member: &StaffMember) -> Result<Vec<TaskLine>, DeskError> {
+        covered(member, StaffAct::SeeTasks)?;
+        let knows = member.may(StaffAct::FindPatient);
+        let mut lines = Vec::new();
+        for task in staff_tasks::open(&self.db, member.organization).await? {
+            let patient = if knows { self.patient_of(&task).await? } else { None };
+            lines.push(TaskLine { words: words(task.kind), task, patient });
+        }
+        Ok(lines)
+    }
+
+    async fn patient_of(&self, task: &StaffTask) -> Result<Option<String>, StorageError> {
+        let known = match task.object.split_once('/') {
+            Some(("Invitation", id)) => match id.parse() {
+                Ok(id) => invitations::by_id(&self.db, id).await?.map(|invitation| invitation.demographics),
+                Err(_) => None,
+            },
+            Some(("Link", id)) => match id.parse() {
+                Ok(id) => links::by_id(&self.db, id).await?.and_then(|link| link.demographics),
+                Err(_) => None,
+            },
+            _ => None,
+        };
+        Ok(known.map(|known| {
+            let given = known.given.join(" ");
+            format!("{given} {}, born {}", known.family, known.birth_date)
+        }))
+    }
+
+    /// Closes something that waits, with what came of it.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub async fn close_task(&self, member: &StaffMember, id: StaffTaskId, outcome: &str) -> Result<(), DeskError> {
+        covered(member, StaffAct::SeeTasks)?;
+        let outcome = outcome.trim().to_owned();
+        if outcome.is_empty() || outcome.len() > LONGEST_OUTCOME {
+            return Err(DeskError::Refused("outcome", "say in a few words what came of it".to_owned()));
+        }
+        let (organization, by, now) = (member.organization, member.account, self.clock.now());
+        let act = self.act(ActKind::Staff, member).by_way_of("close-task").on("StaffTask", id);
+        let done = self.acts.write(move |tx| {
+            Box::pin(async move {
+                staff_tasks::close(tx, id, organization, (now, by, &outcome)).await?;
+                Ok::<_, StorageError>(((), Some(act)))
+            })
+        });
+        match done.await {
+            Err(StorageError::NotFound { .. }) => Err(DeskError::NotFound),
+            other => Ok(other?),
+        }
+    }
+}
+
+const fn words(kind: StaffTaskKind) -> &'static str {
+    match kind {
+        StaffTaskKind::CodeLocked => "A code was tried with wrong answers until it was locked.",
+        StaffTaskKind::CodeReused => "A code that was used was tried again by somebody else.",
+        StaffTaskKind::NotMe => "Whoever had the code says that they are not this patient.",
+        StaffTaskKind::ProxyMismatch => "A code for somebody who acts for a patient was tried by another person.",
+        StaffTaskKind::WrongRecord => "Somebody says that a record linked to them is not theirs.",
+        StaffTaskKind::ChartChanged => "The chart is about somebody else than when it was linked.",
+        StaffTaskKind::MergeMismatch => "The chart was merged into one that does not fit.",
+        StaffTaskKind::TwoOnOneChart => "Two people came to one chart.",
+        StaffTaskKind::ChartGone => "The chart is gone from the EHR.",
+        StaffTaskKind::Deceased => "The chart says that the patient died.",
+        StaffTaskKind::ManyTries => "Far more codes are tried than usual.",
+        StaffTaskKind::Reconfirm => "This patient has no row in the mapping of the merger.",
+    }
+}

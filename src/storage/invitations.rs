@@ -1,0 +1,244 @@
+//! Activation codes, by the keyed hash of the code.
+
+use super::error::{RowKey, to_json};
+use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
+use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx};
+use crate::base::clock::Instant;
+use crate::base::id::{AccountId, InvitationId, LinkId, OrganizationId};
+use crate::base::source_key::SourceKey;
+use crate::identity::{Assurance, Channel, Invitation, InvitationState, MOST_WRONG_ANSWERS};
+
+statements! {
+    INSERT = "INSERT INTO invitations (id, code_hash, handle, organization_id, source_key, patient, demographics, proxy, \
+              channel, contact, proofing_id, assurance, issued_by, issued, expires, root_id, self_service, wrong_answers, \
+              state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 'issued') \
+              ON CONFLICT DO NOTHING";
+    BY_CODE = "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, proofing_id, \
+               assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, account_id, link_id \
+               FROM invitations WHERE code_hash = $1";
+    BY_ID = "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, proofing_id, \
+             assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, account_id, link_id \
+             FROM invitations WHERE id = $1";
+    OF_ORGANIZATION = "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, \
+                       proofing_id, assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, \
+                       account_id, link_id FROM invitations WHERE organization_id = $1 \
+                       ORDER BY issued DESC, id LIMIT 200";
+    /// One more wrong answer; the last one that is allowed locks what is open. Runs for a code that nobody has as well,
+    /// and changes nothing then: both cost the same.
+    WRONG_ANSWER = "UPDATE invitations SET wrong_answers = wrong_answers + 1, \
+                    state = CASE WHEN wrong_answers + 1 >= $2 AND state IN ('issued', 'opened') THEN 'locked' \
+                    ELSE state END, \
+                    state_since = CASE WHEN wrong_answers + 1 >= $2 AND state IN ('issued', 'opened') THEN $3 \
+                    ELSE state_since END \
+                    WHERE code_hash = $1 AND wrong_answers < $2 RETURNING state";
+    OPEN = "UPDATE invitations SET state = 'opened', state_since = $2 WHERE code_hash = $1 AND state = 'issued'";
+    REDEEM = "UPDATE invitations SET state = 'redeemed', state_since = $2, account_id = $3, link_id = $4 \
+              WHERE id = $1 AND state IN ('issued', 'opened') AND expires > $2";
+    END = "UPDATE invitations SET state = $2, state_since = $3 WHERE id = $1 AND state IN ('issued', 'opened')";
+    END_OF_CHART = "UPDATE invitations SET state = $3, state_since = $4 \
+                    WHERE source_key = $1 AND patient = $2 AND state IN ('issued', 'opened')";
+    END_OF_CHART_SELF = "UPDATE invitations SET state = 'superseded', state_since = $3 \
+                         WHERE source_key = $1 AND patient = $2 AND proxy IS NULL AND state IN ('issued', 'opened')";
+    RENEWED = "SELECT count(*) FROM invitations WHERE root_id = $1 AND self_service = 1 AND issued > $2";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    handle: String,
+    organization_id: String,
+    source_key: String,
+    patient: String,
+    demographics: String,
+    proxy: Option<String>,
+    channel: String,
+    contact: Option<String>,
+    proofing_id: Option<String>,
+    assurance: String,
+    issued_by: Option<String>,
+    issued: i64,
+    expires: i64,
+    root_id: String,
+    wrong_answers: i64,
+    state: String,
+    state_since: Option<i64>,
+    account_id: Option<String>,
+    link_id: Option<String>,
+}
+
+impl TryFrom<Row> for Invitation {
+    type Error = DatabaseInconsistency;
+
+    fn try_from(row: Row) -> Result<Self, Self::Error> {
+        let key = RowKey { table: "invitations", key: &row.id };
+        let since = row.state_since.map(Instant::from_micros);
+        let account = row.account_id.as_deref().map(|id| key.parse("account_id", id)).transpose()?;
+        let link = row.link_id.as_deref().map(|id| key.parse("link_id", id)).transpose()?;
+        let state = match (row.state.as_str(), since, account) {
+            ("issued", None, None) => InvitationState::Issued,
+            ("opened", Some(at), None) => InvitationState::Opened { at },
+            ("redeemed", Some(at), Some(account)) => InvitationState::Redeemed { at, account, link },
+            ("revoked", Some(at), None) => InvitationState::Revoked { at },
+            ("locked", Some(at), None) => InvitationState::Locked { at },
+            ("superseded", Some(at), None) => InvitationState::Superseded { at },
+            _ => return Err(key.inconsistent("state")),
+        };
+        Ok(Self {
+            id: key.parse("id", &row.id)?,
+            organization: key.parse("organization_id", &row.organization_id)?,
+            source: key.parse("source_key", &row.source_key)?,
+            demographics: key.json("demographics", &row.demographics)?,
+            proxy: row.proxy.as_deref().map(|text| key.json("proxy", text)).transpose()?,
+            channel: key.column("channel", Channel::parse(&row.channel))?,
+            proofing: row.proofing_id.as_deref().map(|id| key.parse("proofing_id", id)).transpose()?,
+            assurance: key.column("assurance", Assurance::parse(&row.assurance))?,
+            issued_by: row.issued_by.as_deref().map(|id| key.parse("issued_by", id)).transpose()?,
+            issued: Instant::from_micros(row.issued),
+            expires: Instant::from_micros(row.expires),
+            root: key.parse("root_id", &row.root_id)?,
+            wrong_answers: row.wrong_answers,
+            state,
+            handle: row.handle,
+            patient: row.patient,
+            contact: row.contact,
+        })
+    }
+}
+
+/// Stores a new code by its hash. `self_service` says that nobody of the staff was asked.
+///
+/// # Errors
+/// [`Taken::Key`] when the code is taken: mint another.
+pub async fn insert(
+    tx: &mut Tx,
+    hash: &[u8; 32],
+    invitation: &Invitation,
+    self_service: bool,
+) -> Result<(), StorageError> {
+    let demographics = to_json(&invitation.demographics)?;
+    let proxy = invitation.proxy.as_ref().map(to_json).transpose()?;
+    let rows = execute!(
+        tx,
+        INSERT,
+        invitation.id.to_string(),
+        hash.to_vec(),
+        &invitation.handle,
+        invitation.organization.to_string(),
+        invitation.source.as_str(),
+        &invitation.patient,
+        demographics,
+        proxy,
+        invitation.channel.as_str(),
+        &invitation.contact,
+        invitation.proofing.map(|id| id.to_string()),
+        invitation.assurance.as_str(),
+        invitation.issued_by.map(|id| id.to_string()),
+        invitation.issued.micros(),
+        invitation.expires.micros(),
+        invitation.root.to_string(),
+        i64::from(self_service)
+    )?;
+    if rows == 1 { Ok(()) } else { Err(StorageError::AlreadyTaken(Taken::Key)) }
+}
+
+/// The one with this code.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn by_code(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<Invitation>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, BY_CODE, hash.to_vec())?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// The one with this id.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn by_id(on: impl Into<Executor<'_>>, id: InvitationId) -> Result<Option<Invitation>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, BY_ID, id.to_string())?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// The newest of an organization.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn of_organization(
+    on: impl Into<Executor<'_>>,
+    organization: OrganizationId,
+) -> Result<Vec<Invitation>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, OF_ORGANIZATION, organization.to_string())?;
+    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+}
+
+/// Counts a wrong answer. True when this one locked the code.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn wrong_answer(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<bool, StorageError> {
+    let row: Option<(String,)> = fetch_optional!(tx, WRONG_ANSWER, hash.to_vec(), MOST_WRONG_ANSWERS, now.micros())?;
+    Ok(row.is_some_and(|(state,)| state == "locked"))
+}
+
+/// Notes that somebody gave the right answers.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn opened(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<(), StorageError> {
+    execute!(tx, OPEN, hash.to_vec(), now.micros()).map(drop)
+}
+
+/// Uses a code up. True for exactly one caller, before its end.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn redeem(
+    tx: &mut Tx,
+    id: InvitationId,
+    now: Instant,
+    account: AccountId,
+    link: Option<LinkId>,
+) -> Result<bool, StorageError> {
+    let link = link.map(|link| link.to_string());
+    let rows = execute!(tx, REDEEM, id.to_string(), now.micros(), account.to_string(), link)?;
+    Ok(rows == 1)
+}
+
+/// Ends a code as `revoked`, `locked` or `superseded`. False when it had ended.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn end(tx: &mut Tx, id: InvitationId, state: &str, now: Instant) -> Result<bool, StorageError> {
+    let rows = execute!(tx, END, id.to_string(), state, now.micros())?;
+    Ok(rows == 1)
+}
+
+/// Ends every open code of a chart.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn end_of_chart(
+    tx: &mut Tx,
+    source: SourceKey,
+    patient: &str,
+    state: &str,
+    now: Instant,
+) -> Result<u64, StorageError> {
+    execute!(tx, END_OF_CHART, source.as_str(), patient, state, now.micros())
+}
+
+/// A newer code takes the place of every open one of the patient's own.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn supersede_own(tx: &mut Tx, source: SourceKey, patient: &str, now: Instant) -> Result<u64, StorageError> {
+    execute!(tx, END_OF_CHART_SELF, source.as_str(), patient, now.micros())
+}
+
+/// How often somebody renewed a code by themselves since then.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn renewed(on: impl Into<Executor<'_>>, root: InvitationId, since: Instant) -> Result<i64, StorageError> {
+    fetch_value!(on, RENEWED, root.to_string(), since.micros())
+}

@@ -1,0 +1,86 @@
+//! That somebody was seen in person.
+
+use super::error::{RowKey, to_json};
+use super::statement::{execute, fetch_optional, statements};
+use super::{Executor, StorageError, Tx};
+use crate::base::clock::Instant;
+use crate::base::source_key::SourceKey;
+use crate::identity::{Document, Proofing};
+
+statements! {
+    INSERT = "INSERT INTO proofings (id, organization_id, source_key, patient, demographics, verified_by, attested_by, \
+              document, issuer, document_expires, photo_compared, recorded) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    NEWEST = "SELECT id, organization_id, source_key, patient, demographics, verified_by, attested_by, document, issuer, \
+              document_expires, photo_compared, recorded FROM proofings WHERE source_key = $1 AND patient = $2 \
+              ORDER BY recorded DESC, id LIMIT 1";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    organization_id: String,
+    source_key: String,
+    patient: String,
+    demographics: String,
+    verified_by: Option<String>,
+    attested_by: Option<String>,
+    document: String,
+    issuer: Option<String>,
+    document_expires: Option<String>,
+    photo_compared: i64,
+    recorded: i64,
+}
+
+/// Writes one down.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn insert(tx: &mut Tx, proofing: &Proofing) -> Result<(), StorageError> {
+    let demographics = to_json(&proofing.demographics)?;
+    execute!(
+        tx,
+        INSERT,
+        proofing.id.to_string(),
+        proofing.organization.to_string(),
+        proofing.source.as_str(),
+        &proofing.patient,
+        demographics,
+        proofing.verified_by.map(|account| account.to_string()),
+        proofing.attested_by.map(|account| account.to_string()),
+        proofing.document.as_str(),
+        &proofing.issuer,
+        &proofing.document_expires,
+        i64::from(proofing.photo_compared),
+        proofing.recorded.micros()
+    )
+    .map(drop)
+}
+
+/// The newest of a chart.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn newest(
+    on: impl Into<Executor<'_>>,
+    source: SourceKey,
+    patient: &str,
+) -> Result<Option<Proofing>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, NEWEST, source.as_str(), patient)?;
+    let Some(row) = row else { return Ok(None) };
+    let key = RowKey { table: "proofings", key: &row.id };
+    Ok(Some(Proofing {
+        id: key.parse("id", &row.id)?,
+        organization: key.parse("organization_id", &row.organization_id)?,
+        source: key.parse("source_key", &row.source_key)?,
+        demographics: key.json("demographics", &row.demographics)?,
+        verified_by: row.verified_by.as_deref().map(|id| key.parse("verified_by", id)).transpose()?,
+        attested_by: row.attested_by.as_deref().map(|id| key.parse("attested_by", id)).transpose()?,
+        document: key.column("document", Document::parse(&row.document))?,
+        photo_compared: row.photo_compared != 0,
+        recorded: Instant::from_micros(row.recorded),
+        patient: row.patient,
+        issuer: row.issuer,
+        document_expires: row.document_expires,
+    }))
+}
