@@ -2,6 +2,7 @@
 
 mod account;
 mod client;
+mod consent;
 mod demo;
 mod link;
 mod master_key;
@@ -63,6 +64,9 @@ enum Command {
     /// Who works for a practice.
     #[command(subcommand)]
     Staff(staff::Command),
+    /// Who sees what of whose record.
+    #[command(subcommand)]
+    Consent(consent::Command),
     /// Charts of people.
     #[command(subcommand)]
     Link(link::Command),
@@ -112,6 +116,7 @@ async fn dispatch(call: Chartgate) -> Result<(), CliError> {
         Command::Client(command) => client::run(&settings, command).await,
         Command::Account(command) => account::run(&settings, command).await,
         Command::Staff(command) => staff::run(&settings, command).await,
+        Command::Consent(command) => consent::run(&settings, command).await,
         Command::Link(command) => link::run(&settings, command).await,
         Command::SigningKey(command) => signing_key::run(&settings, command).await,
         Command::Schema => schema::run(),

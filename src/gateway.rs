@@ -11,6 +11,7 @@ mod content;
 mod docref;
 mod duplicates;
 mod everything;
+mod explain;
 mod fetch;
 #[cfg(any(test, fuzzing))]
 #[path = "../fuzz/targets.rs"]
@@ -45,6 +46,7 @@ mod subset;
 mod system;
 mod targets;
 mod via;
+mod view;
 mod vread;
 
 use std::sync::Arc;
@@ -63,6 +65,7 @@ use crate::storage::Db;
 
 pub use answer::{Answer, Refusal};
 pub use content::{Content, essence};
+pub use explain::Explanation;
 pub use patient_tokens::PatientTokens;
 pub(crate) use source::ConnectedSource;
 pub use source::{ClientParts, Mappings, SourceError, Sources};
@@ -72,6 +75,7 @@ use hashed::HashedIds;
 use identifier::Identifiers;
 use page_link::PageLinks;
 use rates::Rates;
+use view::TaintIndexes;
 
 /// The federation of all connected sources.
 #[derive(Debug)]
@@ -83,6 +87,7 @@ pub struct Gateway {
     identifiers: Identifiers,
     page_links: PageLinks,
     rates: Rates,
+    taint: TaintIndexes,
     limits: Limits,
     clock: SharedClock,
     random: SharedRandom,
@@ -129,6 +134,7 @@ impl Gateway {
             ),
             hashed: HashedIds::new(parts.db),
             rates: Rates::new(&parts.limits),
+            taint: TaintIndexes::default(),
             knowledge: parts.knowledge,
             sources: parts.sources,
             audit: parts.audit,
@@ -211,6 +217,8 @@ impl Gateway {
         };
         let outcome = match decided {
             Ok(permit) => {
+                // Boxed: what few callers need, the others should not carry room for.
+                let permit = if permit.needs_view() { Box::pin(self.viewed(permit)).await } else { permit };
                 let outcome = self.interact(&permit, interaction).await;
                 if let Some(count) = self.alarm(&permit, chosen) {
                     entry.withheld(count);

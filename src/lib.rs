@@ -9,6 +9,7 @@ pub mod config;
 
 // Floor 1: rules, pure functions over data.
 pub mod access;
+pub mod consent;
 pub mod fhir;
 pub mod identity;
 pub mod oauth;

@@ -1,9 +1,12 @@
 //! What differs per deployment, loaded from `mappings/` and validated at start.
 
+mod age_bands;
 mod release;
+pub mod sensitivity;
 mod terminology;
 mod vendor;
 
+pub use age_bands::{ConsentPolicies, ConsentPolicyError, STANDARD as STANDARD_CONSENT_POLICY, time_zone};
 pub use release::{ReleasePolicies, ReleasePolicyError, STANDARD as STANDARD_RELEASE_POLICY};
 pub use terminology::{SourceTerms, Terminology, TerminologyError};
 pub use vendor::{

@@ -33,6 +33,7 @@ pub mod callers;
 pub mod challenges;
 pub mod claims;
 pub mod clients;
+pub mod consent;
 pub mod contacts;
 pub mod generations;
 pub mod grants;
@@ -75,6 +76,7 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("claims", claims::STATEMENTS),
     ("clients", clients::STATEMENTS),
     ("contacts", contacts::STATEMENTS),
+    ("consent", consent::STATEMENTS),
     ("generations", generations::STATEMENTS),
     ("grants", grants::STATEMENTS),
     ("hashed_ids", hashed_ids::STATEMENTS),

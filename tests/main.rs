@@ -7,6 +7,8 @@ mod accounts;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod consent;
+#[cfg(test)]
 mod fhir;
 #[cfg(test)]
 mod invariants;

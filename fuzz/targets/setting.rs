@@ -12,6 +12,7 @@ use crate::base::id::{AccountId, AuthorizationId, LinkId, OrganizationId, Person
 use crate::base::keys::MasterKey;
 use crate::base::random::{SeededRandom, SharedRandom};
 use crate::config::{Limits, SourceAuthentication, SourceView};
+use crate::consent::Standing;
 use crate::fhir::ResourceType;
 use crate::fhir::interaction::Interaction;
 use crate::fhir::knowledge::Knowledge;
@@ -72,6 +73,7 @@ impl Setting {
             organization: "Practice".to_owned(),
             foreign: std::sync::atomic::AtomicU64::new(0),
             release: None,
+            consent: None,
             smart: None,
             terms: Default::default(),
             source,
@@ -94,12 +96,14 @@ impl Setting {
             linked: now,
             state: LinkState::Active,
         };
+        let account = AccountId::mint(&*random);
         let subject = Subject {
-            behalf: Behalf::User { account: AccountId::mint(&*random), authorization: AuthorizationId::mint(&*random) },
+            behalf: Behalf::User { account, authorization: AuthorizationId::mint(&*random) },
             client: ClientId::parse("app").expect("a client id"),
             person: Some(person),
             scopes: ScopeSet::parse("patient/*.rs").0,
             links: vec![link],
+            standing: Some(Standing::own(account)),
             key: None,
             token_hash: [0; 32],
             expires_at: Instant::from_micros(i64::MAX),

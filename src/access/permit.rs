@@ -5,6 +5,7 @@ use super::subject::Subject;
 use super::withheld::Withheld;
 use crate::base::clock::Instant;
 use crate::base::id::PersonId;
+use crate::consent::{Standing, View};
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::Knowledge;
 use crate::fhir::scan::RawResource;
@@ -21,6 +22,8 @@ pub struct Permit {
     resource_type: ResourceType,
     /// Granular scopes: a resource must match one of them. None means that the scope has no constraint.
     constraints: Option<Arc<[Query]>>,
+    /// What a proxy sees; whoever needs one and has none sees nothing.
+    view: Option<Arc<View>>,
     /// Of the whole answer: permits for owners share it.
     withheld: Arc<Withheld>,
     /// Calls to sources for it; shared likewise.
@@ -34,7 +37,15 @@ impl Permit {
         resource_type: ResourceType,
         constraints: Option<Arc<[Query]>>,
     ) -> Self {
-        Self { subject, person, resource_type, constraints, withheld: Arc::default(), calls: Arc::default() }
+        Self {
+            subject,
+            person,
+            resource_type,
+            constraints,
+            view: None,
+            withheld: Arc::default(),
+            calls: Arc::default(),
+        }
     }
 
     /// What was kept from the answer that this permit is for.
@@ -59,6 +70,38 @@ impl Permit {
     #[must_use]
     pub const fn resource_type(&self) -> ResourceType {
         self.resource_type
+    }
+
+    /// What the caller's right to the record hangs on.
+    #[must_use]
+    pub fn standing(&self) -> Option<&Standing> {
+        self.subject.standing.as_ref()
+    }
+
+    /// Whether what is released has to be looked at through a view: all but one's own record, of which nothing waits.
+    /// A backend service is no person's proxy.
+    #[must_use]
+    pub fn needs_view(&self) -> bool {
+        !self.subject.is_system() && self.subject.standing.as_ref().is_none_or(|standing| !standing.is_plain())
+    }
+
+    /// What the caller sees.
+    #[must_use]
+    pub const fn view(&self) -> Option<&Arc<View>> {
+        self.view.as_ref()
+    }
+
+    /// The same permit, through this view.
+    #[must_use]
+    pub fn through(self, view: Arc<View>) -> Self {
+        Self { view: Some(view), ..self }
+    }
+
+    /// Leave to look things of another type up, whatever the scopes: for what is decided about others. Nothing is released
+    /// by it that the scopes do not cover, as it satisfies no constraint.
+    #[must_use]
+    pub(crate) fn for_lookup(&self, kind: ResourceType) -> Self {
+        Self { constraints: Some([].into()), resource_type: kind, ..self.clone() }
     }
 
     /// Who asks.

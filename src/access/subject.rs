@@ -1,6 +1,7 @@
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, AuthorizationId, PersonId};
 use crate::base::source_key::SourceKey;
+use crate::consent::Standing;
 use crate::identity::Link;
 use crate::oauth::client::ClientId;
 use crate::oauth::dpop::Thumbprint;
@@ -20,6 +21,8 @@ pub struct Subject {
     pub scopes: ScopeSet,
     /// The person's active charts, the primary one first.
     pub links: Vec<Link>,
+    /// What the user's right to the record hangs on. `None` for a backend service, and without a person.
+    pub standing: Option<Standing>,
     /// The key that the token is bound to.
     pub key: Option<Thumbprint>,
     /// SHA-256 of the access token.

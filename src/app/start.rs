@@ -24,9 +24,9 @@ use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
 use crate::jobs::{Delivery, Expiry, answer_recoveries, check_charts, look_at_claims};
 use crate::mail::{Carrier, CarrierError, Outbox};
-use crate::mapping::{ReleasePolicies, Terminology, VendorProfiles};
+use crate::mapping::{ConsentPolicies, ReleasePolicies, Terminology, VendorProfiles, sensitivity};
 use crate::practice::{self, ChartCheck, Desk};
-use crate::storage::{Db, StorageError, generations, organizations, sources};
+use crate::storage::{Db, StorageError, consent, generations, organizations, sources};
 use crate::upstream::Cache;
 
 /// Why the gateway does not start. One line, which names what to mend.
@@ -132,6 +132,8 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         vendors: VendorProfiles::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
         terminology: Terminology::load(&config.terminology_files)
             .map_err(|error| StartError::Knowledge(error.to_string()))?,
+        consents: ConsentPolicies::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
+        sensitivity: Arc::new(sensitivity::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?),
         releases: ReleasePolicies::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
     };
     let db = Db::open(&config.storage).await?;
@@ -251,7 +253,8 @@ impl Refresh {
     async fn run_once(&self) -> Result<(), StartError> {
         let organizations = organizations::all(&self.db).await?;
         let stored = sources::all(&self.db).await?;
-        Ok(self.sources.replace(&organizations, &stored, &self.mappings, &self.clients)?)
+        let choices = consent::policies(&self.db).await?;
+        Ok(self.sources.replace((&organizations, &choices), &stored, &self.mappings, &self.clients)?)
     }
 
     async fn run(self) {

@@ -101,7 +101,7 @@ impl AuthorizationServer {
 
     async fn load(&self, hash: [u8; 32], now: Instant) -> Result<(Subject, Instant, i64), Unauthenticated> {
         let caller = callers::by_token(&self.db, &hash, now).await?.ok_or(Unauthenticated::Invalid)?;
-        let Caller { bearer, right, links } = caller;
+        let Caller { bearer, right, standing, links } = caller;
         if now >= bearer.expires {
             return Err(Unauthenticated::Invalid);
         }
@@ -121,6 +121,7 @@ impl AuthorizationServer {
             person,
             scopes: bearer.scopes,
             links,
+            standing,
             key: bearer.key,
             token_hash: hash,
             expires_at: bearer.expires,
@@ -160,6 +161,7 @@ impl AuthorizationServer {
             person: None,
             scopes: bearer.scopes.of_system(),
             links: Vec::new(),
+            standing: None,
             key: bearer.key,
             token_hash: hash,
             expires_at: bearer.expires,

@@ -6,13 +6,14 @@ use super::AuthorizationServer;
 use super::authorize::Decision;
 use super::rights::{active_links, person_name, reachable};
 use crate::base::id::{AccountId, PersonId};
+use crate::consent::Action;
 use crate::fhir::ResourceType;
 use crate::identity::GrantBasis;
 use crate::oauth::client::Client;
 use crate::oauth::request::AuthorizationRequest;
 use crate::oauth::scope::{Actions, ResourceScope, Scope, ScopeSet};
 use crate::smart::words::{Heading, parts, plain_words};
-use crate::storage::{StorageError, accounts};
+use crate::storage::{StorageError, accounts, consent as consents};
 
 /// A person whose record could be shared.
 #[derive(Clone, Debug)]
@@ -82,11 +83,25 @@ impl AuthorizationServer {
         let Some(account) = accounts::by_id(&self.db, account).await? else { return Ok(Vec::new()) };
         let mut persons = Vec::new();
         for (person, basis, _) in reachable(&self.db, account.id, account.person, self.clock.now()).await? {
+            // A proxy lets an app in if the grant says so.
+            if basis.is_some() && !self.may_connect(account.id, person).await? {
+                continue;
+            }
             let name = person_name(&active_links(&self.db, person).await?);
             let chosen = persons.is_empty();
             persons.push(ConsentPerson { person, name, basis, chosen });
         }
         Ok(persons)
+    }
+}
+
+impl AuthorizationServer {
+    /// Whether a grant of the account in force lets apps in for this person.
+    async fn may_connect(&self, account: AccountId, person: PersonId) -> Result<bool, StorageError> {
+        let (standing, now) = (consents::standing(&self.db, account, person, false).await?, self.clock.now());
+        let is_dead = standing.is_deceased(now);
+        let mut in_force = standing.rights.iter().filter(|right| right.in_force(now, is_dead).is_ok());
+        Ok(in_force.any(|right| right.scope.covers_action(Action::ConnectApp)))
     }
 }
 

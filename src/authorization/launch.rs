@@ -17,7 +17,7 @@ use crate::oauth::launch::{Launch, LaunchContext};
 use crate::oauth::request::with_parameters;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::oauth::token::TokenKind;
-use crate::storage::{StorageError, accounts, clients, launches};
+use crate::storage::{StorageError, accounts, clients, consent, launches};
 
 /// Time from opening an app to the end of its sign-in (security design, O30).
 const LAUNCH_LIFETIME: Duration = Duration::from_secs(300);
@@ -144,6 +144,8 @@ impl AuthorizationServer {
         let reachable = reachable(&self.db, account.id, account.person, now).await?;
         let Some((_, _, until)) = reachable.into_iter().find(|(known, ..)| *known == person) else { return Ok(None) };
         let links = active_links(&self.db, person).await?;
+        let is_own = super::rights::is_own(&self.db, account.person, person).await?;
+        let standing = consent::standing(&self.db, account.id, person, is_own).await?;
         let Some(client) = ClientId::parse(OWN_PAGES) else { return Ok(None) };
         let subject = Arc::new(Subject {
             // No app, so there is no authorization: an id that nothing has.
@@ -152,6 +154,7 @@ impl AuthorizationServer {
             person: Some(person),
             scopes: ScopeSet::parse("patient/*.rs").0,
             links,
+            standing: Some(standing),
             key: None,
             token_hash: self.random.bytes(),
             expires_at: until.unwrap_or_else(|| now.plus(LAUNCH_LIFETIME)),

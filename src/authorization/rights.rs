@@ -3,7 +3,7 @@
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, PersonId};
 use crate::identity::{GrantBasis, Link, PersonState};
-use crate::storage::{Db, StorageError, grants, links, persons};
+use crate::storage::{Db, StorageError, consent, grants, links, persons};
 
 /// The person that `id` stands for now, merges followed.
 ///
@@ -42,19 +42,32 @@ pub(crate) async fn reachable(
     let mut found: Vec<(PersonId, Option<GrantBasis>, Option<Instant>)> = Vec::new();
     if let Some(own) = own
         && let Some(person) = current_person(db, own).await?
+        && consent::standing(db, account, person, true).await?.right_until(now).is_some()
     {
         found.push((person, None, None));
     }
     for grant in grants::active_for_account(db, account, now).await? {
         let Some(person) = current_person(db, grant.person).await? else { continue };
-        match found.iter_mut().find(|(known, ..)| *known == person) {
-            None => found.push((person, Some(grant.basis), grant.period.until)),
-            // Two grants for one person: the right lasts as long as the longer of them.
-            Some((_, Some(_), until)) => *until = until.zip(grant.period.until).map(|(a, b)| a.max(b)),
-            Some((_, None, _)) => {}
+        if found.iter().any(|(known, ..)| *known == person) {
+            continue;
+        }
+        // A grant may wait for its event, be overdue, or be overruled: then the person is not there.
+        if let Some(until) = consent::standing(db, account, person, false).await?.right_until(now) {
+            found.push((person, Some(grant.basis), until));
         }
     }
     Ok(found)
+}
+
+/// Whether `person`, merges followed, is the account's own.
+///
+/// # Errors
+/// [`StorageError`].
+pub(crate) async fn is_own(db: &Db, own: Option<PersonId>, person: PersonId) -> Result<bool, StorageError> {
+    match own {
+        Some(own) => Ok(current_person(db, own).await? == Some(person)),
+        None => Ok(false),
+    }
 }
 
 /// The name of a person, as the first of `links` that has one wrote it.

@@ -75,7 +75,8 @@ minted!(
     MailId,
     ContactId,
     PasskeyId,
-    RecoveryId
+    RecoveryId,
+    ConsentRuleId
 );
 minted!(InvitationId, ProofingId, ClaimId, StaffTaskId);
 
@@ -94,6 +95,8 @@ ids! {
     GrantId,
     /// What one user granted to one client.
     AuthorizationId,
+    /// Something that is laid down about who sees a record.
+    ConsentRuleId,
     /// A signed-in browser.
     SessionId,
     /// One entry of the audit trail.

@@ -1,8 +1,9 @@
 use super::opened::Settings;
 use super::{CliError, say};
 use crate::config::Brand;
-use crate::mapping::ReleasePolicies;
+use crate::mapping::{ConsentPolicies, ReleasePolicies, time_zone};
 use crate::practice;
+use crate::storage::consent::PolicyChoice;
 use crate::storage::organizations;
 
 #[derive(Debug, clap::Subcommand)]
@@ -21,6 +22,15 @@ pub(super) enum Command {
         id: String,
         /// A policy in `mappings/policy/release.toml`.
         policy: String,
+    },
+    /// Choose by which policy an organization decides about proxies, and the time zone it lives in.
+    ConsentPolicy {
+        /// The organization's id, as `list` shows it.
+        id: String,
+        /// A policy in `mappings/policy/age-bands.toml`.
+        policy: String,
+        /// The time zone (IANA), such as `America/New_York`.
+        time_zone: String,
     },
     /// Say how an organization shows itself to people who look for it: a TOML file with the fields of
     /// `organization.brand` in the configuration.
@@ -47,6 +57,14 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
             ReleasePolicies::embedded()?.by_name(&policy)?;
             let acts = opened.acts().await?;
             practice::adopt_release_policy(&acts, id, &policy, (&opened.clock, &opened.random)).await?;
+        }
+        Command::ConsentPolicy { id, policy, time_zone: zone } => {
+            let id = id.parse().map_err(|_| format!("{id} is not the id of an organization"))?;
+            ConsentPolicies::embedded()?.by_name(&policy)?;
+            time_zone(&zone)?;
+            let acts = opened.acts().await?;
+            let choice = PolicyChoice { policy, time_zone: zone };
+            practice::adopt_consent_policy(&acts, &*opened.random, opened.clock.now(), id, choice).await?;
         }
         Command::Brand { id, file } => {
             let id = id.parse().map_err(|_| format!("{id} is not the id of an organization"))?;

@@ -111,6 +111,10 @@ impl Charts {
                 missing.push(link.source);
                 continue;
             };
+            // Where nothing is seen, nothing is asked.
+            if permit.view().is_some_and(|view| !view.sources.contains_key(&link.source)) {
+                continue;
+            }
             let linked = by_source.entry(link.source).or_insert_with(|| Linked {
                 source,
                 patients: Vec::new(),

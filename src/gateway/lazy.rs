@@ -48,7 +48,7 @@ impl Gateway {
             || query.count == Some(0);
         let kind = permit.resource_type();
         let is_ordered = charts.connected.iter().all(|chart| chart.source.vendor.sorts_by(kind, &query.sort));
-        is_one_stream && is_whole && !permit.is_constrained() && is_ordered && !wants_count
+        is_one_stream && is_whole && !permit.is_constrained() && !permit.needs_view() && is_ordered && !wants_count
     }
 
     /// One page, and where the next one begins.

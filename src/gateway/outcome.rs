@@ -179,6 +179,12 @@ pub(super) fn ignored(names: &[String]) -> Option<Issue> {
     Some(issue("warning", "not-supported", format!("Search parameters that were ignored: {}", names.join(", "))))
 }
 
+/// What every proxy is told, whether or not anything was withheld (FHIR R4 issue-type `suppressed`).
+pub(super) fn restricted() -> Issue {
+    let text = "Some information may not be shown because of privacy rules.".to_owned();
+    issue("information", "suppressed", text)
+}
+
 /// An issue with a text for people.
 pub(super) fn issue(severity: &'static str, code: &'static str, details_text: String) -> Issue {
     Issue { severity, code, details_text, diagnostics: None, expression: Vec::new() }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::chart::Chart;
 use super::redaction::Redaction;
+use super::view::leads_to;
 use crate::access::{About, Permit, Referent, about};
 use crate::base::clock::Instant;
+use crate::consent::{Item, Reference, Shown, SourceView, Verdict, redacted};
 use crate::fhir::knowledge::{Knowledge, Several};
 use crate::fhir::scan::{self, RawResource};
 
@@ -50,12 +52,7 @@ impl Released {
         if raw.facts.resource_type != permit.resource_type() || chart.person != permit.person() {
             return None;
         }
-        // Before anything is decided by codes (DESIGN section 3: map codes → label → decide → evaluate).
-        if let Some(mapped) = chart.source.terms.added_to(&raw.bytes)
-            && let Ok(scanned) = scan::scan_resource(mapped, knowledge)
-        {
-            raw = scanned;
-        }
+        raw = with_terms(raw, chart, knowledge);
         let patients: Vec<&str> = chart.patients.iter().map(String::as_str).collect();
         let kind = &knowledge.of(raw.facts.resource_type).authorization;
         let visible = match about(kind, &raw, chart.base_url(), &patients) {
@@ -69,12 +66,32 @@ impl Released {
         if !visible || chart.source.release.as_ref().is_some_and(|terms| terms.withholds(&raw, now)) {
             return None;
         }
+        raw = seen(filter, chart, raw)?;
         let redaction = Redaction::of(knowledge, &raw, chart, owners.map(Arc::as_ref));
         redaction.hide(&mut raw);
         if !permit.satisfies_constraints(knowledge, &raw, chart.base_url(), now) {
             return None;
         }
         Some(Self { chart: chart.clone(), raw, redaction })
+    }
+
+    /// What of a resource is looked at to decide about others that refer to it. Nothing of it is released.
+    pub(super) fn consider(
+        filter: Filter<'_>,
+        chart: &Arc<Chart>,
+        raw: RawResource,
+        view: &SourceView,
+    ) -> Option<(Item, Vec<Reference>)> {
+        let Filter { knowledge, now, .. } = filter;
+        let raw = with_terms(raw, chart, knowledge);
+        let patients: Vec<&str> = chart.patients.iter().map(String::as_str).collect();
+        let kind = &knowledge.of(raw.facts.resource_type).authorization;
+        let is_own = matches!(about(kind, &raw, chart.base_url(), &patients), About::Person);
+        // What the person may not see yet is not there for others either.
+        if !is_own || chart.source.release.as_ref().is_some_and(|terms| terms.withholds(&raw, now)) {
+            return None;
+        }
+        Some((view.describe(&raw), leads_to(&raw, chart)))
     }
 
     pub(super) const fn chart(&self) -> &Arc<Chart> {
@@ -94,6 +111,29 @@ impl Released {
     /// What of it is about somebody else.
     pub(super) const fn redaction(&self) -> &Redaction {
         &self.redaction
+    }
+}
+
+/// With what its codes mean elsewhere, before anything is decided by codes (DESIGN section 3: map codes → label → decide →
+/// evaluate).
+fn with_terms(raw: RawResource, chart: &Chart, knowledge: &Knowledge) -> RawResource {
+    let mapped = chart.source.terms.added_to(&raw.bytes);
+    mapped.and_then(|mapped| scan::scan_resource(mapped, knowledge).ok()).unwrap_or(raw)
+}
+
+/// What the caller sees of a resource of the person's, if anything.
+fn seen(filter: Filter<'_>, chart: &Chart, raw: RawResource) -> Option<RawResource> {
+    if !filter.permit.needs_view() {
+        return Some(raw);
+    }
+    let view = filter.permit.view()?.sources.get(&chart.key())?;
+    match view.judge(view.describe(&raw), &leads_to(&raw, chart)) {
+        Verdict::Withheld(_) => None,
+        Verdict::Shown(shown) if shown == Shown::default() => Some(raw),
+        Verdict::Shown(shown) => match redacted(&raw, shown).ok()? {
+            None => Some(raw),
+            Some(bytes) => scan::scan_resource(bytes.into(), filter.knowledge).ok(),
+        },
     }
 }
 

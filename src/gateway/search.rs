@@ -180,6 +180,7 @@ impl Gateway {
         let mut issues = outcome::gaps(&missing);
         issues.extend(uncovered);
         issues.extend(outcome::ignored(&query.ignored));
+        issues.extend(permit.needs_view().then(outcome::restricted));
         let mut links = vec![Link { relation: "self", url: self.self_link(permit.resource_type(), query) }];
         let next = next.and_then(|place| self.next_link(permit, asked, place, &missing));
         links.extend(next.map(|url| Link { relation: "next", url }));

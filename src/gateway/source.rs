@@ -7,16 +7,21 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jsonwebtoken::Algorithm;
 
 use super::patient_tokens::{PatientTokens, PatientsOwn};
+use jiff::tz::TimeZone;
+
 use crate::base::clock::SharedClock;
+use crate::base::id::OrganizationId;
 use crate::base::random::SharedRandom;
 use crate::config::{AppProof, Limits, SourceAuthentication, SourceView};
+use crate::consent::{CodeSets, Policy};
 use crate::fhir::ResourceType;
 use crate::fhir::search::Criterion;
 use crate::mapping::{
-    ReleasePolicies, ReleasePolicyError, STANDARD_RELEASE_POLICY, SourceTerms, Terminology, VendorError, VendorProfile,
-    VendorProfiles,
+    ConsentPolicies, ReleasePolicies, ReleasePolicyError, STANDARD_CONSENT_POLICY, STANDARD_RELEASE_POLICY,
+    SourceTerms, Terminology, VendorError, VendorProfile, VendorProfiles, time_zone,
 };
 use crate::organization::{Organization, ReleasePolicy, Source, SourceKey};
+use crate::storage::consent::PolicyChoice;
 use crate::upstream::{Cache, Client, ClientProof, Connection, ConnectionError, Credential, SmartApp};
 
 /// A source with its client.
@@ -28,6 +33,8 @@ pub(crate) struct ConnectedSource {
     pub(crate) vendor: VendorProfile,
     /// What its full view holds back; none for a source that gives the patient's own view.
     pub(crate) release: Option<Arc<ReleasePolicy>>,
+    /// By which rules it decides about proxies; none when its practice chose what does not exist: then they see nothing.
+    pub(crate) consent: Option<ConsentRules>,
     /// What its codes mean in other systems.
     pub(crate) terms: SourceTerms,
     pub(crate) client: Arc<Client>,
@@ -48,6 +55,14 @@ impl ConnectedSource {
     pub(super) fn base_url(&self) -> &str {
         self.client.connection().base_url()
     }
+}
+
+/// What a practice decides by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConsentRules {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) zone: TimeZone,
+    pub(crate) sets: Arc<CodeSets>,
 }
 
 /// All connected sources by key.
@@ -75,6 +90,10 @@ pub struct Mappings {
     pub vendors: VendorProfiles,
     /// Policies of release.
     pub releases: ReleasePolicies,
+    /// Policies of consent.
+    pub consents: ConsentPolicies,
+    /// Which codes are sensitive.
+    pub sensitivity: Arc<CodeSets>,
     /// What local codes mean.
     pub terminology: Terminology,
 }
@@ -101,7 +120,7 @@ impl Sources {
     /// [`SourceError`] for the first source that cannot be connected; nothing changes then.
     pub fn replace(
         &self,
-        organizations: &[Organization],
+        (organizations, choices): (&[Organization], &BTreeMap<OrganizationId, PolicyChoice>),
         stored: &[Source],
         mappings: &Mappings,
         parts: &ClientParts,
@@ -112,13 +131,17 @@ impl Sources {
             let owner = organizations.iter().find(|organization| organization.id == source.organization);
             let organization = owner.map_or_else(|| source.name.clone(), |organization| organization.name.clone());
             let release = release_policy(source, owner, &mappings.releases)?;
+            let consent = consent_rules(source, choices.get(&source.organization), mappings);
             let entry = match before.get(&source.key) {
                 Some(known)
-                    if known.source == *source && known.organization == organization && known.release == release =>
+                    if known.source == *source
+                        && known.organization == organization
+                        && known.release == release
+                        && known.consent == consent =>
                 {
                     known.clone()
                 }
-                _ => Arc::new(connect(source, (organization, release), mappings, parts)?),
+                _ => Arc::new(connect(source, (organization, release, consent), mappings, parts)?),
             };
             connected.insert(source.key, entry);
         }
@@ -144,9 +167,25 @@ fn release_policy(
     policies.by_name(name).map(Some).map_err(|error| SourceError::Release(source.key, error))
 }
 
+/// What a practice decides by; it has chosen nothing where it says nothing.
+fn consent_rules(source: &Source, choice: Option<&PolicyChoice>, mappings: &Mappings) -> Option<ConsentRules> {
+    let policy = choice.map_or(STANDARD_CONSENT_POLICY, |choice| choice.policy.as_str());
+    let zone = choice.map_or(DEFAULT_ZONE, |choice| choice.time_zone.as_str());
+    match (mappings.consents.by_name(policy), time_zone(zone)) {
+        (Ok(policy), Ok(zone)) => Some(ConsentRules { policy, zone, sets: mappings.sensitivity.clone() }),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(source.key = %source.key, %error, "proxies see nothing of a source");
+            None
+        }
+    }
+}
+
+/// The zone of a practice that names none: a birthday begins there before it does anywhere in the Americas.
+const DEFAULT_ZONE: &str = "UTC";
+
 fn connect(
     source: &Source,
-    (organization, release): (String, Option<Arc<ReleasePolicy>>),
+    (organization, release, consent): (String, Option<Arc<ReleasePolicy>>, Option<ConsentRules>),
     mappings: &Mappings,
     parts: &ClientParts,
 ) -> Result<ConnectedSource, SourceError> {
@@ -177,7 +216,17 @@ fn connect(
         .with_cache(parts.cache.clone());
     let (client, foreign) = (Arc::new(client), AtomicU64::new(0));
     let terms = mappings.terminology.for_vendor(&source.vendor);
-    Ok(ConnectedSource { source: source.clone(), organization, vendor, release, terms, client, smart, foreign })
+    Ok(ConnectedSource {
+        source: source.clone(),
+        organization,
+        vendor,
+        release,
+        consent,
+        terms,
+        client,
+        smart,
+        foreign,
+    })
 }
 
 fn algorithm(name: &str) -> Algorithm {

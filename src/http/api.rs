@@ -1,6 +1,7 @@
 //! The portal API under `/api/v1`: what FHIR has no word for, for portal front ends. The same services as the pages, one
 //! file per resource. `docs/openapi.json` describes it and is served at `/api/openapi.json`.
 
+mod access;
 mod apps;
 mod error;
 mod launches;
@@ -33,6 +34,9 @@ where
     Router::new()
         .route("/api/v1/apps", get(apps::list).fallback(error::method_not_allowed))
         .route("/api/v1/apps/{id}", delete(apps::disconnect).fallback(error::method_not_allowed))
+        .route("/api/v1/people", get(access::people).fallback(error::method_not_allowed))
+        .route("/api/v1/people/{grant}", delete(access::end).fallback(error::method_not_allowed))
+        .route("/api/v1/access/explain", get(access::explain).fallback(error::method_not_allowed))
         .route("/api/v1/launches", post(launches::create).fallback(error::method_not_allowed))
         .route("/api/openapi.json", get(openapi::get).fallback(error::method_not_allowed))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))

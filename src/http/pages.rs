@@ -19,6 +19,7 @@ mod invite_confirm;
 mod launch;
 mod own_form;
 mod passkey_sign_in;
+mod people;
 mod posted;
 mod qr;
 pub mod recover;
@@ -121,6 +122,7 @@ where
         .route("/sign-in/second-factor", get(second_step::get).post(second_step::post))
         .route("/sign-out", post(sign_out::post))
         .route("/unlink", get(unlink::get).post(unlink::post))
+        .route("/people", get(people::get).post(people::post))
         .route("/apps", get(apps::get))
         .route("/apps/disconnect", post(apps::disconnect))
         .route("/favicon.ico", get(icon::get))
@@ -288,6 +290,7 @@ mod tests {
             (ConsentTemplate::sample("x").render(), ConsentTemplate::sample(hostile).render()),
             (home::HomeTemplate::sample("x").render(), home::HomeTemplate::sample(hostile).render()),
             (ErrorPage::sample("x").render(), ErrorPage::sample(hostile).render()),
+            (people::PeopleTemplate::sample("x").render(), people::PeopleTemplate::sample(hostile).render()),
             (apps::AppsTemplate::sample("x").render(), apps::AppsTemplate::sample(hostile).render()),
             (form_page::FormPage::sample("x").render(), form_page::FormPage::sample(hostile).render()),
             (account::AccountTemplate::sample("x").render(), account::AccountTemplate::sample(hostile).render()),
@@ -327,6 +330,7 @@ mod tests {
             ConsentTemplate::sample("x").render().unwrap(),
             home::HomeTemplate::sample("x").render().unwrap(),
             ErrorPage::sample("x").render().unwrap(),
+            people::PeopleTemplate::sample("x").render().unwrap(),
             apps::AppsTemplate::sample("x").render().unwrap(),
             form_page::FormPage::sample("x").render().unwrap(),
             account::AccountTemplate::sample("x").render().unwrap(),

@@ -2,14 +2,15 @@
 //! waits for one round trip.
 
 use super::statement::{fetch_all, statements};
-use super::{DatabaseInconsistency, Executor, StorageError, links, tokens};
+use super::{DatabaseInconsistency, Executor, StorageError, consent, links, tokens};
 use crate::base::clock::Instant;
 use crate::base::id::PersonId;
+use crate::consent::{Right, Standing, StandingRule};
 use crate::identity::Link;
 use crate::oauth::grant::Bearer;
 
 statements! {
-    /// Rows of tokens that can give no access are left out. A grant without an end counts as the longest.
+    /// Rows of tokens that can give no access are left out. Links, grants and rules come as rows of their own.
     CALLER = "WITH holder AS (\
               SELECT t.authorization_id, a.client_id, a.account_id, a.person_id, t.scopes AS token_scopes, \
               a.scopes AS granted_scopes, c.scopes AS client_scopes, t.jkt, t.issued, t.expires, a.last_used, \
@@ -30,15 +31,23 @@ statements! {
               SELECT al.alias_id, al.merged FROM holder \
               JOIN person_aliases al ON al.person_id = holder.shown_person AND al.undone IS NULL) \
               SELECT holder.*, \
-              (SELECT MAX(COALESCE(g.valid_until, 9223372036854775807)) FROM grants g \
-              LEFT JOIN person_aliases ga ON ga.alias_id = g.person_id AND ga.undone IS NULL \
-              WHERE g.account_id = holder.account_id AND g.state = 'active' AND g.valid_from <= $2 \
-              AND (g.valid_until IS NULL OR g.valid_until > $2) \
-              AND COALESCE(ga.person_id, g.person_id) = holder.shown_person) AS granted_until, \
               l.id AS link_id, l.person_id AS link_person, l.source_key, l.patient, l.rank, l.method, l.assurance, \
-              l.demographics, l.linked, l.state, l.state_since, l.state_reason \
+              l.demographics, l.linked, l.state, l.state_since, l.state_reason, \
+              CAST(NULL AS TEXT) AS grant_id, CAST(NULL AS TEXT) AS rule_id, CAST(NULL AS TEXT) AS basis, \
+              CAST(NULL AS BIGINT) AS valid_from, CAST(NULL AS BIGINT) AS valid_until, \
+              CAST(NULL AS TEXT) AS document, s.merged \
               FROM holder LEFT JOIN (shown s JOIN links l ON l.person_id = s.person AND l.state = 'active') ON TRUE \
-              ORDER BY s.merged, s.person, l.rank, l.linked, l.id";
+              UNION ALL \
+              SELECT holder.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+              g.id, NULL, g.basis, g.valid_from, g.valid_until, g.scope, NULL \
+              FROM holder JOIN grants g ON g.account_id = holder.account_id AND g.state = 'active' \
+              LEFT JOIN person_aliases ga ON ga.alias_id = g.person_id AND ga.undone IS NULL \
+              WHERE COALESCE(ga.person_id, g.person_id) = holder.shown_person \
+              UNION ALL \
+              SELECT holder.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+              NULL, r.id, NULL, r.valid_from, r.valid_until, r.document, NULL \
+              FROM holder JOIN shown s ON TRUE JOIN consent_rules r ON r.person_id = s.person AND r.ended IS NULL \
+              ORDER BY merged NULLS LAST, link_person, rank, linked, link_id, grant_id, rule_id";
 }
 
 /// The caller that a token stands for.
@@ -49,6 +58,8 @@ pub struct Caller {
     /// The person in context as it stands now (merges followed), and the end of the account's right to it where it has
     /// one. `None` without a person in context, or without a right to it.
     pub right: Option<(PersonId, Option<Instant>)>,
+    /// What that right hangs on. `None` without a person in context.
+    pub standing: Option<Standing>,
     /// The links through which the person's data flows, those of persons merged into it included.
     pub links: Vec<Link>,
 }
@@ -59,9 +70,14 @@ struct Row {
     bearer: tokens::BearerRow,
     shown_person: Option<String>,
     own_shown: Option<String>,
-    granted_until: Option<i64>,
     #[sqlx(flatten)]
     link: LinkColumns,
+    grant_id: Option<String>,
+    rule_id: Option<String>,
+    basis: Option<String>,
+    valid_from: Option<i64>,
+    valid_until: Option<i64>,
+    document: Option<String>,
 }
 
 /// A link, or nothing of it.
@@ -110,36 +126,58 @@ pub async fn by_token(
     hash: &[u8; 32],
     now: Instant,
 ) -> Result<Option<Caller>, StorageError> {
-    let rows: Vec<Row> = fetch_all!(on, CALLER, hash.to_vec(), now.micros())?;
+    let rows: Vec<Row> = fetch_all!(on, CALLER, hash.to_vec())?;
     let mut caller: Option<Caller> = None;
-    for Row { bearer, shown_person, own_shown, granted_until, link } in rows {
+    let mut shown = None;
+    for row in rows {
+        let standing = row.standing_row()?;
+        let Row { bearer, shown_person, own_shown, link, .. } = row;
         let caller = match &mut caller {
             Some(caller) => caller,
             first => {
-                let right = right(shown_person.as_deref(), own_shown.as_deref(), granted_until)?;
-                first.insert(Caller { bearer: bearer.try_into()?, right, links: Vec::new() })
+                let is_own = own_shown.is_some() && own_shown == shown_person;
+                let bearer: Bearer = bearer.try_into()?;
+                let account = bearer.account;
+                shown = shown_person.as_deref().map(person).transpose()?;
+                let standing = shown.map(|_| Standing { account, is_own, rights: Vec::new(), rules: Vec::new() });
+                first.insert(Caller { bearer, right: None, standing, links: Vec::new() })
             }
         };
         if let Some(row) = link.into_row() {
             caller.links.push(row.try_into()?);
         }
+        match (&mut caller.standing, standing) {
+            (Some(known), Some(Laid::Right(right))) => known.rights.push(right),
+            (Some(known), Some(Laid::Rule(rule))) => known.rules.push(rule),
+            _ => {}
+        }
+    }
+    if let Some(caller) = &mut caller {
+        let until = caller.standing.as_ref().and_then(|standing| standing.right_until(now));
+        caller.right = shown.zip(until);
     }
     Ok(caller)
 }
 
-/// One's own record has no end; another's as long as the longest grant.
-fn right(
-    shown: Option<&str>,
-    own: Option<&str>,
-    granted_until: Option<i64>,
-) -> Result<Option<(PersonId, Option<Instant>)>, DatabaseInconsistency> {
-    let Some(shown) = shown else { return Ok(None) };
-    let until = match granted_until {
-        _ if own == Some(shown) => None,
-        None => return Ok(None),
-        Some(i64::MAX) => None,
-        Some(micros) => Some(Instant::from_micros(micros)),
-    };
-    let broken = |_| DatabaseInconsistency { table: "authorizations", column: "person_id", row: shown.to_owned() };
-    Ok(Some((shown.parse().map_err(broken)?, until)))
+/// A row that is no link.
+enum Laid {
+    Right(Right),
+    Rule(StandingRule),
+}
+
+impl Row {
+    fn standing_row(&self) -> Result<Option<Laid>, DatabaseInconsistency> {
+        let from = self.valid_from.unwrap_or(i64::MAX);
+        if let Some(id) = &self.grant_id {
+            let columns = (id.as_str(), self.basis.as_deref().unwrap_or_default(), from, self.valid_until);
+            return consent::right(columns, self.document.as_deref()).map(Laid::Right).map(Some);
+        }
+        let Some(id) = &self.rule_id else { return Ok(None) };
+        let document = self.document.as_deref().unwrap_or_default();
+        consent::rule((id, from, self.valid_until), document).map(Laid::Rule).map(Some)
+    }
+}
+
+fn person(id: &str) -> Result<PersonId, DatabaseInconsistency> {
+    id.parse().map_err(|_| DatabaseInconsistency { table: "authorizations", column: "person_id", row: id.to_owned() })
 }

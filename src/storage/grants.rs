@@ -15,6 +15,8 @@ statements! {
              state_reason FROM grants WHERE id = $1";
     OF_PERSON = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
                  state_since, state_reason FROM grants WHERE person_id = $1 ORDER BY created, id";
+    OF_ACCOUNT = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
+                  state_since, state_reason FROM grants WHERE account_id = $1 ORDER BY created, id";
     ACTIVE_FOR_ACCOUNT = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
                           state_since, state_reason FROM grants WHERE account_id = $1 AND state = 'active' \
                           AND valid_from <= $2 AND (valid_until IS NULL OR valid_until > $2) ORDER BY created, id";
@@ -117,6 +119,15 @@ pub async fn by_id(on: impl Into<Executor<'_>>, id: GrantId) -> Result<Option<Gr
 /// [`StorageError`].
 pub async fn of_person(on: impl Into<Executor<'_>>, person: PersonId) -> Result<Vec<Grant>, StorageError> {
     let rows: Vec<Row> = fetch_all!(on, OF_PERSON, person.to_string())?;
+    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+}
+
+/// Every grant that this account holds, in whatever state, oldest first.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn of_account(on: impl Into<Executor<'_>>, account: AccountId) -> Result<Vec<Grant>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, OF_ACCOUNT, account.to_string())?;
     rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
 }
 

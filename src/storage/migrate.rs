@@ -45,6 +45,7 @@ const MIGRATIONS: &[Migration] = migrations![
     9 "0009_invitations",
     11 "0011_mail",
     12 "0012_credentials",
+    13 "0013_consent",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

@@ -14,6 +14,7 @@ use chartgate::base::clock::{Clock, Instant};
 use chartgate::base::id::{AccountId, AuthorizationId, LinkId, PersonId};
 use chartgate::base::random::SeededRandom;
 use chartgate::config::Limits;
+use chartgate::consent::Standing;
 use chartgate::fhir::ResourceType;
 use chartgate::fhir::interaction::Interaction;
 use chartgate::fhir::search::Handling;
@@ -51,6 +52,7 @@ fn subject(world: &World, person: PersonId, links: &[(usize, String)]) -> Arc<Su
         person: Some(person),
         scopes: ScopeSet::parse("patient/*.rs").0,
         links: links.iter().zip(0..).map(link).collect(),
+        standing: Some(Standing::own(AccountId::mint(&random))),
         key: None,
         token_hash: [0; 32],
         expires_at: Instant::from_micros(i64::MAX),

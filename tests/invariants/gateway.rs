@@ -9,6 +9,7 @@ use chartgate::base::id::{AccountId, AuthorizationId, LinkId, PersonId};
 use chartgate::base::keys::MasterKey;
 use chartgate::base::random::{SeededRandom, SharedRandom};
 use chartgate::config::{Config, Limits, OrganizationEntry, SourceAuthentication, SourceEntry, SourceView};
+use chartgate::consent::Standing;
 use chartgate::fhir::ResourceType;
 use chartgate::fhir::interaction::Interaction;
 use chartgate::fhir::search::Handling;
@@ -156,6 +157,7 @@ impl Gateway {
             person: role.has_person.then_some(person),
             scopes: ScopeSet::parse(role.scopes).0,
             links: charts,
+            standing: Some(Standing::own(AccountId::mint(&*self.random))),
             key: None,
             token_hash: [0; 32],
             expires_at: Instant::from_micros(i64::MAX),

@@ -15,6 +15,7 @@ use chartgate::base::id::{AccountId, AuthorizationId, LinkId, PersonId};
 use chartgate::base::keys::MasterKey;
 use chartgate::base::random::{SeededRandom, SharedRandom};
 use chartgate::config::{Config, Limits, OrganizationEntry, SourceAuthentication, SourceEntry, SourceView};
+use chartgate::consent::Standing;
 use chartgate::fhir::ResourceType;
 use chartgate::fhir::interaction::Interaction;
 use chartgate::fhir::search::Handling;
@@ -272,6 +273,7 @@ impl World {
             person: Some(self.person),
             scopes: ScopeSet::parse(scopes).0,
             links: vec![link],
+            standing: Some(Standing::own(AccountId::mint(&*self.random))),
             key: None,
             token_hash: [0; 32],
             expires_at: Instant::from_micros(i64::MAX),

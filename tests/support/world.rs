@@ -20,7 +20,7 @@ use chartgate::base::keys::MasterKey;
 use chartgate::base::random::{SeededRandom, SharedRandom};
 use chartgate::base::secret::Secret;
 use chartgate::config::{Config, Limits, OrganizationEntry, SourceAuthentication, SourceEntry, SourceView};
-use chartgate::identity::GrantBasis;
+use chartgate::identity::{Demographics, GrantBasis};
 use chartgate::oauth::client::ClientId;
 use chartgate::oauth::scope::ScopeSet;
 use chartgate::practice::{self, NewAccount, NewGrant, NewLink};
@@ -197,6 +197,17 @@ impl Drop for World {
     }
 }
 
+/// Who a chart is about, as its Patient says.
+fn demographics(patient: &Value) -> Option<Demographics> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let given = patient["name"][0]["given"].as_array().map(|given| given.iter().map(text).collect());
+    Some(Demographics {
+        family: text(&patient["name"][0]["family"]),
+        given: given.unwrap_or_default(),
+        birth_date: patient["birthDate"].as_str()?.to_owned(),
+    })
+}
+
 /// A client that follows nothing and asks no proxy.
 pub(crate) fn http_client() -> reqwest::Client {
     // A second installation is refused; the first one serves.
@@ -317,7 +328,8 @@ impl World {
         for ((key, patient), rank) in spec.links.into_iter().zip(0..) {
             let index = self.practices.iter().position(|practice| practice.key == key).unwrap();
             let source = self.practices[index].source.parse().unwrap();
-            let new = NewLink { person: id, source, patient: patient.clone(), rank, demographics: None };
+            let demographics = self.practices[index].find("Patient", &patient).and_then(demographics);
+            let new = NewLink { person: id, source, patient: patient.clone(), rank, demographics };
             practice::link(acts, &*self.random, self.clock.now(), new).await.unwrap();
             links.push((index, patient));
         }
@@ -359,7 +371,7 @@ impl World {
     }
 
     /// A person's own account, made when it is first needed.
-    async fn account(&self, key: &str) -> AccountId {
+    pub(crate) async fn account(&self, key: &str) -> AccountId {
         let mut accounts = self.accounts.lock().await;
         if let Some(known) = accounts.get(key) {
             return *known;

@@ -61,6 +61,8 @@ pub enum Form {
     Unlink,
     /// Anything that staff do.
     Clinic,
+    /// The end of somebody's access, or more of it.
+    People,
 }
 
 impl Form {
@@ -92,6 +94,7 @@ impl Form {
             Self::Claim => b"claim",
             Self::Unlink => b"unlink",
             Self::Clinic => b"clinic",
+            Self::People => b"people",
         }
     }
 }

@@ -1,0 +1,73 @@
+use super::opened::Settings;
+use super::{CliError, say};
+use crate::base::clock::Instant;
+use crate::base::id::{ConsentRuleId, GrantId, PersonId};
+use crate::consent::{GrantScope, RuleKind};
+use crate::identity::Period;
+use crate::practice::{self, NewRule};
+use crate::storage::consent;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Say how far a grant goes.
+    Scope {
+        /// The grant.
+        grant: GrantId,
+        /// The scope as JSON, such as `{"level": "view", "categories": ["results"]}`.
+        scope: String,
+    },
+    /// Lay something down about a person: a restriction, a flag, a hold, a minor's assent, an event.
+    LayDown {
+        /// About whom.
+        person: PersonId,
+        /// What, as JSON, such as `{"restriction": {"against": null, "effect": "records-only"}}` or `"deceased"`.
+        rule: String,
+        /// Until when, as an RFC 3339 time; without it, until it is lifted.
+        #[arg(long)]
+        until: Option<jiff::Timestamp>,
+        /// What was seen, as a reference to the record of it.
+        #[arg(long, default_value = "operator")]
+        evidence: String,
+    },
+    /// Lift something that was laid down.
+    Lift {
+        /// Its id, as `list` shows it.
+        rule: ConsentRuleId,
+        /// Why, as a code.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Show what is laid down about a person.
+    List {
+        /// About whom.
+        person: PersonId,
+    },
+}
+
+pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), CliError> {
+    let opened = settings.open().await?;
+    let acts = opened.acts().await?;
+    let (random, now) = (&*opened.random, opened.clock.now());
+    match command {
+        Command::Scope { grant, scope } => {
+            let scope: GrantScope = serde_json::from_str(&scope).map_err(|error| format!("the scope: {error}"))?;
+            practice::limit_grant(&acts, random, now, grant, scope).await?;
+        }
+        Command::LayDown { person, rule, until, evidence } => {
+            let kind: RuleKind = serde_json::from_str(&rule).map_err(|error| format!("the rule: {error}"))?;
+            let until = until.map(|until| Instant::from_micros(until.as_microsecond()));
+            let new = NewRule { person, kind, period: Period { from: now, until }, evidence, by: None };
+            say(&format!("rule {}", practice::lay_down(&acts, random, now, new).await?))?;
+        }
+        Command::Lift { rule, reason } => practice::lift(&acts, random, now, (rule, None), &reason).await?,
+        Command::List { person } => {
+            for rule in consent::rules_of(&opened.db, person).await? {
+                let until = rule.rule.period.until.map_or_else(|| "lifted".to_owned(), |until| until.to_string());
+                let what = serde_json::to_string(&rule.rule.kind)?;
+                say(&format!("{}  {} until {until}  {what}", rule.id, rule.rule.period.from))?;
+            }
+        }
+    }
+    opened.db.close().await;
+    Ok(())
+}

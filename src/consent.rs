@@ -1,0 +1,32 @@
+//! Who sees what of somebody's record: grants with their scope, restrictions, holds, labels, age bands, and the one
+//! decision over them. Pure functions over data; the rules of an organization come from `mappings/policy` and
+//! `mappings/sensitivity`.
+//!
+//! [`Lens::of`] decides what holds for a whole request at one source, [`Lens::judge`] for one item of it, in the one
+//! order of [`Rule`]. Whoever has no rule that lets them see something does not see it.
+
+mod age;
+mod code_set;
+mod item;
+mod label;
+mod lens;
+mod policy;
+mod redact;
+mod rule;
+mod scope;
+mod standing;
+mod view;
+mod words;
+
+pub use age::{BirthDate, Boundary, LeapDay, local_date};
+pub use code_set::{CodePattern, CodeSets};
+pub use item::{Item, Span, codings, describe};
+pub use label::{Label, Labels};
+pub use lens::{Asking, Lens, Shown, Verdict};
+pub use policy::{Allow, Band, BandRule, CodeList, Policy};
+pub use redact::{redacted, without_contacts};
+pub use rule::Rule;
+pub use scope::{DataPeriod, GrantScope, Sensitivity};
+pub use standing::{Effect, Right, RuleKind, Standing, StandingRule, may_end};
+pub use view::{Reference, SourceView, TaintIndex, View};
+pub use words::{Action, Assurance, Category, Level};

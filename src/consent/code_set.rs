@@ -1,0 +1,101 @@
+use std::collections::BTreeMap;
+
+use super::label::{Label, Labels};
+use crate::base::hash::sha256;
+
+/// Which codes are sensitive, and in which way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeSets {
+    systems: BTreeMap<String, SystemSets>,
+    version: [u8; 32],
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct SystemSets {
+    exact: BTreeMap<String, Labels>,
+    prefixes: Vec<(String, Labels)>,
+    ranges: Vec<(u32, u32, Labels)>,
+}
+
+/// Codes of one system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodePattern {
+    /// This one.
+    Code(String),
+    /// All that begin so, full stops aside: ICD-10 is a tree.
+    Prefix(String),
+    /// All numbers from the first to the last.
+    Range(u32, u32),
+}
+
+impl CodeSets {
+    /// Enters codes of a system under a label.
+    pub fn add(&mut self, system: &str, patterns: &[CodePattern], label: Label) {
+        let sets = self.systems.entry(system.to_owned()).or_default();
+        let labels: Labels = [label].into_iter().collect();
+        for pattern in patterns {
+            match pattern {
+                CodePattern::Code(code) => {
+                    let known = sets.exact.entry(plain(code)).or_default();
+                    *known = known.and(labels);
+                }
+                CodePattern::Prefix(prefix) => sets.prefixes.push((plain(prefix), labels)),
+                CodePattern::Range(from, to) => sets.ranges.push((*from, *to, labels)),
+            }
+        }
+        let text = format!("{:?}{system}{patterns:?}{label:?}", self.version);
+        self.version = sha256(text.as_bytes());
+    }
+
+    /// The labels of a code.
+    #[must_use]
+    pub fn labels(&self, system: &str, code: &str) -> Labels {
+        let Some(sets) = self.systems.get(system) else { return Labels::NONE };
+        let code = plain(code);
+        let mut labels = sets.exact.get(&code).copied().unwrap_or_default();
+        for (_, more) in sets.prefixes.iter().filter(|(prefix, _)| code.starts_with(prefix.as_str())) {
+            labels = labels.and(*more);
+        }
+        if let Ok(number) = code.parse::<u32>() {
+            for (_, _, more) in sets.ranges.iter().filter(|(from, to, _)| (*from..=*to).contains(&number)) {
+                labels = labels.and(*more);
+            }
+        }
+        labels
+    }
+
+    /// Which tables these are: what was decided by others is not used.
+    #[must_use]
+    pub const fn version(&self) -> &[u8; 32] {
+        &self.version
+    }
+}
+
+/// A code as it is compared: EHRs leave the full stop out of ICD-10 and write small letters.
+fn plain(code: &str) -> String {
+    code.trim().chars().filter(|c| *c != '.').map(|c| c.to_ascii_uppercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_prefixes_and_ranges_are_found_however_they_are_spelled() {
+        let mut sets = CodeSets::default();
+        let nothing = *sets.version();
+        sets.add("icd", &[CodePattern::Prefix("F10".into()), CodePattern::Code("Z33.1".into())], Label::Eth);
+        sets.add("icd", &[CodePattern::Prefix("F1".into())], Label::Sud);
+        sets.add("cpt", &[CodePattern::Range(90_785, 90_899)], Label::Mh);
+        let labels = |system: &str, code: &str| sets.labels(system, code).each().collect::<Vec<_>>();
+        assert_eq!(labels("icd", "f10.20"), [Label::Eth, Label::Sud]);
+        assert_eq!(labels("icd", "F1120"), [Label::Sud]);
+        assert_eq!(labels("icd", "Z331"), [Label::Eth]);
+        assert_eq!(labels("icd", "Z33"), []);
+        assert_eq!(labels("cpt", "90785"), [Label::Mh]);
+        assert_eq!(labels("cpt", "90899"), [Label::Mh]);
+        assert_eq!(labels("cpt", "90900"), []);
+        assert_eq!(labels("loinc", "90899"), []);
+        assert_ne!(*sets.version(), nothing);
+    }
+}

@@ -1,0 +1,11 @@
+//! Who sees what of somebody's record: the decision against a second one over plain JSON, and the scenarios by number.
+
+mod bands;
+mod generate;
+mod model;
+mod mutants;
+mod people;
+mod properties;
+mod real;
+mod scenarios;
+mod surfaces;

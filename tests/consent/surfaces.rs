@@ -1,0 +1,811 @@
+//! The scenarios over HTTP: whatever is seen by one way is seen by all, and by no other.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use chartgate::base::clock::Clock;
+use chartgate::base::id::{ConsentRuleId, GrantId};
+use chartgate::base::random::SystemRandom;
+use chartgate::config::Limits;
+use chartgate::consent::{GrantScope, RuleKind};
+use chartgate::identity::{GrantBasis, GrantState, Period};
+use chartgate::practice::{self, NewGrant, NewRule};
+use chartgate::storage::consent::PolicyChoice;
+use chartgate::storage::{StorageError, grants, organizations};
+
+use crate::support::world::{EVERYTHING, PersonSpec, PracticeSpec, Reply, World, run};
+
+static RANDOM: LazyLock<SystemRandom> = LazyLock::new(SystemRandom::default);
+const LOINC: &str = "http://loinc.org";
+const SCT: &str = "http://snomed.info/sct";
+const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
+const NUCC: &str = "http://nucc.org/provider-taxonomy";
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn concept(system: &str, code: &str) -> Value {
+    json!({"coding": [{"system": system, "code": code}]})
+}
+
+fn patient(id: &str, born: &str) -> Value {
+    json!({"resourceType": "Patient", "id": id, "name": [{"family": "Hale", "given": [id]}], "birthDate": born,
+        "telecom": [{"system": "phone", "value": "555-0142"}], "address": [{"city": "Northfield"}]})
+}
+
+fn of(patient: &str) -> Value {
+    json!({"reference": format!("Patient/{patient}")})
+}
+
+fn observation(id: &str, patient: &str, category: &str, code: Value, more: Value) -> Value {
+    let mut resource = json!({"resourceType": "Observation", "id": id, "status": "final", "subject": of(patient),
+        "category": [concept("http://terminology.hl7.org/CodeSystem/observation-category", category)], "effectiveDateTime": "2025-06-01"});
+    resource["code"] = code;
+    merge(&mut resource, more);
+    resource
+}
+
+fn encounter(id: &str, patient: &str, service: Value) -> Value {
+    let mut resource = json!({"resourceType": "Encounter", "id": id, "status": "finished", "class": {"code": "AMB"},
+        "subject": of(patient), "reasonCode": [{"text": "something private"}],
+        "period": {"start": "2025-06-01", "end": "2025-06-01"}});
+    resource["serviceType"] = service;
+    resource
+}
+
+fn merge(resource: &mut Value, more: Value) {
+    let Value::Object(more) = more else { panic!("no object") };
+    for (name, value) in more {
+        resource[name] = value;
+    }
+}
+
+fn in_visit(id: &str) -> Value {
+    json!({"encounter": {"reference": format!("Encounter/{id}")}})
+}
+
+/// What everybody has: a result, a vital sign, a vaccination, a visit with what hangs on it, a prescription, a bill.
+fn chart(patient: &str) -> Vec<Value> {
+    let id = |name: &str| format!("{patient}-{name}");
+    vec![
+        observation(&id("lab"), patient, "laboratory", concept(LOINC, "4548-4"), json!({})),
+        observation(&id("misc"), patient, "laboratory", json!({"text": "misc panel"}), json!({})),
+        observation(&id("height"), patient, "vital-signs", concept(LOINC, "8302-2"), in_visit(&id("visit"))),
+        observation(
+            &id("old"),
+            patient,
+            "laboratory",
+            concept(LOINC, "2345-7"),
+            json!({"effectiveDateTime": "2019-03-03"}),
+        ),
+        json!({"resourceType": "Immunization", "id": id("mmr"), "status": "completed", "patient": of(patient),
+            "vaccineCode": concept("http://hl7.org/fhir/sid/cvx", "03"), "occurrenceDateTime": "2025-06-01"}),
+        encounter(&id("visit"), patient, concept(NUCC, "208000000X")),
+        json!({"resourceType": "Appointment", "id": id("next"), "status": "booked", "start": "2026-12-01T09:00:00Z",
+            "end": "2026-12-01T09:30:00Z", "serviceType": [concept(NUCC, "208000000X")], "description": "at Elm Street",
+            "participant": [{"actor": of(patient), "status": "accepted"},
+                {"actor": {"reference": "Location/elm", "display": "Elm Street"}, "status": "accepted"}]}),
+        json!({"resourceType": "MedicationRequest", "id": id("inhaler"), "status": "active", "intent": "order",
+            "subject": of(patient), "medicationCodeableConcept": concept(RXNORM, "435"), "authoredOn": "2025-06-01"}),
+        json!({"resourceType": "Invoice", "id": id("bill"), "status": "issued", "subject": of(patient),
+            "date": "2025-06-02", "totalGross": {"value": 40.00, "currency": "USD"}, "note": [{"text": "for what"}],
+            "lineItem": [{"chargeItemCodeableConcept": {"text": "for what"}}]}),
+    ]
+}
+
+/// What a teenager's parents must not know of.
+pub(super) fn confidential(patient: &str) -> Vec<Value> {
+    let id = |name: &str| format!("{patient}-{name}");
+    let clinic = id("clinic");
+    vec![
+        observation(&id("pcr"), patient, "laboratory", concept(LOINC, "21613-5"), json!({})),
+        encounter(&clinic, patient, concept(NUCC, "2080A0000X")),
+        observation(&id("weight"), patient, "vital-signs", concept(LOINC, "29463-7"), in_visit(&clinic)),
+        json!({"resourceType": "MedicationRequest", "id": id("pill"), "status": "active", "intent": "order",
+            "subject": of(patient), "medicationCodeableConcept": concept(RXNORM, "831533")}),
+        json!({"resourceType": "Condition", "id": id("std"), "subject": of(patient), "code": concept(SCT, "240589008")}),
+        json!({"resourceType": "DocumentReference", "id": id("note"), "status": "current", "subject": of(patient),
+            "type": concept(LOINC, "11506-3"), "content": [{"attachment": {"contentType": "text/plain", "data": "eA=="}}],
+            "context": {"encounter": [{"reference": format!("Encounter/{clinic}")}]}}),
+        json!({"resourceType": "Immunization", "id": id("hpv"), "status": "completed", "patient": of(patient),
+            "vaccineCode": concept("http://hl7.org/fhir/sid/cvx", "165"), "occurrenceDateTime": "2025-06-01"}),
+        json!({"resourceType": "Immunization", "id": id("flu"), "status": "completed", "patient": of(patient),
+            "vaccineCode": concept("http://hl7.org/fhir/sid/cvx", "141"), "occurrenceDateTime": "2025-06-01",
+            "encounter": {"reference": format!("Encounter/{clinic}")}}),
+        json!({"resourceType": "Appointment", "id": id("again"), "status": "booked", "start": "2026-12-02T09:00:00Z",
+            "end": "2026-12-02T09:30:00Z", "serviceType": [concept(NUCC, "2080A0000X")],
+            "participant": [{"actor": of(patient), "status": "accepted"}]}),
+        json!({"resourceType": "Provenance", "id": id("source"), "recorded": "2025-06-01T00:00:00Z",
+            "target": [{"reference": format!("Observation/{}", id("pcr"))}],
+            "agent": [{"who": {"display": "Adolescent clinic"}}]}),
+    ]
+}
+
+const PEOPLE: [(&str, &str); 6] = [
+    ("ana", "2018-01-15"),
+    ("ben", "2012-01-15"),
+    ("cy", "2008-09-16"),
+    ("dee", "2008-09-15"),
+    ("eve", "1981-03-03"),
+    ("fay", "1944-02-01"),
+];
+
+/// The family at two practices; `more` is added to the first one.
+pub(super) async fn family(more: Vec<Value>) -> World {
+    let folder = |practice: &str| -> Vec<Value> {
+        PEOPLE
+            .iter()
+            .flat_map(|(name, born)| {
+                let id = format!("{name}-{practice}");
+                [vec![patient(&id, born)], chart(&id)].concat()
+            })
+            .chain([json!({"resourceType": "Location", "id": "elm", "name": "Elm Street"})])
+            .collect()
+    };
+    let practice = |key: &str, resources| PracticeSpec {
+        key: key.to_owned(),
+        name: format!("Practice {key}"),
+        vendor: "plain-r4".to_owned(),
+        resources,
+    };
+    let practices = vec![practice("one", [folder("one"), more].concat()), practice("two", folder("two"))];
+    let linked = PEOPLE.iter().map(|(name, _)| PersonSpec {
+        key: (*name).to_owned(),
+        links: ["one", "two"].map(|practice| (practice.to_owned(), format!("{name}-{practice}"))).into(),
+    });
+    let grown = ["gil", "hana", "ike", "jo"].map(|name| PersonSpec { key: name.to_owned(), links: Vec::new() });
+    World::start(practices, linked.chain(grown).collect(), Limits::default()).await
+}
+
+pub(super) async fn grant(world: &World, holder: &str, person: &str, basis: GrantBasis, scope: Value) -> GrantId {
+    let new = NewGrant { account: world.account(holder).await, person: world.person(person).id, basis };
+    let (acts, now) = (&world.app.acts, world.clock.now());
+    let id = practice::grant(acts, &*RANDOM, now, new).await.unwrap();
+    if !scope.is_null() {
+        limit(world, id, scope).await;
+    }
+    id
+}
+
+async fn limit(world: &World, grant: GrantId, scope: Value) {
+    let scope: GrantScope = serde_json::from_value(scope).unwrap();
+    practice::limit_grant(&world.app.acts, &*RANDOM, world.clock.now(), grant, scope).await.unwrap();
+}
+
+async fn lay_down(world: &World, person: &str, kind: Value) -> ConsentRuleId {
+    let kind: RuleKind = serde_json::from_value(kind).unwrap();
+    let now = world.clock.now();
+    let period = Period { from: now, until: None };
+    let new = NewRule { person: world.person(person).id, kind, period, evidence: "Provenance/1".to_owned(), by: None };
+    practice::lay_down(&world.app.acts, &*RANDOM, now, new).await.unwrap()
+}
+
+async fn lift(world: &World, rule: ConsentRuleId) {
+    practice::lift(&world.app.acts, &*RANDOM, world.clock.now(), (rule, None), "PATIENT_REQUEST").await.unwrap();
+}
+
+pub(super) fn token<'w>(world: &'w World, holder: &'w str, person: &'w str) -> impl Future<Output = String> + 'w {
+    world.token_for(holder, person, "app", EVERYTHING)
+}
+
+fn upstream_ids(resources: &[Value], kind: &str) -> BTreeSet<String> {
+    let ids = resources.iter().filter(|resource| resource["resourceType"] == kind);
+    ids.map(|resource| resource["id"].as_str().unwrap().split_once('.').map_or("merged", |(_, id)| id).to_owned())
+        .collect()
+}
+
+fn resources(bundle: &Value) -> Vec<Value> {
+    let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+    entries.into_iter().filter(|e| e["search"]["mode"] != "outcome").map(|e| e["resource"].clone()).collect()
+}
+
+async fn batch(world: &World, token: &str, url: &str) -> Value {
+    let bundle =
+        json!({"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": url}}]});
+    let headers = [("content-type", "application/fhir+json")];
+    world.send("POST", "/fhir", Some(token), &headers, &bundle.to_string()).await.json()["entry"][0].clone()
+}
+
+/// What a caller sees of one type, found out in every way there is; all of them must agree.
+async fn seen(world: &World, token: &str, person: &str, kind: &str) -> BTreeSet<String> {
+    let got = world.get(&format!("/fhir/{kind}"), token).await;
+    let found = upstream_ids(&got.matches(), kind);
+    let total = got.json()["total"].as_u64();
+    if let Some(total) = total {
+        assert_eq!(total, found.len() as u64, "{person} {kind}: total");
+    }
+    let posted = world.search_by_post(kind, &[], token).await;
+    assert_eq!(upstream_ids(&posted.matches(), kind), found, "{person} {kind}: POST");
+    let pages = world.pages(&format!("/fhir/{kind}?_count=1"), token).await;
+    let paged: Vec<Value> = pages.iter().flat_map(Reply::matches).collect();
+    assert_eq!((upstream_ids(&paged, kind), paged.len()), (found.clone(), found.len()), "{person} {kind}: pages");
+    let batched = batch(world, token, kind).await;
+    assert_eq!(upstream_ids(&resources(&batched["resource"]), kind), found, "{person} {kind}: batch");
+    let id = world.person(person).id;
+    let everything = world.get(&format!("/fhir/Patient/{id}/$everything?_type={kind}"), token).await;
+    assert_eq!(upstream_ids(&resources(&everything.json()), kind), found, "{person} {kind}: $everything");
+    let compartment = world.get(&format!("/fhir/Patient/{id}/{kind}"), token).await;
+    // What is seen through others is in no compartment.
+    if compartment.status == 200 && kind != "Provenance" {
+        assert_eq!(upstream_ids(&compartment.matches(), kind), found, "{person} {kind}: compartment");
+    }
+    for practice in &world.practices {
+        for resource in practice.resources.iter().filter(|resource| resource["resourceType"] == kind) {
+            let upstream = resource["id"].as_str().unwrap();
+            let place = format!("{kind}/{}.{upstream}", practice.source);
+            let expected = if found.contains(upstream) { 200 } else { 404 };
+            for way in [place.clone(), format!("{place}/_history")] {
+                let status = world.get(&format!("/fhir/{way}"), token).await.status;
+                assert_eq!(status, expected, "{person}: read of {way}");
+            }
+            let status = batch(world, token, &place).await["response"]["status"].as_str().unwrap().to_owned();
+            assert!(status.starts_with(&expected.to_string()), "{person}: batched read of {place}: {status}");
+        }
+    }
+    found
+}
+
+/// The same, by the last part of the ids at the first practice.
+pub(super) async fn seen_at_one(world: &World, token: &str, person: &str, kind: &str) -> Vec<String> {
+    let found = seen(world, token, person, kind).await;
+    let prefix = format!("{person}-one-");
+    found.iter().filter_map(|id| id.strip_prefix(&prefix)).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_parent_sees_a_small_child() {
+    run(async {
+        let world = family(confidential("ana-one")).await;
+        grant(&world, "gil", "ana", GrantBasis::Parent, Value::Null).await;
+        let token = token(&world, "gil", "ana").await;
+        assert_eq!(
+            seen_at_one(&world, &token, "ana", "Observation").await,
+            ["height", "lab", "misc", "old", "pcr", "weight"]
+        );
+        assert_eq!(seen(&world, &token, "ana", "MedicationRequest").await.len(), 3);
+        let told = world.get("/fhir/Observation", &token).await.outcomes();
+        assert_eq!(told, ["suppressed: Some information may not be shown because of privacy rules."]);
+        // Whose record it is tells nobody anything.
+        let own = world.token("ana").await;
+        assert!(world.get("/fhir/Observation", &own).await.outcomes().is_empty());
+    });
+}
+
+#[test]
+fn whoever_has_no_grant_finds_nothing() {
+    run(async {
+        let world = family(Vec::new()).await;
+        let own = world.token("eve").await;
+        let ana = world.person("ana").id;
+        let one = &world.practice("one").source;
+        for target in
+            [format!("Patient/{ana}"), format!("Observation/{one}.ana-one-lab"), format!("Patient/{one}.ana-one")]
+        {
+            let (theirs, nobody) =
+                (world.get(&format!("/fhir/{target}"), &own).await, world.get("/fhir/Patient/none", &own).await);
+            assert_eq!((theirs.status, theirs.text), (404, nobody.text), "{target}");
+        }
+        assert!(world.get(&format!("/fhir/Observation?patient={ana}"), &own).await.matches().is_empty());
+    });
+}
+
+#[test]
+fn a_practice_that_the_grant_leaves_out_is_not_asked() {
+    run(async {
+        let world = family(Vec::new()).await;
+        let organization = |name: &'static str| {
+            let world = &world;
+            async move {
+                let all = organizations::all(&world.app.db).await.unwrap();
+                all.into_iter().find(|organization| organization.name == name).unwrap().id
+            }
+        };
+        let two = organization("Practice two").await;
+        let scope = json!({"level": "manage", "organizations": [organization("Practice one").await]});
+        grant(&world, "gil", "ana", GrantBasis::Parent, scope).await;
+        let left_out = json!({"level": "view", "actions": ["connect-app"], "without_organizations": [two]});
+        grant(&world, "ike", "eve", GrantBasis::PatientConsent, left_out).await;
+        for (holder, person) in [("gil", "ana"), ("ike", "eve")] {
+            let token = token(&world, holder, person).await;
+            world.forget_upstream();
+            let found = seen(&world, &token, person, "Observation").await;
+            assert!(found.len() == 4 && found.iter().all(|id| id.contains("-one-")), "{found:?}");
+            assert_eq!(world.upstream_counts()[1], 0, "the second practice is not asked");
+            let patient = world.get("/fhir/Patient", &token).await.matches();
+            assert!(patient.len() == 1 && patient[0]["link"].as_array().unwrap().len() == 1, "{patient:?}");
+        }
+    });
+}
+
+#[test]
+fn what_a_clinician_keeps_from_parents_is_not_there() {
+    run(async {
+        let security = |code: &str, system: &str| json!({"meta": {"security": [{"system": system, "code": code}]}});
+        let ours = "https://chartgate.example/fhir/CodeSystem/sensitivity";
+        let confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+        let lab = |id: &str, more| observation(id, "ana-one", "laboratory", concept(LOINC, "4548-4"), more);
+        let more = vec![
+            lab("ana-one-kept", security("parent-restricted", ours)),
+            lab("ana-one-r", security("R", confidentiality)),
+            lab("ana-one-n", security("N", confidentiality)),
+        ];
+        let world = family(more).await;
+        grant(&world, "gil", "ana", GrantBasis::Parent, Value::Null).await;
+        let flag = json!({"flag": {"source": world.practice("one").source, "resource_type": "Observation", "id": "ana-one-lab"}});
+        let rule = lay_down(&world, "ana", flag).await;
+        let parent = token(&world, "gil", "ana").await;
+        assert_eq!(seen_at_one(&world, &parent, "ana", "Observation").await, ["height", "misc", "n", "old"]);
+        assert_eq!(seen_at_one(&world, &world.token("ana").await, "ana", "Observation").await.len(), 7);
+        lift(&world, rule).await;
+        assert_eq!(seen_at_one(&world, &parent, "ana", "Observation").await, ["height", "lab", "misc", "n", "old"]);
+    });
+}
+
+#[test]
+fn a_custody_order_takes_address_and_place() {
+    run(async {
+        let world = family(Vec::new()).await;
+        grant(&world, "gil", "ana", GrantBasis::Parent, Value::Null).await;
+        grant(&world, "hana", "ana", GrantBasis::Parent, Value::Null).await;
+        let against = world.account("gil").await;
+        for effect in ["records-only", "no-contact-data"] {
+            let rule = lay_down(&world, "ana", json!({"restriction": {"against": against, "effect": effect}})).await;
+            let (gil, hana) = (token(&world, "gil", "ana").await, token(&world, "hana", "ana").await);
+            let one = &world.practice("one").source;
+            for target in [
+                "/fhir/Patient".to_owned(),
+                format!("/fhir/Patient/{}", world.person("ana").id),
+                format!("/fhir/Patient/{one}.ana-one"),
+                "/fhir/Appointment".to_owned(),
+                format!("/fhir/Appointment/{one}.ana-one-next"),
+                format!("/fhir/Patient/{}/$everything", world.person("ana").id),
+            ] {
+                let (his, hers) = (world.get(&target, &gil).await, world.get(&target, &hana).await);
+                assert_eq!((his.status, hers.status), (200, 200), "{target}: {}", his.text);
+                for secret in ["555-0142", "Northfield", "Elm Street"] {
+                    assert!(!his.text.contains(secret), "{effect} {target}: {secret} in {}", his.text);
+                }
+                let place = ["Northfield", "Elm Street"].iter().any(|secret| hers.text.contains(secret));
+                assert!(place, "{target}: she sees it");
+            }
+            // What is not shown is not searched.
+            let city = world.get("/fhir/Patient?address-city=Northfield", &gil).await;
+            assert!(city.matches().is_empty());
+            lift(&world, rule).await;
+        }
+    });
+}
+
+#[test]
+fn whoever_a_court_keeps_out_is_out() {
+    run(async {
+        let world = family(Vec::new()).await;
+        grant(&world, "gil", "ana", GrantBasis::Parent, Value::Null).await;
+        let before = token(&world, "gil", "ana").await;
+        assert_eq!(world.get("/fhir/Observation", &before).await.status, 200);
+        let against = world.account("gil").await;
+        lay_down(&world, "ana", json!({"restriction": {"against": against, "effect": "none"}})).await;
+        assert_eq!(world.get("/fhir/Observation", &before).await.status, 401, "the token from before");
+        let mut browser = world.browser("gil").await;
+        let home = browser.get("/").await;
+        assert!(home.status == 200 && !home.body.contains("ana-one"), "{}", home.body);
+    });
+}
+
+#[test]
+fn a_parent_sees_of_a_teenager_what_is_listed() {
+    run(async {
+        let world = family(confidential("ben-one")).await;
+        grant(&world, "gil", "ben", GrantBasis::Parent, Value::Null).await;
+        let token = token(&world, "gil", "ben").await;
+        for (kind, expected) in [
+            ("Observation", vec!["height"]),
+            ("Immunization", vec!["mmr"]),
+            ("Encounter", vec!["visit"]),
+            ("Appointment", vec!["next"]),
+            ("MedicationRequest", vec![]),
+            ("Condition", vec![]),
+            ("DocumentReference", vec![]),
+            ("Provenance", vec![]),
+            ("Invoice", vec!["bill"]),
+        ] {
+            assert_eq!(seen_at_one(&world, &token, "ben", kind).await, expected, "{kind}");
+        }
+        let visit = world.get("/fhir/Encounter", &token).await;
+        assert!(!visit.text.contains("something private"), "{}", visit.text);
+        assert!(visit.text.contains("2025-06-01"));
+        assert!(world.get("/fhir/Encounter?reason-code:text=something", &token).await.matches().is_empty());
+    });
+}
+
+#[test]
+fn of_a_bill_amount_and_date_are_left() {
+    run(async {
+        let mut bill = chart("ben-one").pop().unwrap();
+        merge(
+            &mut bill,
+            json!({"id": "ben-one-secret", "meta": {"security": [{"code": "STD"}]}, "account": {"reference": "Account/x"}}),
+        );
+        let world = family([confidential("ben-one"), vec![bill]].concat()).await;
+        grant(&world, "gil", "ben", GrantBasis::Parent, Value::Null).await;
+        let token = token(&world, "gil", "ben").await;
+        assert_eq!(seen_at_one(&world, &token, "ben", "Invoice").await, ["bill", "secret"]);
+        for bill in world.get("/fhir/Invoice", &token).await.matches() {
+            let names: BTreeSet<&str> = bill.as_object().unwrap().keys().map(String::as_str).collect();
+            assert!(
+                names.is_subset(&BTreeSet::from([
+                    "resourceType",
+                    "id",
+                    "meta",
+                    "status",
+                    "subject",
+                    "date",
+                    "totalGross"
+                ])),
+                "{names:?}"
+            );
+            assert_eq!(bill["totalGross"]["value"].to_string(), "40.0");
+            assert!(bill["meta"].get("security").is_none());
+        }
+    });
+}
+
+#[test]
+fn a_teenager_sees_everything() {
+    run(async {
+        let world = family(confidential("ben-one")).await;
+        let token = world.token("ben").await;
+        assert_eq!(seen_at_one(&world, &token, "ben", "Observation").await.len(), 6);
+        assert_eq!(seen_at_one(&world, &token, "ben", "Condition").await, ["std"]);
+        assert_eq!(seen_at_one(&world, &token, "ben", "Provenance").await, ["source"]);
+    });
+}
+
+/// Everything that tells nothing of a world that it is, and nothing of its hidden items either.
+fn comparable(world: &World, reply: &Reply) -> String {
+    let mut text = format!("{} {}", reply.status, reply.text.replace(&world.issuer, "issuer"));
+    for (name, person) in &world.persons {
+        text = text.replace(&person.id.to_string(), name);
+    }
+    for practice in &world.practices {
+        text = text.replace(&practice.source, &practice.key);
+    }
+    let names: BTreeSet<&str> = reply.headers.keys().map(http::HeaderName::as_str).collect();
+    // The id of a Bundle is drawn; links to further pages are sealed.
+    let mut lines: Vec<&str> =
+        text.split(',').filter(|part| !part.starts_with("\"id\":\"") || part.len() < 40).collect();
+    lines.retain(|part| !part.contains("_page=") && !part.contains("page="));
+    format!("{names:?} {}", lines.join(","))
+}
+
+#[test]
+fn hidden_things_leave_no_trace() {
+    f11_i18_non_interference();
+}
+
+/// A parent of a teenager: two worlds that differ in confidential care alone give the same answers.
+fn f11_i18_non_interference() {
+    run(async {
+        let (with, without) = (family(confidential("ben-one")).await, family(Vec::new()).await);
+        for world in [&with, &without] {
+            grant(world, "gil", "ben", GrantBasis::Parent, Value::Null).await;
+        }
+        let (a, b) = (token(&with, "gil", "ben").await, token(&without, "gil", "ben").await);
+        let mut targets: Vec<String> = Vec::new();
+        for query in [
+            "Observation",
+            "Observation?code=http://loinc.org|21613-5",
+            "Observation?_summary=count",
+            "Observation?_total=accurate",
+            "Observation?_count=0",
+            "Observation?_sort=-date&_count=1",
+            "Observation?_lastUpdated=gt2020-01-01",
+            "Observation?category=laboratory",
+            "Observation?category=vital-signs",
+            "Observation?_include=Observation:encounter",
+            "Observation?_revinclude=Provenance:target",
+            "Observation?encounter=Encounter/none",
+            "Encounter",
+            "Encounter?_count=1",
+            "Encounter?date=2025-06-01",
+            "MedicationRequest",
+            "MedicationRequest?code=http://www.nlm.nih.gov/research/umls/rxnorm|831533",
+            "Condition",
+            "DocumentReference",
+            "Immunization",
+            "Immunization?_count=1",
+            "Appointment?_sort=date&_count=1",
+            "Provenance",
+            "Invoice",
+            "Patient",
+            "Practitioner",
+            "Communication",
+            "DiagnosticReport",
+        ] {
+            targets.push(query.to_owned());
+        }
+        let hidden = confidential("ben-one");
+        for resource in &hidden {
+            let (kind, id) = (resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
+            for more in ["", "/_history", "/_history/1"] {
+                targets.push(format!("{kind}/KEY.{id}{more}"));
+            }
+        }
+        targets
+            .extend(["Patient/PERSON", "Patient/PERSON/$everything", "Patient/PERSON/Observation"].map(str::to_owned));
+        let mut compared = 0;
+        for target in &targets {
+            let ask = |world: &World| {
+                let (key, person) = (&world.practice("one").source, world.person("ben").id.to_string());
+                format!("/fhir/{}", target.replace("KEY", key).replace("PERSON", &person))
+            };
+            let (left, right) = (with.get(&ask(&with), &a).await, without.get(&ask(&without), &b).await);
+            assert_eq!(comparable(&with, &left), comparable(&without, &right), "{target}");
+            let etags = [&left, &right].map(|reply| reply.header("etag").map(str::len));
+            assert_eq!(etags[0], etags[1], "{target}: ETag");
+            for secret in ["pcr", "clinic", "2080A0000X", "831533", "21613-5\"", "240589008"] {
+                assert!(
+                    target.contains("21613")
+                        || target.contains("831533")
+                        || target.contains("KEY")
+                        || !left.text.contains(secret),
+                    "{target}: {secret}"
+                );
+            }
+            compared += 1;
+        }
+        assert!(compared > 50);
+        // The teenager sees that there was something to hide.
+        let own = with.token("ben").await;
+        assert_eq!(with.get("/fhir/Observation?code=http://loinc.org|21613-5", &own).await.ids().len(), 1);
+    });
+}
+
+#[test]
+fn assent_opens_and_its_end_closes_at_once() {
+    run(async {
+        let phq = observation("ben-one-phq", "ben-one", "survey", concept(LOINC, "44261-6"), json!({}));
+        let world = family([confidential("ben-one"), vec![phq]].concat()).await;
+        let id = grant(&world, "gil", "ben", GrantBasis::Parent, Value::Null).await;
+        // The token is from before; what it opens is decided when it is used.
+        let token = token(&world, "gil", "ben").await;
+        let look = || seen_at_one(&world, &token, "ben", "Observation");
+        assert_eq!(look().await, ["height"]);
+        let assent = |labels: Value| json!({"assent": {"grant": id, "labels": labels}});
+        let plain = lay_down(&world, "ben", assent(json!([]))).await;
+        assert_eq!(look().await, ["height", "lab", "misc", "old"]);
+        let more = lay_down(&world, "ben", assent(json!(["MH"]))).await;
+        assert_eq!(look().await, ["height", "lab", "misc", "old", "phq"]);
+        lift(&world, more).await;
+        assert_eq!(look().await, ["height", "lab", "misc", "old"]);
+        lift(&world, plain).await;
+        assert_eq!(look().await, ["height"]);
+    });
+}
+
+async fn choose(world: &World, practice: &str, policy: &str, time_zone: &str) {
+    let all = organizations::all(&world.app.db).await.unwrap();
+    let id = all.iter().find(|organization| organization.name == format!("Practice {practice}")).unwrap().id;
+    let choice = PolicyChoice { policy: policy.to_owned(), time_zone: time_zone.to_owned() };
+    practice::adopt_consent_policy(&world.app.acts, &*RANDOM, world.clock.now(), id, choice).await.unwrap();
+    // Sources are looked at twice a second.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+}
+
+#[test]
+fn each_practice_decides_by_its_own_policy() {
+    run(async {
+        let world = family(Vec::new()).await;
+        grant(&world, "gil", "ben", GrantBasis::Parent, Value::Null).await;
+        choose(&world, "one", "us-ca", "America/Los_Angeles").await;
+        choose(&world, "two", "us-wa", "America/Los_Angeles").await;
+        let token = token(&world, "gil", "ben").await;
+        assert_eq!(seen(&world, &token, "ben", "Observation").await, BTreeSet::from(["ben-two-height".to_owned()]));
+        let meds = seen(&world, &token, "ben", "MedicationRequest").await;
+        assert_eq!(meds, BTreeSet::from(["ben-two-inhaler".to_owned()]));
+        choose(&world, "one", "us-tx", "America/Chicago").await;
+        assert_eq!(seen_at_one(&world, &token, "ben", "Observation").await, ["height", "lab", "misc", "old"]);
+    });
+}
+
+#[test]
+fn without_rules_proxies_see_nothing_and_people_their_own() {
+    run(async {
+        let world = family(Vec::new()).await;
+        grant(&world, "gil", "ana", GrantBasis::Parent, Value::Null).await;
+        choose(&world, "one", "no such policy", "UTC").await;
+        let parent = token(&world, "gil", "ana").await;
+        let found = seen(&world, &parent, "ana", "Observation").await;
+        assert!(found.len() == 4 && found.iter().all(|id| id.contains("-two-")), "{found:?}");
+        assert_eq!(seen(&world, &world.token("ana").await, "ana", "Observation").await.len(), 8);
+    });
+}
+
+#[test]
+fn at_eighteen_parents_are_out() {
+    run(async {
+        let world = family(Vec::new()).await;
+        let scope = json!({"level": "manage", "guarantor": true});
+        grant(&world, "hana", "cy", GrantBasis::Parent, scope).await;
+        grant(&world, "hana", "dee", GrantBasis::Parent, Value::Null).await;
+        let (cy, dee) = (token(&world, "hana", "cy").await, token(&world, "hana", "dee").await);
+        assert_eq!(seen_at_one(&world, &cy, "cy", "Observation").await, ["height"]);
+        assert!(seen(&world, &dee, "dee", "Observation").await.is_empty());
+        assert!(world.get("/fhir/Patient", &dee).await.matches().is_empty());
+        assert_eq!(world.get(&format!("/fhir/Patient/{}", world.person("dee").id), &dee).await.status, 404);
+        // The day after, Cy is of age as well; who pays the bills sees them.
+        world.clock.advance(DAY);
+        let cy = world.token_for("hana", "cy", "later", EVERYTHING).await;
+        assert!(seen(&world, &cy, "cy", "Observation").await.is_empty());
+        assert_eq!(seen_at_one(&world, &cy, "cy", "Invoice").await, ["bill"]);
+    });
+}
+
+#[test]
+fn a_grant_may_be_for_some_years_of_results() {
+    run(async {
+        let world = family(Vec::new()).await;
+        let scope = json!({"level": "view", "actions": ["connect-app"], "categories": ["results"], "data_period": {"from": "2024-01-01", "until": "2025-12-31"}});
+        grant(&world, "hana", "dee", GrantBasis::PatientConsent, scope).await;
+        let token = token(&world, "hana", "dee").await;
+        assert_eq!(seen_at_one(&world, &token, "dee", "Observation").await, ["lab", "misc"]);
+        for kind in ["Encounter", "MedicationRequest", "Invoice", "Immunization"] {
+            assert!(seen(&world, &token, "dee", kind).await.is_empty(), "{kind}");
+        }
+    });
+}
+
+#[test]
+fn a_grant_ends_on_its_day() {
+    run(async {
+        let world = family(Vec::new()).await;
+        let id = grant(&world, "hana", "dee", GrantBasis::PatientConsent, Value::Null).await;
+        let now = world.clock.now();
+        let review = json!({"level": "view", "actions": ["connect-app"], "review_by": now.plus(Duration::from_secs(600)).micros()});
+        limit(&world, id, review).await;
+        let token = token(&world, "hana", "dee").await;
+        assert_eq!(seen(&world, &token, "dee", "Observation").await.len(), 8);
+        world.clock.advance(Duration::from_secs(600));
+        let after = world.get("/fhir/Observation", &token).await;
+        assert!(after.status == 401 || after.matches().is_empty(), "{}", after.text);
+    });
+}
+
+#[test]
+fn what_a_patient_leaves_out_is_not_there() {
+    run(async {
+        let art = json!({"resourceType": "MedicationRequest", "id": "eve-one-art", "status": "active", "intent": "order",
+            "subject": of("eve-one"), "medicationCodeableConcept": concept(RXNORM, "276237")});
+        let by_reference = json!({"resourceType": "MedicationRequest", "id": "eve-one-ref", "status": "active",
+            "intent": "order", "subject": of("eve-one"), "medicationReference": {"reference": "Medication/truvada"}});
+        let medication = json!({"resourceType": "Medication", "id": "truvada", "code": concept(RXNORM, "276237")});
+        let visit = encounter("eve-one-hiv", "eve-one", concept(SCT, "86406008"));
+        let tied =
+            observation("eve-one-cd4", "eve-one", "laboratory", concept(LOINC, "2345-7"), in_visit("eve-one-hiv"));
+        let world = family(vec![art, by_reference, medication, visit, tied]).await;
+        let scope = json!({"level": "view", "actions": ["connect-app"], "sensitivity": {"all-but": ["HIV"]}});
+        grant(&world, "ike", "eve", GrantBasis::PatientConsent, scope).await;
+        let token = token(&world, "ike", "eve").await;
+        assert_eq!(seen_at_one(&world, &token, "eve", "MedicationRequest").await, ["inhaler"]);
+        assert_eq!(seen_at_one(&world, &token, "eve", "Observation").await, ["height", "lab", "misc", "old"]);
+        assert_eq!(seen_at_one(&world, &token, "eve", "Encounter").await, ["visit"]);
+        let own = world.token("eve").await;
+        assert_eq!(seen_at_one(&world, &own, "eve", "MedicationRequest").await, ["art", "inhaler", "ref"]);
+    });
+}
+
+#[test]
+fn a_hold_is_about_data_not_about_who_looks() {
+    run(async {
+        let reviewed = observation(
+            "eve-one-seen",
+            "eve-one",
+            "laboratory",
+            concept(LOINC, "2345-7"),
+            json!({"note": [{"text": "fine"}]}),
+        );
+        let world = family(vec![reviewed]).await;
+        grant(&world, "ike", "eve", GrantBasis::PatientConsent, Value::Null).await;
+        let (own, proxy) = (world.token("eve").await, token(&world, "ike", "eve").await);
+        let rule = lay_down(&world, "eve", json!({"hold": {"categories": ["results"], "days": null}})).await;
+        for token in [&own, &proxy] {
+            assert_eq!(seen_at_one(&world, token, "eve", "Observation").await, ["height", "seen"]);
+        }
+        lift(&world, rule).await;
+        assert_eq!(seen_at_one(&world, &own, "eve", "Observation").await.len(), 5);
+    });
+}
+
+#[test]
+fn a_power_of_attorney_springs_and_lapses() {
+    run(async {
+        let world = family(Vec::new()).await;
+        let id = grant(
+            &world,
+            "jo",
+            "fay",
+            GrantBasis::HealthCarePowerOfAttorney,
+            json!({"level": "manage", "springing": true}),
+        )
+        .await;
+        let mut browser = world.browser("jo").await;
+        assert!(!browser.get("/").await.body.contains("fay-one"), "not yet in effect");
+        let now = world.clock.now();
+        let review = now.plus(Duration::from_secs(900)).micros();
+        limit(
+            &world,
+            id,
+            json!({"level": "manage", "springing": true, "activated": now.micros(), "review_by": review}),
+        )
+        .await;
+        let token = token(&world, "jo", "fay").await;
+        assert_eq!(seen(&world, &token, "fay", "Observation").await.len(), 8);
+        world.clock.advance(Duration::from_secs(900));
+        let after = world.get("/fhir/Observation", &token).await;
+        assert!(after.status == 401 || after.matches().is_empty(), "{}", after.text);
+    });
+}
+
+#[test]
+fn i16_a_grant_that_ends_is_dead_everywhere() {
+    a_grant_that_ends_is_dead_everywhere();
+}
+
+/// In this process at once, in another within a second.
+fn a_grant_that_ends_is_dead_everywhere() {
+    run(async {
+        let world = family(Vec::new()).await;
+        let id = grant(&world, "jo", "fay", GrantBasis::HealthCarePowerOfAttorney, Value::Null).await;
+        let token = token(&world, "jo", "fay").await;
+        let other = world.another_process().await;
+        let there = || async {
+            let request = world.http.get(format!("{other}/Observation")).bearer_auth(&token);
+            request.header("accept", "application/fhir+json").send().await.unwrap().status().as_u16()
+        };
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert_eq!((world.get("/fhir/Observation", &token).await.status, there().await), (200, 200));
+        let state = GrantState::Ended { at: world.clock.now(), reason: "PATIENT_REQUEST".to_owned() };
+        let ended: Result<(), StorageError> =
+            world.app.db.write(move |tx| Box::pin(async move { grants::set_state(tx, id, &state).await })).await;
+        ended.unwrap();
+        let committed = std::time::Instant::now();
+        assert_eq!(world.get("/fhir/Observation", &token).await.status, 401);
+        let here = committed.elapsed();
+        while there().await != 401 {
+            assert!(committed.elapsed() < Duration::from_secs(1), "the other process");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        println!("from commit to denial: here {here:?}, in another process {:?}", committed.elapsed());
+    });
+}
+
+#[test]
+fn after_a_death_nobody_reads_but_the_executor() {
+    run(async {
+        let world = family(Vec::new()).await;
+        grant(&world, "jo", "fay", GrantBasis::HealthCarePowerOfAttorney, Value::Null).await;
+        grant(&world, "hana", "fay", GrantBasis::Executor, Value::Null).await;
+        let jo = token(&world, "jo", "fay").await;
+        assert_eq!(world.get("/fhir/Observation", &jo).await.status, 200);
+        lay_down(&world, "fay", json!("deceased")).await;
+        assert_eq!(world.get("/fhir/Observation", &jo).await.status, 401);
+        let hana = token(&world, "hana", "fay").await;
+        assert_eq!(seen(&world, &hana, "fay", "Observation").await.len(), 8);
+    });
+}
+
+#[test]
+fn an_app_for_a_proxy_stays_with_the_person() {
+    run(async {
+        let world = family(Vec::new()).await;
+        for person in ["ana", "ben"] {
+            grant(&world, "gil", person, GrantBasis::Parent, Value::Null).await;
+        }
+        let token = token(&world, "gil", "ana").await;
+        let ben = world.person("ben").id;
+        assert!(world.get(&format!("/fhir/Patient?_id={ben}"), &token).await.matches().is_empty());
+        assert_eq!(world.get(&format!("/fhir/Patient/{ben}"), &token).await.status, 404);
+        assert!(world.get(&format!("/fhir/Observation?patient={ben}"), &token).await.matches().is_empty());
+    });
+}
