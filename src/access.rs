@@ -2,6 +2,7 @@
 //! resource it is. Pure functions: the same question gets the same answer.
 
 mod about;
+mod assurance;
 mod decide;
 mod identification;
 mod permit;
@@ -9,6 +10,7 @@ mod subject;
 mod withheld;
 
 pub use about::{About, Referent, about, referent};
+pub use assurance::shows;
 pub use decide::{Denial, decide, is_served};
 pub use identification::Identification;
 pub use permit::Permit;

@@ -111,6 +111,9 @@ impl Charts {
                 missing.push(link.source);
                 continue;
             };
+            if !crate::access::shows(link, permit.resource_type()) {
+                continue;
+            }
             // Where nothing is seen, nothing is asked.
             if permit.view().is_some_and(|view| !view.sources.contains_key(&link.source)) {
                 continue;

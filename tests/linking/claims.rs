@@ -36,6 +36,12 @@ fn a_claim_and_the_phone_on_file_make_a_limited_link() {
         let done = submit(&mut browser, &said, "/claim/code", &[("code", &code)]).await;
         assert_eq!((done.status, done.location()), (303, "/"), "{}", done.body);
         assert!(browser.get("/").await.body.contains("Riverside Family Practice"));
+        // Who has shown no papers sees what harms nobody; the rest waits for the desk.
+        let token = world.token("boss").await;
+        assert!(!world.get("/fhir/Immunization", &token).await.ids().is_empty());
+        for hidden in ["Observation", "Condition", "MedicationRequest", "DiagnosticReport", "Encounter"] {
+            assert!(world.get(&format!("/fhir/{hidden}"), &token).await.ids().is_empty(), "{hidden}");
+        }
         let again = submit(&mut browser, &said, "/claim/code", &[("code", &code)]).await;
         assert_eq!(again.status, 422, "a code is good once");
     });
@@ -87,6 +93,9 @@ fn what_does_not_match_waits_for_staff_who_call_back() {
         assert_eq!(accepted.status, 303, "{}", accepted.body);
         assert!(browser.get("/").await.body.contains("Riverside Family Practice"));
         assert!(!clerk.get("/clinic/queue").await.body.contains("Daniel Okafor"), "decided");
+        // Staff called back at the number on file: the whole record is there.
+        let token = world.token("boss").await;
+        assert!(!world.get("/fhir/Observation", &token).await.ids().is_empty());
     });
 }
 
