@@ -80,7 +80,7 @@ fn value(bytes: &[u8], depth: usize) -> Option<(Value<'_>, &[u8])> {
             }
             Some((Value::Map(entries), rest))
         }
-        7 if number < 24 => Some((Value::Simple(number), rest)),
+        7 if first & 0x1f < 24 => Some((Value::Simple(number), rest)),
         _ => None,
     }
 }
