@@ -1,5 +1,5 @@
 use crate::fhir::ResourceType;
-use crate::identity::{Assurance, Link};
+use crate::identity::Assurance;
 
 /// What somebody sees who claimed a chart and answered at the contact on file, and has shown no papers: who they are there,
 /// when to come, whom they see, and what harms nobody to know (portal design, 2.4: sensitive categories are off until they
@@ -19,8 +19,8 @@ const CLAIMED: [ResourceType; 12] = [
     ResourceType::Slot,
 ];
 
-/// Whether a link is sure enough for resources of this type to come through it, to whomever.
+/// Whether a link of this assurance is sure enough for resources of this type to come through it, to whomever.
 #[must_use]
-pub fn shows(link: &Link, resource_type: ResourceType) -> bool {
-    link.assurance > Assurance::Claimed || CLAIMED.contains(&resource_type)
+pub fn shows(assurance: Assurance, resource_type: ResourceType) -> bool {
+    assurance > Assurance::Claimed || CLAIMED.contains(&resource_type)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::activation::{CodeHashes, network};
-use super::place::own_place;
+use super::place::{is_one_human, own_place};
 use crate::access::Identification;
 use crate::audit::{Act, ActKind, Acts};
 use crate::authorization::Brake;
@@ -313,11 +313,19 @@ impl Claims {
         now: Instant,
     ) -> Result<ClaimAnswer, ClaimError> {
         let leave = Identification::for_link(source);
-        let known = self.sources.chart_patient(&leave, source, &patient).await.ok();
-        let about = known.and_then(|patient| patient.demographics()).unwrap_or_else(|| of_claim(&claim.said));
         let chart = Some((source, patient.clone()));
+        let known = self.sources.chart_patient(&leave, source, &patient).await.ok();
+        // It may be about somebody else than when the code was sent.
+        let still = known.filter(|known| known.is_active() && !known.is_deceased);
+        let about = still.and_then(|known| known.demographics());
+        let Some(about) = about.filter(|about| is_one_human(about, &of_claim(&claim.said))) else {
+            self.queue(claim, chart, vec![Doubt::Unreachable]).await?;
+            return Ok(ClaimAnswer::Queued);
+        };
         let place = own_place(&self.db, &*self.random, claim.account, (source, &patient), &about).await?;
-        let Some(place) = place else {
+        // A chart that somebody else looks after by a link of theirs is handed over by staff, not by a telephone that may be
+        // theirs.
+        let Some(place) = place.filter(|place| !place.takes_over()) else {
             self.queue(claim, chart, vec![Doubt::Taken]).await?;
             return Ok(ClaimAnswer::Queued);
         };

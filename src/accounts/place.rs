@@ -35,6 +35,11 @@ impl Place {
         Self { person, is_new: false, link, becomes_own: false, merges: None }
     }
 
+    /// Whether a link that there is, of somebody whom others looked after, becomes the account's own.
+    pub(crate) const fn takes_over(&self) -> bool {
+        self.link.is_some() && (self.becomes_own || self.merges.is_some())
+    }
+
     /// The link to make; none where there is one.
     pub(crate) fn new_link(
         &self,

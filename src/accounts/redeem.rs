@@ -178,7 +178,7 @@ impl Redemptions {
             .acts
             .write(move |tx| {
                 async move {
-                    let invitation = invitations::by_code(&mut *tx, &hash).await?;
+                    let invitation = invitations::hold_by_code(&mut *tx, &hash).await?;
                     let right = invitation.as_ref().is_some_and(|known| is_right(known, &answers));
                     let act = act.by(by);
                     let act = match &invitation {
@@ -213,7 +213,7 @@ impl Redemptions {
                 Ok(Answered::Ready(sealed))
             }
             InvitationState::Issued | InvitationState::Opened { .. } if known.is_exchangeable(now) => {
-                let contact = known.contact.as_deref().map(mask_contact);
+                let contact = known.contact.as_deref().filter(|_| known.proxy.is_none()).map(mask_contact);
                 Ok(Answered::Expired { sealed, contact })
             }
             InvitationState::Redeemed { account, .. } if typist.account != Some(account) => {

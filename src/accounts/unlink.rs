@@ -68,6 +68,7 @@ impl Accounts {
             person: Some(person),
             created: now,
         });
+        let account = session.account;
         let reason = if is_wrong { "not-mine" } else { "unwanted" };
         let act = self.new_act(ActKind::Link).by(session.account).about(person).on("Link", id).by_way_of("unlink");
         let act = act.under(reason);
@@ -80,6 +81,8 @@ impl Accounts {
                         for app in &apps {
                             authorizations::revoke(tx, app.id, now).await?;
                         }
+                        // Whoever acts for the person must not see what this account links next.
+                        accounts::clear_person(tx, account).await?;
                         staff_tasks::insert(tx, task).await?;
                     }
                     Ok((true, Some(act)))

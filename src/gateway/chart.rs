@@ -5,6 +5,7 @@ use super::source::{ConnectedSource, Sources};
 use crate::access::Permit;
 use crate::base::id::{LinkId, PersonId};
 use crate::fhir::ResourceType;
+use crate::identity::Assurance;
 use crate::organization::SourceKey;
 use crate::upstream::Errand;
 
@@ -23,6 +24,8 @@ pub(super) struct Chart {
     pub(super) links: Vec<LinkId>,
     /// The best rank among them: whose demographics come first.
     pub(super) rank: i64,
+    /// The least that is known of whose they are.
+    pub(super) assurance: Assurance,
 }
 
 impl Chart {
@@ -76,6 +79,7 @@ struct Linked<'s> {
     patients: Vec<String>,
     links: Vec<LinkId>,
     rank: i64,
+    assurance: Assurance,
 }
 
 impl Linked<'_> {
@@ -89,6 +93,7 @@ impl Linked<'_> {
             patients,
             links: self.links,
             rank: self.rank,
+            assurance: self.assurance,
         }
     }
 }
@@ -111,9 +116,6 @@ impl Charts {
                 missing.push(link.source);
                 continue;
             };
-            if !crate::access::shows(link, permit.resource_type()) {
-                continue;
-            }
             // Where nothing is seen, nothing is asked.
             if permit.view().is_some_and(|view| !view.sources.contains_key(&link.source)) {
                 continue;
@@ -123,7 +125,9 @@ impl Charts {
                 patients: Vec::new(),
                 links: Vec::new(),
                 rank: link.rank,
+                assurance: link.assurance,
             });
+            linked.assurance = linked.assurance.min(link.assurance);
             linked.rank = linked.rank.min(link.rank);
             linked.patients.push(link.patient.clone());
             linked.links.push(link.id);

@@ -52,6 +52,9 @@ impl Released {
         if raw.facts.resource_type != permit.resource_type() || chart.person != permit.person() {
             return None;
         }
+        if !crate::access::shows(chart.assurance, permit.resource_type()) {
+            return None;
+        }
         raw = with_terms(raw, chart, knowledge);
         let patients: Vec<&str> = chart.patients.iter().map(String::as_str).collect();
         let kind = &knowledge.of(raw.facts.resource_type).authorization;

@@ -24,6 +24,8 @@ use crate::upstream::SourceFailure;
 const MOST_HOPS: usize = 5;
 /// Links that one look takes at most.
 const STRETCH: i64 = 100;
+/// A chart that could not be asked is asked again after this.
+const SOON: Duration = Duration::from_secs(600);
 /// A link is held against its chart once in this time.
 const EVERY: Duration = Duration::from_secs(6 * 3_600);
 
@@ -50,6 +52,8 @@ enum Finding {
     Unknown,
     /// It became another record, which is about the same human.
     Moved(String),
+    /// It became a record that does not fit: nobody can tell whose data that holds now.
+    Mixed(String),
     /// No data may flow: why, for staff.
     Freeze(StaffTaskKind),
     /// The patient died: staff are told, the owner's proxies see no more.
@@ -71,7 +75,10 @@ impl ChartCheck {
         let now = self.clock.now();
         let due = links::unchecked(&self.db, now.minus(EVERY), STRETCH).await?;
         for link in &due {
-            self.check(link).await?;
+            // What went wrong with one must not keep the others waiting.
+            if let Err(error) = self.check(link).await {
+                tracing::warn!(%error, "a link was not held against its chart");
+            }
         }
         Ok(due.len())
     }
@@ -84,10 +91,17 @@ impl ChartCheck {
         let now = self.clock.now();
         match self.look(link).await? {
             Finding::Same => self.note(link, now).await,
-            // Not noted: the next look comes back to it.
-            Finding::Unknown => Ok(()),
+            // Soon again, behind the others: one EHR that is down must not hold up the rest.
+            Finding::Unknown => self.note(link, now.minus(EVERY).plus(SOON)).await,
             Finding::Moved(patient) => self.follow(link, patient, now).await,
             Finding::Freeze(kind) => self.freeze(link, kind, now).await,
+            Finding::Mixed(survivor) => {
+                // Whoever reads the record that it was merged into may read what was this one's.
+                if let Some(other) = links::active_at(&self.db, link.source, &survivor).await? {
+                    self.freeze(&other, StaffTaskKind::MergeMismatch, now).await?;
+                }
+                self.freeze(link, StaffTaskKind::MergeMismatch, now).await
+            }
             Finding::Died => self.freeze(link, StaffTaskKind::Deceased, now).await,
         }
     }
@@ -199,8 +213,8 @@ fn verdict(known: &Demographics, now: &ChartPatient, moved: bool) -> Finding {
     let is_named = now.names.iter().any(|name| same_family_name(&known.family, &name.family));
     match (is_one, moved) {
         (false, false) => Finding::Freeze(StaffTaskKind::ChartChanged),
-        (false, true) => Finding::Freeze(StaffTaskKind::MergeMismatch),
-        (true, true) if !is_named => Finding::Freeze(StaffTaskKind::MergeMismatch),
+        (false, true) => Finding::Mixed(now.id.clone()),
+        (true, true) if !is_named => Finding::Mixed(now.id.clone()),
         _ if now.is_deceased => Finding::Died,
         (true, true) => Finding::Moved(now.id.clone()),
         (true, false) if !now.is_active() => Finding::Freeze(StaffTaskKind::ChartGone),

@@ -25,6 +25,7 @@ statements! {
     COUNT_FAILURE = "UPDATE accounts SET password_failures = password_failures + 1 WHERE id = $1";
     FORGET_FAILURES = "UPDATE accounts SET password_failures = 0 WHERE id = $1 AND password_failures > 0";
     SET_RECOVERED = "UPDATE accounts SET recovered = $2 WHERE id = $1";
+    CLEAR_PERSON = "UPDATE accounts SET person_id = NULL WHERE id = $1";
     SET_PERSON = "UPDATE accounts SET person_id = $2 WHERE id = $1 AND person_id IS NULL AND state = 'active'";
     CLOSE = "UPDATE accounts SET state = 'closed', closed = $2, password_hash = NULL WHERE id = $1 AND state = 'active'";
 }
@@ -138,6 +139,16 @@ pub async fn set_person(tx: &mut Tx, id: AccountId, person: PersonId) -> Result<
     if rows != 1 {
         return Err(StorageError::NotFound { table: "accounts" });
     }
+    generations::bump(tx);
+    Ok(())
+}
+
+/// Takes its own record from an account, and moves the generation on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn clear_person(tx: &mut Tx, id: AccountId) -> Result<(), StorageError> {
+    execute!(&mut *tx, CLEAR_PERSON, id.to_string())?;
     generations::bump(tx);
     Ok(())
 }

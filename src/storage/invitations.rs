@@ -16,6 +16,15 @@ statements! {
     BY_CODE = "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, proofing_id, \
                assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, account_id, link_id \
                FROM invitations WHERE code_hash = $1";
+    /// The same, with the row held until the write ends: parallel tries are judged one after the other.
+    HOLD_BY_CODE = {
+        sqlite: "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, proofing_id, \
+                 assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, account_id, link_id \
+                 FROM invitations WHERE code_hash = $1",
+        postgres: "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, \
+                   proofing_id, assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, \
+                   account_id, link_id FROM invitations WHERE code_hash = $1 FOR UPDATE",
+    };
     BY_ID = "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, proofing_id, \
              assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, account_id, link_id \
              FROM invitations WHERE id = $1";
@@ -147,6 +156,15 @@ pub async fn insert(
 /// [`StorageError`].
 pub async fn by_code(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<Invitation>, StorageError> {
     let row: Option<Row> = fetch_optional!(on, BY_CODE, hash.to_vec())?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// The one with this code, which nobody else looks at until the write ends.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn hold_by_code(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<Invitation>, StorageError> {
+    let row: Option<Row> = fetch_optional!(tx, HOLD_BY_CODE, hash.to_vec())?;
     row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
 }
 

@@ -4,16 +4,15 @@ use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_optional, statements};
 use super::{Executor, StorageError, Tx};
 use crate::base::clock::Instant;
-use crate::base::source_key::SourceKey;
+use crate::base::id::ProofingId;
 use crate::identity::{Document, Proofing};
 
 statements! {
     INSERT = "INSERT INTO proofings (id, organization_id, source_key, patient, demographics, verified_by, attested_by, \
               document, issuer, document_expires, photo_compared, recorded) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-    NEWEST = "SELECT id, organization_id, source_key, patient, demographics, verified_by, attested_by, document, issuer, \
-              document_expires, photo_compared, recorded FROM proofings WHERE source_key = $1 AND patient = $2 \
-              ORDER BY recorded DESC, id LIMIT 1";
+    BY_ID = "SELECT id, organization_id, source_key, patient, demographics, verified_by, attested_by, document, issuer, \
+             document_expires, photo_compared, recorded FROM proofings WHERE id = $1";
 }
 
 #[derive(sqlx::FromRow)]
@@ -57,16 +56,12 @@ pub async fn insert(tx: &mut Tx, proofing: &Proofing) -> Result<(), StorageError
     .map(drop)
 }
 
-/// The newest of a chart.
+/// The one with this id.
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn newest(
-    on: impl Into<Executor<'_>>,
-    source: SourceKey,
-    patient: &str,
-) -> Result<Option<Proofing>, StorageError> {
-    let row: Option<Row> = fetch_optional!(on, NEWEST, source.as_str(), patient)?;
+pub async fn by_id(on: impl Into<Executor<'_>>, id: ProofingId) -> Result<Option<Proofing>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, BY_ID, id.to_string())?;
     let Some(row) = row else { return Ok(None) };
     let key = RowKey { table: "proofings", key: &row.id };
     Ok(Some(Proofing {

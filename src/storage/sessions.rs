@@ -192,6 +192,8 @@ pub async fn delete_one(tx: &mut Tx, account: AccountId, id: SessionId) -> Resul
 /// # Errors
 /// [`StorageError`].
 pub async fn delete_others(tx: &mut Tx, account: AccountId, but: Option<&[u8; 32]>) -> Result<u64, StorageError> {
+    // Work ends with the sessions that it began from: whoever took one over must not stay at work.
+    super::staff_sessions::delete_of_account(&mut *tx, account).await?;
     execute!(tx, DELETE_OTHERS, account.to_string(), but.map_or_else(Vec::new, |hash| hash.to_vec()))
 }
 

@@ -12,6 +12,7 @@ statements! {
     GET = "SELECT account_id, organization_id, signed_in, last_used, expires FROM staff_sessions WHERE hash = $1";
     TOUCH = "UPDATE staff_sessions SET last_used = $2 WHERE hash = $1 AND last_used < $2";
     DELETE = "DELETE FROM staff_sessions WHERE hash = $1";
+    DELETE_OF_ACCOUNT = "DELETE FROM staff_sessions WHERE account_id = $1";
     DELETE_EXPIRED = "DELETE FROM staff_sessions WHERE hash IN \
                       (SELECT hash FROM staff_sessions WHERE expires < $1 ORDER BY expires LIMIT $2)";
 }
@@ -72,6 +73,14 @@ pub async fn touch(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<(), Sto
 /// [`StorageError`].
 pub async fn delete(tx: &mut Tx, hash: &[u8; 32]) -> Result<(), StorageError> {
     execute!(tx, DELETE, hash.to_vec()).map(drop)
+}
+
+/// Ends every session of an account.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn delete_of_account(tx: &mut Tx, account: AccountId) -> Result<(), StorageError> {
+    execute!(tx, DELETE_OF_ACCOUNT, account.to_string()).map(drop)
 }
 
 /// Forgets sessions that ended before `end`, so many at most, and says how many it were.

@@ -184,7 +184,7 @@ async fn an_invitation_comes_back_as_it_went_in(database: Database) {
     };
     let copy = proofing.clone();
     db.write(move |tx| Box::pin(async move { proofings::insert(tx, &copy).await })).await.unwrap();
-    let newest = proofings::newest(db, place.source, "p1").await.unwrap().unwrap();
+    let newest = proofings::by_id(db, proofing.id).await.unwrap().unwrap();
     assert_eq!(format!("{newest:?}"), format!("{proofing:?}"));
     let proxy = ProxyDraft {
         basis: "parent".to_owned(),

@@ -6,14 +6,15 @@ use super::super::place::{Place, is_one_human, own_place};
 use super::{Redemptions, task_of};
 use crate::access::Identification;
 use crate::audit::{Act, ActKind};
-use crate::authorization::current_person;
+use crate::authorization::{active_links, current_person};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, GrantId, PersonId, StaffTaskId};
-use crate::identity::matching::ChartPatient;
+use crate::consent::GrantScope;
+use crate::identity::matching::{ChartPatient, same_name};
 use crate::identity::{Demographics, Grant, GrantBasis, GrantState, Invitation, Link, LinkMethod, Period, ProxyDraft};
 use crate::mail::{Letter, template};
 use crate::storage::staff_tasks::{self, StaffTaskKind};
-use crate::storage::{StorageError, Taken, Tx, accounts, grants, invitations, links};
+use crate::storage::{StorageError, Taken, Tx, accounts, consent, grants, invitations, links};
 
 /// What a code became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,11 @@ impl Redemptions {
         if !invitation.is_open(now) {
             return Err(ConfirmError::Gone);
         }
+        // Whoever handed a code out does not use it.
+        if invitation.issued_by == Some(account) {
+            self.lock(&invitation, account, StaffTaskKind::NotMe).await?;
+            return Err(ConfirmError::Review);
+        }
         if !self.is_still(&invitation).await {
             self.lock(&invitation, account, StaffTaskKind::ChartChanged).await?;
             return Err(ConfirmError::Review);
@@ -68,7 +74,13 @@ impl Redemptions {
                 let chart = (invitation.source, invitation.patient.as_str());
                 own_place(&self.db, &*self.random, account, chart, &invitation.demographics).await?
             }
-            Some(_) => self.place_of_another(&invitation, account).await?,
+            Some(draft) => {
+                if !self.may_be_named(draft, account).await? {
+                    self.lock(&invitation, account, StaffTaskKind::ProxyMismatch).await?;
+                    return Err(ConfirmError::Review);
+                }
+                self.place_of_another(&invitation, account).await?
+            }
         };
         let Some(place) = place else {
             self.lock(&invitation, account, StaffTaskKind::TwoOnOneChart).await?;
@@ -85,6 +97,18 @@ impl Redemptions {
             Ok(patient) => fits(&patient, &invitation.demographics),
             Err(_) => true,
         }
+    }
+
+    /// Whether an account can be that of whom a code names: its own record, where it has one, must not say otherwise.
+    async fn may_be_named(&self, draft: &ProxyDraft, account: AccountId) -> Result<bool, StorageError> {
+        let own = accounts::by_id(&self.db, account).await?.and_then(|account| account.person);
+        let Some(own) = own else { return Ok(true) };
+        let links = active_links(&self.db, own).await?;
+        let mut known = links.iter().filter_map(|link| link.demographics.as_ref());
+        Ok(known.all(|known| {
+            draft.birth_date.as_ref().is_none_or(|born| *born == known.birth_date)
+                && known.given.first().is_none_or(|given| same_name(given, &draft.given))
+        }))
     }
 
     /// The place of a code for somebody who acts for the patient.
@@ -208,6 +232,10 @@ async fn commit(
     let link = place.put(tx, link, account, now).await?;
     if let Some(grant) = &grant {
         grants::insert(tx, grant).await?;
+        // One practice's staff give leave for what is theirs, not for what others know of the person.
+        let organizations = Some([invitation.organization].into());
+        let scope = GrantScope { organizations, ..GrantScope::of_basis(grant.basis) };
+        consent::set_scope(tx, grant.id, &scope).await?;
     }
     if invitations::redeem(tx, invitation.id, now, account, Some(link)).await? {
         Ok(())
@@ -217,7 +245,7 @@ async fn commit(
 }
 
 /// Whether a chart is about whom it was: in use, alive, the same birth date and name.
-fn fits(patient: &ChartPatient, known: &Demographics) -> bool {
+pub(super) fn fits(patient: &ChartPatient, known: &Demographics) -> bool {
     let is_one = patient.demographics().is_some_and(|now| is_one_human(&now, known));
     is_one && patient.is_active() && !patient.is_deceased
 }

@@ -6,9 +6,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::Redemptions;
+use super::confirm::fits;
+use crate::access::Identification;
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::base::id::InvitationId;
+use crate::identity::matching::ChartPatient;
 use crate::identity::{
     ActivationCode, Channel, Invitation, InvitationState, RENEWALS, RENEWALS_IN_A_DAY, mask_contact,
 };
@@ -39,6 +42,20 @@ impl Redemptions {
     pub async fn renew(&self, sealed: &str, browser: &str) -> Result<String, RenewError> {
         let now = self.clock.now();
         let old = self.opened(sealed, browser).await?.filter(|old| old.is_exchangeable(now)).ok_or(RenewError::Gone)?;
+        // The contact on file is the patient's: a code for somebody else does not go there.
+        if old.proxy.is_some() {
+            return Err(RenewError::AskStaff);
+        }
+        // Where the record names another contact by now, or another human, nothing is sent.
+        let leave = Identification::for_link(old.source);
+        let chart = self.sources.chart_patient(&leave, old.source, &old.patient).await;
+        let is_there = |chart: &ChartPatient| {
+            fits(chart, &old.demographics)
+                && chart.contacts.iter().any(|known| Some(known.contact.text()) == old.contact.as_deref())
+        };
+        if !chart.is_ok_and(|chart| is_there(&chart)) {
+            return Err(RenewError::AskStaff);
+        }
         let contact = old.contact.clone().ok_or(RenewError::AskStaff)?;
         let today = invitations::renewed(&self.db, old.root, now.minus(DAY)).await?;
         let ever = invitations::renewed(&self.db, old.root, Instant::from_micros(0)).await?;

@@ -78,8 +78,11 @@ pub(super) async fn post(
     }
     let pages = &posted.browser.pages;
     let sealed = pages.redemption(&posted.headers).unwrap_or_default();
-    if !redemptions.is_under_way(sealed, posted.browser.value()) {
-        return see_other("/invite");
+    // Only for a code that is still good: this form is no way to try names out.
+    match redemptions.pending(sealed, posted.browser.value()).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return see_other("/invite"),
+        Err(error) => return page_unavailable(&error),
     }
     match accounts.sign_up(chosen(&posted)).await {
         Ok(begun) => {

@@ -1,11 +1,11 @@
 use futures_util::FutureExt;
 
 use super::{Desk, DeskError, StaffMember, covered};
-use crate::accounts::own_place;
+use crate::accounts::{is_one_human, own_place};
 use crate::audit::ActKind;
 use crate::base::id::ClaimId;
 use crate::identity::matching::ChartPatient;
-use crate::identity::{Assurance, Claim, ClaimState, LinkMethod, StaffAct};
+use crate::identity::{Assurance, Claim, ClaimState, Demographics, LinkMethod, StaffAct};
 use crate::storage::{StorageError, claims};
 
 /// A claim that waits, with the patient that it may be about.
@@ -89,6 +89,16 @@ impl Desk {
         let refused = |text: &str| DeskError::Refused("patient", text.to_owned());
         let about = patient.demographics().filter(|_| patient.is_active() && !patient.is_deceased);
         let about = about.ok_or_else(|| refused("this record cannot be linked"))?;
+        // Whom the claim names, and nobody else: a slip of the hand in the queue must not open another's chart.
+        let said = Demographics {
+            family: claim.said.family.clone(),
+            given: vec![claim.said.given.clone()],
+            birth_date: claim.said.birth_date.clone(),
+        };
+        let is_candidate = claim.chart.as_ref().is_some_and(|(known, id)| *known == source && *id == patient.id);
+        if !is_candidate && !is_one_human(&about, &said) {
+            return Err(refused("this is not whom the claim names"));
+        }
         let place = own_place(&self.db, &*self.random, claim.account, (source, &patient.id), &about).await?;
         let place = place.ok_or_else(|| {
             refused("this chart is another account's, or does not fit the record that this account has")

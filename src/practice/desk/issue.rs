@@ -99,7 +99,7 @@ impl Desk {
             recorded: self.clock.now(),
         };
         is_month(proofing.document_expires.as_deref())?;
-        self.issue(member, (source, &patient), proofing, (new, true)).await
+        self.issue(member, (source, &patient), proofing, (new, None)).await
     }
 
     /// Hands out a code again: what was seen within the last year is not asked for twice (portal design, 2.3).
@@ -110,7 +110,14 @@ impl Desk {
         let old = self.own_invitation(member, id).await?;
         covered(member, act_of(old.proxy.as_ref()))?;
         let (source, patient) = self.patient(member, (old.source.as_str(), &old.patient)).await?;
-        let proofing = proofings::newest(&self.db, source, &patient.id).await?;
+        if matches!(old.state, InvitationState::Redeemed { .. }) {
+            return Err(DeskError::Refused("code", "it was used: verify the person for another one".to_owned()));
+        }
+        // What was seen for this code, not for another at the same chart.
+        let proofing = match old.proofing {
+            Some(id) => proofings::by_id(&self.db, id).await?,
+            None => None,
+        };
         let is_same = |proofing: &Proofing| linkable(&patient).is_ok_and(|now| now == proofing.demographics);
         let still = proofing.filter(|proofing| self.clock.now() < proofing.valid_until() && is_same(proofing));
         let proofing = still.ok_or_else(|| {
@@ -119,7 +126,8 @@ impl Desk {
                 "this person must be seen again: it is a year ago, or the record changed".into(),
             )
         })?;
-        self.issue(member, (source, &patient), proofing, (NewInvitation { channel, proxy: old.proxy }, false)).await
+        self.issue(member, (source, &patient), proofing, (NewInvitation { channel, proxy: old.proxy }, Some(old.id)))
+            .await
     }
 
     async fn issue(
@@ -127,7 +135,7 @@ impl Desk {
         member: &StaffMember,
         (source, patient): (SourceKey, &ChartPatient),
         proofing: Proofing,
-        (new, is_new_proofing): (NewInvitation, bool),
+        (new, old): (NewInvitation, Option<InvitationId>),
     ) -> Result<Issued, DeskError> {
         let now = self.clock.now();
         check(&new, &proofing.demographics, now)?;
@@ -155,7 +163,7 @@ impl Desk {
             state: InvitationState::Issued,
         };
         let letter = self.letter(&invitation, &code)?;
-        self.store(member, &invitation, &code, (is_new_proofing.then_some(proofing), letter)).await?;
+        self.store(member, &invitation, &code, (old.is_none().then_some(proofing), old, letter)).await?;
         let is_sent = invitation.channel.is_sent();
         Ok(Issued {
             code: (!is_sent).then(|| Secret::new(code.printed())),
@@ -169,7 +177,7 @@ impl Desk {
         member: &StaffMember,
         invitation: &Invitation,
         code: &ActivationCode,
-        (proofing, letter): (Option<Proofing>, Option<Letter>),
+        (proofing, old, letter): (Option<Proofing>, Option<InvitationId>, Option<Letter>),
     ) -> Result<(), StorageError> {
         let (invitation, hash) = (invitation.clone(), self.hashes.of(code));
         let act = self.act(ActKind::Invitation, member).by_way_of("issue").on("Invitation", invitation.id);
@@ -178,6 +186,9 @@ impl Desk {
                 async move {
                     if let Some(proofing) = &proofing {
                         proofings::insert(tx, proofing).await?;
+                    }
+                    if let Some(old) = old {
+                        invitations::end(tx, old, "superseded", invitation.issued).await?;
                     }
                     if invitation.proxy.is_none() {
                         let now = invitation.issued;
