@@ -83,7 +83,8 @@ impl Setting {
         let reference = person_reference(person);
         let id = LinkId::mint(&*random);
         let (source, links) = (Arc::new(source), vec![id]);
-        let chart = Arc::new(Chart { source, errand, person, reference, patients, links, rank: 0 });
+        let chart =
+            Arc::new(Chart { source, errand, person, reference, patients, links, rank: 0, assurance: Assurance::Ial2 });
         let link = Link {
             id,
             person,
