@@ -25,7 +25,7 @@ use crate::identity::matching::{self, Contact, Doubt, Verdict};
 use crate::identity::{Assurance, Claim, ClaimState, Demographics, LinkMethod, Said};
 use crate::mail::{Letter, Minutes, OneTimeCode, Outbox, template};
 use crate::organization::SourceKey;
-use crate::storage::{Db, StorageError, claims, links, sources};
+use crate::storage::{Db, StorageError, claims, sources};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Claims of one account, one network, or about one patient in a day (security design, I06).
@@ -349,14 +349,6 @@ impl Claims {
             }
             Err(error) => Err(ClaimError::Storage(error)),
         }
-    }
-
-    /// Whether an account has links, so that it is told apart from one that has only asked.
-    ///
-    /// # Errors
-    /// [`StorageError`].
-    pub async fn has_links(&self, person: PersonId) -> Result<bool, StorageError> {
-        Ok(!links::active_of_person(&self.db, person).await?.is_empty())
     }
 
     fn new_act(&self, kind: ActKind) -> Act {

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use crate::base::clock::{Instant, SharedClock};
 use crate::storage::{
     Db, StorageError, Tx, authorizations, challenges, launches, mails, pushed_requests, sessions, signing_keys,
-    spent_ids, system_tokens, tokens,
+    spent_ids, staff_sessions, system_tokens, tokens,
 };
 
 /// How often it looks.
@@ -33,6 +33,8 @@ const MAILS_KEPT: Duration = Duration::from_secs(90 * 86_400);
 pub struct Removed {
     /// Signed-in browsers.
     pub sessions: u64,
+    /// Browsers at work.
+    pub staff_sessions: u64,
     /// Apps opened from here.
     pub launches: u64,
     /// Authorization codes.
@@ -98,6 +100,7 @@ impl Expiry {
         // In this order: what refers to another goes before it.
         Ok(Removed {
             sessions: self.all(move |tx| Box::pin(sessions::delete_expired(tx, ended, BATCH))).await?,
+            staff_sessions: self.all(move |tx| Box::pin(staff_sessions::delete_expired(tx, ended, BATCH))).await?,
             launches: self.all(move |tx| Box::pin(launches::delete_expired(tx, ended, BATCH))).await?,
             codes: self.all(move |tx| Box::pin(authorizations::delete_expired_codes(tx, codes, BATCH))).await?,
             access_tokens: self.all(move |tx| Box::pin(tokens::delete_expired_access(tx, ended, BATCH))).await?,

@@ -11,8 +11,8 @@ use crate::base::id::OrganizationId;
 use crate::base::secret::Secret;
 use crate::oauth::token::TokenKind;
 use crate::organization::Organization;
+use crate::storage::StorageError;
 use crate::storage::staff_sessions::{self, StaffSession};
-use crate::storage::{StorageError, organizations};
 
 /// Work begins within so long after a sign-in: a browser that was left alone begins none.
 const SIGNED_IN_WITHIN: Duration = Duration::from_secs(300);
@@ -104,13 +104,5 @@ impl Desk {
                 .boxed()
             })
             .await
-    }
-
-    /// The name of an organization.
-    ///
-    /// # Errors
-    /// [`StorageError`].
-    pub async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StorageError> {
-        organizations::by_id(&self.db, id).await
     }
 }
