@@ -43,12 +43,16 @@ pub use closing::Closing;
 pub use contacts::ContactOverview;
 pub use devices::Device;
 pub use error::AccountError;
+pub(crate) use notice::letters_to;
 pub use overview::{ChartOverview, Connected, Overview, PersonOverview};
 pub use passkeys::PasskeyQuestion;
 pub use password::{PasswordError, Passwords, Verdict};
 pub(crate) use place::{is_one_human, own_place};
 pub use recovery::Returning;
-pub use redeem::{AnswerError, Answered, Answers, ConfirmError, Confirmed, Pending, Redemptions, RenewError, Typist};
+pub use redeem::{
+    AnswerError, Answered, Answers, Asked, ConfirmError, Confirmed, HandOutError, HandedOut, NewAsk, NewProxy, Pending,
+    Redemptions, RenewError, Typist,
+};
 pub use second_factor::{Completed, SecondFactors};
 pub use session::{NewSession, SignIn, SignInError};
 pub use sign_up::{NewAccount, OpenedAccount, OpeningAccount};

@@ -65,19 +65,27 @@ part!(directory: Arc<Directory>);
 part!(metadata: Arc<Metadata>);
 part!(db: Db);
 
+/// The pages of people, with what stands around each.
+fn pages(state: &AppState) -> Router<AppState> {
+    Router::new()
+        .merge(http::pages::router())
+        .merge(http::pages::connect_router())
+        .merge(http::pages::launch_router())
+        .merge(http::pages::account::router())
+        .merge(http::pages::people_router())
+        .merge(http::pages::link_router())
+        .layer(axum::middleware::from_fn_with_state(state.clone(), http::pages::surround))
+}
+
 /// Every public route.
 fn router(state: AppState) -> Router {
     Router::new()
         .merge(http::smart::router::<AppState>())
         .merge(http::brands::router())
         .merge(http::oauth::router())
-        .merge(http::pages::router())
+        .merge(pages(&state))
         .merge(http::oauth::encounter_router())
-        .merge(http::pages::connect_router())
-        .merge(http::pages::launch_router())
-        .merge(http::pages::account::router())
         .merge(http::pages::recover::router())
-        .merge(http::pages::link_router())
         .merge(http::clinic::router())
         .merge(http::api::router())
         .merge(http::fhir::router())

@@ -7,9 +7,11 @@
 
 mod age;
 mod code_set;
+pub mod exchange;
 mod item;
 mod label;
 mod lens;
+mod notice;
 mod policy;
 mod redact;
 mod rule;
@@ -22,7 +24,8 @@ pub use age::{BirthDate, Boundary, LeapDay, local_date};
 pub use code_set::{CodePattern, CodeSets};
 pub use item::{Item, Span, codings, describe};
 pub use label::{Label, Labels};
-pub use lens::{Asking, Lens, Shown, Verdict};
+pub use lens::{Asking, Extent, Lens, Shown, Verdict};
+pub use notice::{DueNotice, due_notices};
 pub use policy::{Allow, Band, BandRule, CodeList, Policy};
 pub use redact::{redacted, without_contacts};
 pub use rule::Rule;

@@ -27,6 +27,8 @@ mod identify;
 mod include;
 mod lazy;
 mod outcome;
+mod outlook;
+mod own;
 mod page_link;
 mod patient;
 mod patient_tokens;
@@ -66,6 +68,7 @@ use crate::storage::Db;
 pub use answer::{Answer, Refusal};
 pub use content::{Content, essence};
 pub use explain::Explanation;
+pub use outlook::Outlook;
 pub use patient_tokens::PatientTokens;
 pub(crate) use source::ConnectedSource;
 pub use source::{ClientParts, Mappings, SourceError, Sources};
@@ -83,6 +86,7 @@ pub struct Gateway {
     knowledge: &'static Knowledge,
     sources: Arc<Sources>,
     audit: AuditLog,
+    db: Db,
     hashed: HashedIds,
     identifiers: Identifiers,
     page_links: PageLinks,
@@ -106,7 +110,7 @@ pub struct GatewayParts {
     pub sources: Arc<Sources>,
     /// Where decisions are recorded.
     pub audit: AuditLog,
-    /// Where hashed ids are kept.
+    /// Where hashed ids and grants are kept.
     pub db: Db,
     /// The master key.
     pub master_key: MasterKey,
@@ -132,7 +136,8 @@ impl Gateway {
                 parts.random.clone(),
                 parts.limits.page_link_seconds,
             ),
-            hashed: HashedIds::new(parts.db),
+            hashed: HashedIds::new(parts.db.clone()),
+            db: parts.db,
             rates: Rates::new(&parts.limits),
             taint: TaintIndexes::default(),
             knowledge: parts.knowledge,

@@ -5,9 +5,11 @@ mod claims;
 mod delivery;
 mod expiry;
 mod recoveries;
+mod sharing;
 
 pub use chart_check::check_charts;
 pub use claims::look_at_claims;
 pub use delivery::Delivery;
 pub use expiry::{Expiry, Removed};
 pub use recoveries::answer_recoveries;
+pub use sharing::tell_before_sharing_changes;

@@ -46,10 +46,12 @@ pub mod organizations;
 pub mod passkeys;
 pub mod persons;
 pub mod proofings;
+pub mod proxy_requests;
 pub mod pushed_requests;
 pub mod recoveries;
 pub mod second_factors;
 pub mod sessions;
+pub mod sharing_notices;
 pub mod signing_keys;
 pub mod source_tokens;
 pub mod sources;
@@ -88,10 +90,12 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("passkeys", passkeys::STATEMENTS),
     ("persons", persons::STATEMENTS),
     ("proofings", proofings::STATEMENTS),
+    ("proxy_requests", proxy_requests::STATEMENTS),
     ("pushed_requests", pushed_requests::STATEMENTS),
     ("recoveries", recoveries::STATEMENTS),
     ("second_factors", second_factors::STATEMENTS),
     ("sessions", sessions::STATEMENTS),
+    ("sharing_notices", sharing_notices::STATEMENTS),
     ("signing_keys", signing_keys::STATEMENTS),
     ("source_tokens", source_tokens::STATEMENTS),
     ("sources", sources::STATEMENTS),

@@ -1,6 +1,7 @@
 //! Who sees what of somebody's record: the decision against a second one over plain JSON, and the scenarios by number.
 
 mod bands;
+mod exchange;
 mod generate;
 mod model;
 mod mutants;

@@ -5,6 +5,7 @@ mod charts;
 mod claims;
 mod codes;
 mod console;
+mod proxies;
 mod unlink;
 
 use std::time::Duration;

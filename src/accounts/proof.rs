@@ -8,10 +8,11 @@ use futures_util::FutureExt;
 use super::{AccountError, Accounts, NewSession, Verdict};
 use crate::audit::ActKind;
 use crate::authorization::SignedIn;
+use crate::base::clock::Instant;
 use crate::base::id::AccountId;
 use crate::base::secret::Secret;
 use crate::storage::sessions::{self, SessionState};
-use crate::storage::{StorageError, accounts};
+use crate::storage::{Db, StorageError, accounts};
 
 /// A proof is good for so long.
 const PROVED_FOR: Duration = Duration::from_secs(300);
@@ -36,8 +37,7 @@ impl Accounts {
     /// # Errors
     /// [`StorageError`].
     pub async fn is_held(&self, account: AccountId) -> Result<bool, StorageError> {
-        let standing = accounts::standing(&self.db, Some(account)).await?;
-        Ok(standing.recovered.is_some_and(|at| self.clock.now().since(at) < HELD_FOR))
+        is_held(&self.db, account, self.clock.now()).await
     }
 
     pub(super) async fn require_no_hold(&self, account: AccountId) -> Result<(), AccountError> {
@@ -85,4 +85,10 @@ impl Accounts {
             .await?;
         Ok(NewSession { cookie, account, state: SessionState::Open, expires: who.expires })
     }
+}
+
+/// Whether an account was recovered a short time ago.
+pub(super) async fn is_held(db: &Db, account: AccountId, now: Instant) -> Result<bool, StorageError> {
+    let standing = accounts::standing(db, Some(account)).await?;
+    Ok(standing.recovered.is_some_and(|at| now.since(at) < HELD_FOR))
 }

@@ -1,6 +1,7 @@
 //! Activation codes as people redeem them: what is asked, what is said, and the link that comes of it.
 
 mod confirm;
+mod hand_out;
 mod renew;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use crate::storage::staff_tasks::{self, StaffTask, StaffTaskKind};
 use crate::storage::{Db, StorageError, invitations, organizations};
 
 pub use confirm::{ConfirmError, Confirmed};
+pub use hand_out::{Asked, HandOutError, HandedOut, NewAsk, NewProxy};
 pub use renew::RenewError;
 
 /// From the right answers to the end of it.

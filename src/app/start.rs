@@ -22,10 +22,10 @@ use crate::http::fhir::Metadata;
 use crate::http::metrics::RequestCounts;
 use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
-use crate::jobs::{Delivery, Expiry, answer_recoveries, check_charts, look_at_claims};
+use crate::jobs::{Delivery, Expiry, answer_recoveries, check_charts, look_at_claims, tell_before_sharing_changes};
 use crate::mail::{Carrier, CarrierError, Outbox};
 use crate::mapping::{ConsentPolicies, ReleasePolicies, Terminology, VendorProfiles, sensitivity};
-use crate::practice::{self, ChartCheck, Desk};
+use crate::practice::{self, ChartCheck, Desk, SharingNotices};
 use crate::storage::{Db, StorageError, consent, generations, organizations, sources};
 use crate::upstream::Cache;
 
@@ -76,6 +76,8 @@ pub struct App {
     pub desk: Arc<Desk>,
     /// What holds links against their charts.
     pub chart_check: Arc<ChartCheck>,
+    /// What tells people of what they share.
+    pub sharing_notices: Arc<SharingNotices>,
     /// What is written to people.
     pub outbox: Outbox,
     /// What sends it.
@@ -179,6 +181,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let redemptions = Arc::new(Redemptions::new(linking(), &master_key, clock.clone(), random.clone()));
     let claims = Arc::new(Claims::new(linking(), &master_key, clock.clone(), random.clone()));
     let chart_check = Arc::new(ChartCheck::new(acts.clone(), sources.clone(), clock.clone(), random.clone()));
+    let sharing_notices = Arc::new(SharingNotices::new(db.clone(), sources.clone(), outbox.clone(), clock.clone()));
     let linked_sources = sources.clone();
     let desk = Arc::new(Desk::new(linking(), &master_key, clock.clone(), random.clone()));
     let accounts = Arc::new(Accounts::new(acts.clone(), clock, random.clone(), &master_key, &config));
@@ -211,6 +214,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     tokio::spawn(check_charts(chart_check.clone()));
     tokio::spawn(Expiry::new(db.clone(), expiry_clock).run());
     tokio::spawn(answer_recoveries(accounts.clone()));
+    tokio::spawn(tell_before_sharing_changes(sharing_notices.clone()));
     let sending = delivery.clone();
     tokio::spawn(async move { sending.run().await });
     let counts = Arc::new(RequestCounts::default());
@@ -228,6 +232,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         desk,
         chart_check,
         linking: Linking { sources: linked_sources, outbox: outbox.clone() },
+        sharing_notices,
         outbox,
         delivery,
         gateway,

@@ -118,7 +118,7 @@ impl AuthorizationServer {
             put(&mut body, "fhirContext", json!(authorization.context.fhir_context));
         }
         if scopes.contains(&Scope::FhirUser)
-            && let Some(fhir_user) = self.fhir_user(authorization.account).await?
+            && let Some(fhir_user) = self.fhir_user(authorization.account, authorization.person).await?
         {
             put(&mut body, "fhirUser", json!(fhir_user));
         }

@@ -11,7 +11,11 @@ use super::seal::Binding;
 use super::{AuthorizationServer, person_name};
 use crate::access::{Behalf, Subject};
 use crate::audit::ActKind;
+use crate::base::clock::Instant;
 use crate::base::id::{AccountId, AuthorizationId, PersonId};
+use crate::base::random::Random;
+use crate::consent::Standing;
+use crate::identity::{GrantBasis, Link};
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::launch::{Launch, LaunchContext};
 use crate::oauth::request::with_parameters;
@@ -162,6 +166,21 @@ impl AuthorizationServer {
         Ok(Some(Reached { person, name: person_name(&subject.links), subject }))
     }
 
+    /// Everybody whose record the account may look at, its own first, with the right by which.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn in_reach(&self, account: AccountId) -> Result<Vec<(Reached, Option<GrantBasis>)>, StorageError> {
+        let own = accounts::by_id(&self.db, account).await?.and_then(|account| account.person);
+        let mut found = Vec::new();
+        for (person, basis, _) in reachable(&self.db, account, own, self.clock.now()).await? {
+            if let Some(reached) = self.reached(account, person).await? {
+                found.push((reached, basis));
+            }
+        }
+        Ok(found)
+    }
+
     /// Whose visits there are to choose from in this request, once the person is chosen.
     ///
     /// # Errors
@@ -209,6 +228,26 @@ impl AuthorizationServer {
         context.encounter = encounter;
         Ok(AuthorizeAnswer::Redirect(self.grant(request, session, context).await?))
     }
+}
+
+/// What a page of ours reads a record as: all types, as the person themselves sees these charts.
+pub(crate) fn page_subject(
+    (account, person): (AccountId, PersonId),
+    links: Vec<Link>,
+    random: &dyn Random,
+    now: Instant,
+) -> Option<Subject> {
+    Some(Subject {
+        behalf: Behalf::User { account, authorization: AuthorizationId::mint(random) },
+        client: ClientId::parse(OWN_PAGES)?,
+        person: Some(person),
+        scopes: ScopeSet::parse("patient/*.rs").0,
+        links,
+        standing: Some(Standing::own(account)),
+        key: None,
+        token_hash: random.bytes(),
+        expires_at: now.plus(LAUNCH_LIFETIME),
+    })
 }
 
 fn is_launchable(client: &Client) -> bool {

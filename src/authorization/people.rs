@@ -10,10 +10,12 @@ use crate::access::Subject;
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, ConsentRuleId, GrantId, PersonId};
-use crate::consent::{GrantScope, Labels, RuleKind, Standing, StandingRule, may_end};
-use crate::identity::{Grant, GrantBasis, GrantState, Period};
+use crate::consent::{
+    BirthDate, Boundary, GrantScope, Labels, LeapDay, RuleKind, Standing, StandingRule, local_date, may_end,
+};
+use crate::identity::{Grant, GrantBasis, GrantState, Link, Period};
 use crate::storage::consent::{self, ConsentRule};
-use crate::storage::{StorageError, accounts, grants, persons};
+use crate::storage::{StorageError, accounts, audit, grants, persons};
 
 /// Who sees mine, and whose I see.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,8 @@ pub struct People {
     pub see_mine: Vec<Shared>,
     /// Grants that the account holds.
     pub seen_by_me: Vec<Shared>,
+    /// Whether the account's holder is surely a minor.
+    pub is_minor: bool,
 }
 
 /// One grant, as both sides see it.
@@ -47,6 +51,12 @@ pub struct Shared {
     pub assented: Option<Labels>,
     /// Whether the holder's assent has anything to say here.
     pub takes_assent: bool,
+    /// What this grant alone rests on.
+    pub standing: Standing,
+    /// The charts that it is about.
+    pub links: Vec<Link>,
+    /// When whoever holds it last looked, as the person whose record it is may know.
+    pub last_look: Option<Instant>,
 }
 
 impl AuthorizationServer {
@@ -58,49 +68,68 @@ impl AuthorizationServer {
         let now = self.clock.now();
         let mut people = People::default();
         for own in self.own_persons(session.account).await? {
+            let links = active_links(&self.db, own).await?;
+            people.is_minor |= is_minor(&links, now);
+            let looks = audit::of_person(&self.db, own, LOOKS).await?;
             for grant in grants::of_person(&self.db, own).await?.into_iter().filter(|grant| is_open(grant, now)) {
                 let name =
                     accounts::by_id(&self.db, grant.account).await?.map(|holder| holder.username.typed().to_owned());
-                people.see_mine.push(self.shared(grant, name, true).await?);
+                let mut looks = looks.iter().filter(|look| look.kind == "fhir" && look.account == Some(grant.account));
+                let last_look = looks.next().map(|look| look.recorded);
+                let shared = self.shared(grant, (name, links.clone()), true).await?;
+                people.see_mine.push(Shared { last_look, ..shared });
             }
         }
         for grant in
             grants::of_account(&self.db, session.account).await?.into_iter().filter(|grant| is_open(grant, now))
         {
-            let name = match current_person(&self.db, grant.person).await? {
-                Some(person) => person_name(&active_links(&self.db, person).await?),
-                None => None,
+            let links = match current_person(&self.db, grant.person).await? {
+                Some(person) => active_links(&self.db, person).await?,
+                None => Vec::new(),
             };
-            people.seen_by_me.push(self.shared(grant, name, false).await?);
+            people.seen_by_me.push(self.shared(grant, (person_name(&links), links), false).await?);
         }
         Ok(people)
     }
 
-    async fn shared(&self, grant: Grant, name: Option<String>, is_subject: bool) -> Result<Shared, StorageError> {
+    async fn shared(
+        &self,
+        grant: Grant,
+        (name, links): (Option<String>, Vec<Link>),
+        is_subject: bool,
+    ) -> Result<Shared, StorageError> {
         let now = self.clock.now();
         let person = current_person(&self.db, grant.person).await?.unwrap_or(grant.person);
-        let standing = consent::standing(&self.db, grant.account, person, false).await?;
+        let mut standing = consent::standing(&self.db, grant.account, person, false).await?;
         let scope = match standing.rights.iter().find(|right| right.grant == grant.id) {
             Some(right) => right.scope.clone(),
             None => GrantScope::of_basis(grant.basis),
         };
-        let assented = standing.in_force(now).filter_map(|rule| match rule {
-            RuleKind::Assent { grant: to, labels } if *to == grant.id => Some(*labels),
-            _ => None,
-        });
+        let assented = standing
+            .in_force(now)
+            .filter_map(|rule| match rule {
+                RuleKind::Assent { grant: to, labels } if *to == grant.id => Some(*labels),
+                _ => None,
+            })
+            .reduce(Labels::and);
+        let is_standing = standing.right_until(now).is_some();
+        standing.rights.retain(|right| right.grant == grant.id);
         let is_for_minor = matches!(grant.basis, GrantBasis::Parent | GrantBasis::GuardianMinor | GrantBasis::Foster);
         Ok(Shared {
             grant: grant.id,
             // Who was kept out by a court finds no name.
-            name: name.filter(|_| is_subject || standing.right_until(now).is_some()),
+            name: name.filter(|_| is_subject || is_standing),
             basis: grant.basis,
             is_in_effect: grant.is_active(now) && standing.right_until(now).is_some(),
             from: grant.period.from,
             until: grant.period.until,
             may_end: may_end(grant.basis, is_subject),
-            assented: assented.reduce(Labels::and),
+            assented,
             takes_assent: is_subject && is_for_minor,
             scope,
+            standing,
+            links,
+            last_look: None,
         })
     }
 
@@ -204,6 +233,29 @@ impl AuthorizationServer {
         all.extend(persons::aliases_of(&self.db, person).await?);
         Ok(all)
     }
+}
+
+/// So many of the latest entries about a person are looked through for when somebody looked.
+const LOOKS: usize = 500;
+
+/// Whether a person is surely a minor, by every birth date that is known. How pages speak to them, and nothing else.
+fn is_minor(links: &[Link], now: Instant) -> bool {
+    every_birth(links, now, (0, 0))
+}
+
+/// Whether a person is surely of age, by every birth date that is known.
+pub(crate) fn is_of_age(links: &[Link], now: Instant) -> bool {
+    every_birth(links, now, (1, 1))
+}
+
+fn every_birth(links: &[Link], now: Instant, side: (usize, usize)) -> bool {
+    let years = |years| Boundary { years, days: 0 };
+    let today = local_date(now, &jiff::tz::TimeZone::UTC);
+    let mut births = links.iter().filter_map(|link| link.demographics.as_ref()).peekable();
+    births.peek().is_some()
+        && births.all(|known| {
+            BirthDate::parse(&known.birth_date).bands(&[years(0), years(18)], LeapDay::March1, today) == side
+        })
 }
 
 /// Whether a grant may still be looked at and ended.

@@ -12,6 +12,7 @@ use crate::base::clock::Instant;
 use crate::base::hash::hmac_sha256;
 use crate::base::id::{AccountId, PersonId};
 use crate::base::secret::Secret;
+use crate::consent::exchange::related_person_id;
 use crate::oauth::client::Client;
 use crate::oauth::dpop::Thumbprint;
 use crate::oauth::error::{ErrorCode, OauthError};
@@ -20,7 +21,7 @@ use crate::oauth::launch::LaunchContext;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::oauth::token::TokenKind;
-use crate::storage::{StorageError, Tx, accounts, authorizations, tokens};
+use crate::storage::{StorageError, Tx, accounts, authorizations, consent as consents, tokens};
 
 /// Why no token is given.
 #[derive(Debug, thiserror::Error)]
@@ -241,12 +242,27 @@ impl AuthorizationServer {
         BASE64URL_NOPAD.encode(&hmac_sha256(self.subject_key.expose(), &[account.uuid().as_bytes()]))
     }
 
-    /// The FHIR resource that the user is: the account holder's own record.
-    pub(super) async fn fhir_user(&self, account: AccountId) -> Result<Option<String>, StorageError> {
+    /// The FHIR resource that the user is: the account holder's own record; where another person's record was chosen, the
+    /// RelatedPerson that the user is to them (SMART App Launch 2.2 §2.0.12).
+    pub(super) async fn fhir_user(
+        &self,
+        account: AccountId,
+        person: Option<PersonId>,
+    ) -> Result<Option<String>, StorageError> {
+        let base = self.endpoints.fhir_base();
         let own = accounts::by_id(&self.db, account).await?.and_then(|account| account.person);
+        if let Some(person) = person
+            && let Some(person) = super::rights::current_person(&self.db, person).await?
+            && !super::rights::is_own(&self.db, own, person).await?
+        {
+            let (standing, now) = (consents::standing(&self.db, account, person, false).await?, self.clock.now());
+            let is_dead = standing.is_deceased(now);
+            let right = standing.rights.iter().find(|right| right.in_force(now, is_dead).is_ok());
+            return Ok(right.map(|right| format!("{base}/RelatedPerson/{}", related_person_id(right.grant))));
+        }
         let Some(own) = own else { return Ok(None) };
         let current = super::rights::current_person(&self.db, own).await?;
-        Ok(current.map(|person| format!("{}/Patient/{person}", self.endpoints.fhir_base())))
+        Ok(current.map(|person| format!("{base}/Patient/{person}")))
     }
 
     /// OpenID Connect Core §2, with `fhirUser` of SMART App Launch 2.2 §2.0.12.
@@ -269,7 +285,7 @@ impl AuthorizationServer {
             put(&mut claims, "nonce", json!(nonce));
         }
         if scopes.contains(&Scope::FhirUser)
-            && let Some(fhir_user) = self.fhir_user(authorization.account).await?
+            && let Some(fhir_user) = self.fhir_user(authorization.account, authorization.person).await?
         {
             put(&mut claims, "fhirUser", json!(fhir_user));
         }

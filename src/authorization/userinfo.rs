@@ -30,7 +30,7 @@ impl AuthorizationServer {
         };
         let mut body = json!({"sub": self.subject_identifier(account)});
         if subject.scopes.contains(&Scope::FhirUser)
-            && let Some(fhir_user) = self.fhir_user(account).await?
+            && let Some(fhir_user) = self.fhir_user(account, subject.person).await?
         {
             put(&mut body, "fhirUser", json!(fhir_user));
         }

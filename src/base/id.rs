@@ -78,7 +78,7 @@ minted!(
     RecoveryId,
     ConsentRuleId
 );
-minted!(InvitationId, ProofingId, ClaimId, StaffTaskId);
+minted!(InvitationId, ProofingId, ClaimId, StaffTaskId, ProxyRequestId);
 
 ids! {
     /// A way to sign in.
@@ -119,6 +119,8 @@ ids! {
     ClaimId,
     /// Something that waits for staff.
     StaffTaskId,
+    /// That somebody is to act for somebody else.
+    ProxyRequestId,
 }
 
 impl AuditEventId {

@@ -37,6 +37,17 @@ pub(super) enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// Write grants and rules out as a FHIR Bundle of RelatedPerson and Consent, on standard output.
+    Export {
+        /// Only what is about this person.
+        #[arg(long)]
+        person: Option<PersonId>,
+    },
+    /// Read in what `export` wrote, all of it or nothing. Accounts, practices and charts must be here already.
+    Import {
+        /// The file.
+        file: std::path::PathBuf,
+    },
     /// Show what is laid down about a person.
     List {
         /// About whom.
@@ -60,6 +71,14 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
             say(&format!("rule {}", practice::lay_down(&acts, random, now, new).await?))?;
         }
         Command::Lift { rule, reason } => practice::lift(&acts, random, now, (rule, None), &reason).await?,
+        Command::Export { person } => {
+            let base = format!("{}/fhir", opened.config.server.public_url);
+            say(&serde_json::to_string_pretty(&practice::export_consents(&opened.db, &base, person, now).await?)?)?;
+        }
+        Command::Import { file } => {
+            let bundle = serde_json::from_slice(&std::fs::read(&file)?)?;
+            say(&format!("{} read in", practice::import_consents(&acts, random, now, &bundle).await?))?;
+        }
         Command::List { person } => {
             for rule in consent::rules_of(&opened.db, person).await? {
                 let until = rule.rule.period.until.map_or_else(|| "lifted".to_owned(), |until| until.to_string());

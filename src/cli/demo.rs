@@ -4,6 +4,7 @@
 mod announce;
 mod desk;
 mod enrolment;
+mod family;
 mod fixtures;
 mod keys;
 mod smart_app;
@@ -67,6 +68,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let parts = app::Parts { config, master_key: app::master_key(&key_file)?, clock, random };
     let running = app::start(parts.clone()).await?;
     enrolment::enrol(&running, &parts, &fixtures, &ehrs, &mut state).await?;
+    family::open(&running, &parts, &mut state).await?;
     desk::open(&running, &parts, &mut state).await?;
     state.save(&args.data_dir)?;
     let stop = app::stop_signal();

@@ -76,6 +76,18 @@ impl BirthDate {
     }
 }
 
+impl BirthDate {
+    /// The next day, today included, on which one of these boundaries may be reached by whoever was born then.
+    #[must_use]
+    pub fn next_boundary(&self, boundaries: &[Boundary], leap: LeapDay, today: Date) -> Option<Date> {
+        if *self == Self::UNKNOWN {
+            return None;
+        }
+        let begins = |born: Date| boundaries.iter().filter_map(move |boundary| boundary.begins(born, leap));
+        begins(self.first).chain(begins(self.last)).filter(|day| *day >= today).min()
+    }
+}
+
 impl Boundary {
     /// The day on which it is reached by who was born on `born`; `None` beyond the calendar.
     fn begins(&self, born: Date, leap: LeapDay) -> Option<Date> {

@@ -1,5 +1,7 @@
 //! The decision.
 
+mod extent;
+
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -18,6 +20,8 @@ use crate::base::id::OrganizationId;
 use crate::base::source_key::SourceKey;
 use crate::fhir::ResourceType;
 use crate::identity::GrantBasis;
+
+pub use extent::Extent;
 
 /// An attested incapacity of a minor has to be attested again after a year.
 const ATTESTED: Duration = Duration::from_secs(366 * 86_400);

@@ -87,7 +87,7 @@ impl Gateway {
                     zone: &rules.zone,
                     organization: source.source.organization,
                     source: key,
-                    births: &births(&theirs, key),
+                    births: &births(theirs.links(), key),
                     action: Action::Read,
                     assurance: Assurance::Aal1,
                     now: self.clock.now(),

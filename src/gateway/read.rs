@@ -16,6 +16,7 @@ use super::released::{Filter, Released, VisibleOwners};
 use super::search::unavailable;
 use crate::access::Permit;
 use crate::base::hash::{base32, sha256};
+use crate::consent::exchange::grant_of;
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::AuthorizationKind;
 use crate::fhir::scan::{self, RawResource};
@@ -43,6 +44,11 @@ impl Gateway {
     pub(super) async fn read(&self, permit: &Permit, id: &str) -> Result<Answer, Refusal> {
         if permit.resource_type() == ResourceType::Binary {
             return Box::pin(self.read_binary(permit, id)).await;
+        }
+        if permit.resource_type() == ResourceType::RelatedPerson
+            && let Some(grant) = grant_of(id)
+        {
+            return Box::pin(self.read_related_person(permit, grant)).await;
         }
         let charts = Charts::of(permit, &self.sources);
         let place = match self.locate(permit, &charts, id).await? {

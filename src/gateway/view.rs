@@ -21,6 +21,7 @@ use crate::fhir::ResourceType;
 use crate::fhir::reference::{ReferenceForm, parse_reference};
 use crate::fhir::scan::{self, RawResource};
 use crate::fhir::search::fragment::Fragment;
+use crate::identity::Link;
 
 /// Types that taint what refers to them when they are withheld.
 const TAINTING: [ResourceType; 9] = [
@@ -79,7 +80,7 @@ impl Gateway {
             }
             // Without rules nobody but the person sees anything.
             let Some(rules) = &source.consent else { continue };
-            let births = births(permit, *key);
+            let births = births(links, *key);
             let asking = Asking {
                 standing,
                 policy: &rules.policy,
@@ -176,9 +177,9 @@ fn is_gap(missing: &Missing) -> bool {
 
 /// When the person was born: as each chart at this source has it, and where charts elsewhere disagree, those too. A chart
 /// that does not say may mean any day.
-pub(super) fn births(permit: &Permit, key: SourceKey) -> Vec<BirthDate> {
+pub(super) fn births(links: &[Link], key: SourceKey) -> Vec<BirthDate> {
     let mut births: BTreeMap<String, BirthDate> = BTreeMap::new();
-    for link in permit.links().iter().filter(|link| link.state.is_active()) {
+    for link in links.iter().filter(|link| link.state.is_active()) {
         let known = link.demographics.as_ref().map(|known| known.birth_date.as_str());
         if let Some(text) = known.or((link.source == key).then_some("")) {
             births.insert(text.to_owned(), BirthDate::parse(text));

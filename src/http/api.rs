@@ -4,6 +4,7 @@
 mod access;
 mod apps;
 mod error;
+mod history;
 mod launches;
 mod openapi;
 mod session;
@@ -36,6 +37,7 @@ where
         .route("/api/v1/apps/{id}", delete(apps::disconnect).fallback(error::method_not_allowed))
         .route("/api/v1/people", get(access::people).fallback(error::method_not_allowed))
         .route("/api/v1/people/{grant}", delete(access::end).fallback(error::method_not_allowed))
+        .route("/api/v1/access/history", get(history::get).fallback(error::method_not_allowed))
         .route("/api/v1/access/explain", get(access::explain).fallback(error::method_not_allowed))
         .route("/api/v1/launches", post(launches::create).fallback(error::method_not_allowed))
         .route("/api/openapi.json", get(openapi::get).fallback(error::method_not_allowed))

@@ -5,8 +5,10 @@ mod find;
 mod home;
 mod invitations;
 mod issue;
+mod proxies;
 mod queue;
 mod staff;
+mod viewers;
 mod work;
 
 use std::sync::Arc;
@@ -23,13 +25,19 @@ use super::form::LONGEST_FORM;
 use super::pages::{ErrorPage, Form, Pages, Posted, Session, forbidden, not_found, render_with, see_other};
 use crate::accounts::Accounts;
 use crate::authorization::SignedIn;
+use crate::gateway::Gateway;
 use crate::practice::{AtWork, Desk, DeskError};
 
 #[cfg(test)]
 pub(in crate::http) fn samples(hostile: &'static str) -> Vec<Result<String, askama::Error>> {
     let mut all = vec![work::sample(hostile), home::sample(hostile), find::sample(hostile), staff::sample(hostile)];
     all.extend(issue::samples(hostile));
-    all.extend([invitations::sample(hostile), queue::sample(hostile)]);
+    all.extend([
+        invitations::sample(hostile),
+        queue::sample(hostile),
+        proxies::sample(hostile),
+        viewers::sample(hostile),
+    ]);
     all
 }
 
@@ -39,6 +47,7 @@ where
     S: Clone + Send + Sync + 'static,
     Arc<Accounts>: FromRef<S>,
     Arc<Desk>: FromRef<S>,
+    Arc<Gateway>: FromRef<S>,
     Arc<Pages>: FromRef<S>,
 {
     Router::new()
@@ -51,9 +60,12 @@ where
         .route("/clinic/invitations", get(invitations::get))
         .route("/clinic/invitations/reissue", post(invitations::reissue))
         .route("/clinic/invitations/revoke", post(invitations::revoke))
+        .route("/clinic/proxies", get(proxies::get))
+        .route("/clinic/proxies/decide", post(proxies::decide))
         .route("/clinic/queue", get(queue::get))
         .route("/clinic/queue/close", post(queue::close))
         .route("/clinic/queue/decide", post(queue::decide))
+        .route("/clinic/access", get(viewers::get).post(viewers::post))
         .route("/clinic/staff", get(staff::get).post(staff::post))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }

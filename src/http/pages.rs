@@ -1,8 +1,10 @@
 //! The pages that people see: plain forms that work without JavaScript.
 
+mod access;
 pub mod account;
 mod agent;
 mod apps;
+mod around;
 mod browser;
 mod claim;
 mod connect;
@@ -20,15 +22,19 @@ mod launch;
 mod own_form;
 mod passkey_sign_in;
 mod people;
+mod people_ask;
+mod people_invite;
 mod posted;
 mod qr;
 pub mod recover;
 mod second_step;
+mod see_as;
 mod sign_in;
 mod sign_out;
 mod style;
 mod unlink;
 pub mod visits;
+mod words;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -52,16 +58,21 @@ use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::storage::Db;
 
+pub(in crate::http) use access::looks;
+pub(crate) use around::surround;
+pub(in crate::http) use around::{head, language};
 pub use browser::{Browser, PeerAddress, Session};
 pub use consent::ConsentTemplate;
 pub(in crate::http) use consent::box_text;
 pub use encounter::encounter_page;
 pub use error_page::{ErrorPage, forbidden, not_found};
 pub use own_form::Form;
+pub(in crate::http) use people::Practice;
 pub(in crate::http) use posted::Posted;
 pub(in crate::http) use qr::qr_path;
 pub use sign_in::SignInTemplate;
 pub(in crate::http) use style::path as style_path;
+pub(in crate::http) use words::{say, say_with};
 
 /// What pages need to know of this installation.
 pub struct Pages {
@@ -122,11 +133,33 @@ where
         .route("/sign-in/second-factor", get(second_step::get).post(second_step::post))
         .route("/sign-out", post(sign_out::post))
         .route("/unlink", get(unlink::get).post(unlink::post))
-        .route("/people", get(people::get).post(people::post))
+        .route("/switch", post(around::switch))
         .route("/apps", get(apps::get))
         .route("/apps/disconnect", post(apps::disconnect))
         .route("/favicon.ico", get(icon::get))
         .route("/static/{file}", get(style::get))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+/// The pages on which people look at who sees what.
+pub fn people_router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<AuthorizationServer>: FromRef<S>,
+    Arc<Accounts>: FromRef<S>,
+    Arc<Directory>: FromRef<S>,
+    Arc<Gateway>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+    Arc<Redemptions>: FromRef<S>,
+    Db: FromRef<S>,
+{
+    Router::new()
+        .route("/people", get(people::get).post(people::post))
+        .route("/people/invite", get(people_invite::get).post(people_invite::post))
+        .route("/people/see-as", get(see_as::get))
+        .route("/access", get(access::get))
+        .route("/people/ask", get(people_ask::get).post(people_ask::post))
+        .route("/people/take-back", post(people_ask::take_back))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
@@ -270,6 +303,23 @@ pub fn answer(answer: AuthorizeAnswer, browser: &Browser, session: &Session) -> 
 mod tests {
     use super::*;
 
+    /// A page with what stands around it, in Spanish.
+    fn surrounded(hostile: &str) -> Result<String, askama::Error> {
+        around::tests::read_by(crate::identity::Language::Spanish, hostile, || {
+            people::PeopleTemplate::sample(hostile).render()
+        })
+    }
+
+    #[test]
+    fn a_page_speaks_the_readers_language_and_says_whose_record_it_is_about() {
+        let html = surrounded("Ana").unwrap();
+        assert!(html.contains("<html lang=\"es\">") && html.contains("Quién puede ver lo mío"), "{html}");
+        assert_eq!(html.matches("name=\"person\"").count(), 2, "{html}");
+        assert_eq!(html.matches("aria-current=\"true\"").count(), 1, "{html}");
+        let alone = people::PeopleTemplate::sample("Ana").render().unwrap();
+        assert!(alone.contains("<html lang=\"en\">") && !alone.contains("action=\"/switch\""), "{alone}");
+    }
+
     /// The pages on which records are linked, and the console.
     fn linking(hostile: &'static str) -> Vec<Result<String, askama::Error>> {
         let mut all = crate::http::clinic::samples(hostile);
@@ -278,6 +328,7 @@ mod tests {
         all.push(invite_account::InviteAccountTemplate::sample(hostile).render());
         all.push(invite_confirm::ConfirmTemplate::sample(hostile).render());
         all.extend([find::sample(hostile), unlink::sample(hostile)]);
+        all.extend(people_invite::InviteProxyTemplate::samples(hostile));
         all
     }
 
@@ -291,6 +342,10 @@ mod tests {
             (home::HomeTemplate::sample("x").render(), home::HomeTemplate::sample(hostile).render()),
             (ErrorPage::sample("x").render(), ErrorPage::sample(hostile).render()),
             (people::PeopleTemplate::sample("x").render(), people::PeopleTemplate::sample(hostile).render()),
+            (surrounded("x"), surrounded(hostile)),
+            (access::AccessTemplate::sample("x").render(), access::AccessTemplate::sample(hostile).render()),
+            (see_as::SeeAsTemplate::sample("x").render(), see_as::SeeAsTemplate::sample(hostile).render()),
+            (people_ask::AskTemplate::sample("x").render(), people_ask::AskTemplate::sample(hostile).render()),
             (apps::AppsTemplate::sample("x").render(), apps::AppsTemplate::sample(hostile).render()),
             (form_page::FormPage::sample("x").render(), form_page::FormPage::sample(hostile).render()),
             (account::AccountTemplate::sample("x").render(), account::AccountTemplate::sample(hostile).render()),
@@ -331,6 +386,9 @@ mod tests {
             home::HomeTemplate::sample("x").render().unwrap(),
             ErrorPage::sample("x").render().unwrap(),
             people::PeopleTemplate::sample("x").render().unwrap(),
+            access::AccessTemplate::sample("x").render().unwrap(),
+            see_as::SeeAsTemplate::sample("x").render().unwrap(),
+            people_ask::AskTemplate::sample("x").render().unwrap(),
             apps::AppsTemplate::sample("x").render().unwrap(),
             form_page::FormPage::sample("x").render().unwrap(),
             account::AccountTemplate::sample("x").render().unwrap(),

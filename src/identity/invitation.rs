@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Assurance, Demographics, GrantBasis, named};
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, InvitationId, LinkId, OrganizationId, ProofingId};
+use crate::base::id::{AccountId, InvitationId, LinkId, OrganizationId, PersonId, ProofingId};
 use crate::base::source_key::SourceKey;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -65,6 +65,15 @@ pub struct ProxyDraft {
     pub birth_date: Option<String>,
     /// When the right ends, in microseconds.
     pub until: Option<i64>,
+    /// How far it goes, as JSON; as its basis has it where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Whose record it is for, where that is known: no other one comes of the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
+    /// Whether whose record it is gave it, who is of age: then it is not for one practice alone.
+    #[serde(default)]
+    pub is_own_word: bool,
 }
 
 impl ProxyDraft {

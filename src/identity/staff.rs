@@ -30,6 +30,8 @@ named! {
         IssueSelf = "issue-self",
         /// Hand out a code to somebody who acts for a patient.
         IssueProxy = "issue-proxy",
+        /// Decide who may act for whom, where somebody asked or where it takes two.
+        ApproveProxy = "approve-proxy",
         /// End a code.
         Revoke = "revoke",
         /// See codes and how they fare; never the code itself.
@@ -40,6 +42,8 @@ named! {
         SeeTasks = "see-tasks",
         /// Stop or free the flow of data to somebody.
         FreezeLink = "freeze-link",
+        /// See who sees what of a patient's record, and by which rule.
+        ExplainAccess = "explain-access",
         /// See what was looked at through a link that was wrong.
         SeeExposure = "see-exposure",
         /// Say who is staff.
@@ -92,6 +96,7 @@ impl StaffRole {
                     | A::Verify
                     | A::IssueSelf
                     | A::IssueProxy
+                    | A::ApproveProxy
                     | A::Revoke
                     | A::SeeInvitations
                     | A::DecideClaim
@@ -100,7 +105,14 @@ impl StaffRole {
             Self::Clinician => matches!(act, A::FindPatient | A::SeeTasks | A::FreezeLink | A::OpenApp),
             Self::PrivacyOfficer => matches!(
                 act,
-                A::FindPatient | A::Revoke | A::SeeInvitations | A::SeeTasks | A::FreezeLink | A::SeeExposure
+                A::FindPatient
+                    | A::ApproveProxy
+                    | A::Revoke
+                    | A::SeeInvitations
+                    | A::SeeTasks
+                    | A::FreezeLink
+                    | A::ExplainAccess
+                    | A::SeeExposure
             ),
             Self::Support => matches!(act, A::SeeInvitations),
             Self::Administrator => matches!(act, A::EditStaff | A::EditOrganization | A::SeeInvitations | A::SeeTasks),
@@ -115,18 +127,20 @@ mod tests {
     /// Hand-written: who may do what. Anything that is not here is refused.
     #[test]
     fn each_role_does_its_own() {
-        let rows: [(StaffAct, &[StaffRole]); 13] = {
+        let rows: [(StaffAct, &[StaffRole]); 15] = {
             use StaffRole::{Administrator, Clinician, FrontDesk, PrivacyOfficer, ProxyRegistrar, Support};
             [
                 (StaffAct::FindPatient, &[FrontDesk, ProxyRegistrar, Clinician, PrivacyOfficer]),
                 (StaffAct::Verify, &[FrontDesk, ProxyRegistrar]),
                 (StaffAct::IssueSelf, &[FrontDesk, ProxyRegistrar]),
                 (StaffAct::IssueProxy, &[ProxyRegistrar]),
+                (StaffAct::ApproveProxy, &[ProxyRegistrar, PrivacyOfficer]),
                 (StaffAct::Revoke, &[FrontDesk, ProxyRegistrar, PrivacyOfficer]),
                 (StaffAct::SeeInvitations, &[FrontDesk, ProxyRegistrar, PrivacyOfficer, Support, Administrator]),
                 (StaffAct::DecideClaim, &[FrontDesk, ProxyRegistrar]),
                 (StaffAct::SeeTasks, &[FrontDesk, ProxyRegistrar, Clinician, PrivacyOfficer, Administrator]),
                 (StaffAct::FreezeLink, &[Clinician, PrivacyOfficer]),
+                (StaffAct::ExplainAccess, &[PrivacyOfficer]),
                 (StaffAct::SeeExposure, &[PrivacyOfficer]),
                 (StaffAct::EditStaff, &[Administrator]),
                 (StaffAct::EditOrganization, &[Administrator]),

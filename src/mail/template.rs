@@ -89,6 +89,10 @@ templates! {
     CodeUsed "code-used" { sign_in: Link } in "mail/en/code_used.txt" "mail/es/code_used.txt";
     /// A chart was linked.
     LinkMade "link-made" { sign_in: Link } in "mail/en/link_made.txt" "mail/es/link_made.txt";
+    /// Who may see a record changed, or is to change.
+    SharingChanged "sharing-changed" { sign_in: Link } in "mail/en/sharing_changed.txt" "mail/es/sharing_changed.txt";
+    /// Who may see a record changes on a day, or something has to be looked at by then.
+    SharingEnds "sharing-ends" { sign_in: Link, day: Day } in "mail/en/sharing_ends.txt" "mail/es/sharing_ends.txt";
     /// A chart is linked no more.
     LinkEnded "link-ended" { sign_in: Link } in "mail/en/link_ended.txt" "mail/es/link_ended.txt";
     /// Something about a practice changed: its name, its home, or that it is still there.

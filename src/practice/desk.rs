@@ -4,8 +4,10 @@
 mod claims;
 mod find;
 mod issue;
+mod proxies;
 mod session;
 mod tasks;
+mod viewers;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,9 +27,11 @@ use crate::storage::{Db, StorageError, accounts, organizations, sources, staff};
 
 pub use claims::{QueuedClaim, Ruling};
 pub use find::{Found, Wanted};
-pub use issue::{Issued, NewInvitation, NewProofing, Seen};
+pub use issue::{Handed, Issued, NewInvitation, NewProofing, Seen};
+pub use proxies::{Approval, QueuedProxy};
 pub use session::AtWork;
 pub use tasks::TaskLine;
+pub use viewers::{Viewed, Viewer};
 
 /// The staff side of every organization.
 pub struct Desk {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::{RowKey, to_json};
-use super::statement::{execute, fetch_all, statements};
+use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Db, Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, ConsentRuleId, GrantId, OrganizationId, PersonId};
@@ -24,6 +24,9 @@ statements! {
     RULES_SHOWN = "SELECT r.id, r.valid_from, r.valid_until, r.document FROM consent_rules r \
                    LEFT JOIN person_aliases a ON a.alias_id = r.person_id AND a.undone IS NULL \
                    WHERE (r.person_id = $1 OR a.person_id = $1) AND r.ended IS NULL ORDER BY r.created, r.id";
+    SCOPE = "SELECT scope FROM grants WHERE id = $1";
+    PERSONS = "SELECT person_id FROM grants UNION SELECT person_id FROM consent_rules WHERE ended IS NULL \
+               ORDER BY person_id";
     SET_POLICY = "INSERT INTO organization_policies (organization_id, policy, time_zone) VALUES ($1, $2, $3) \
                   ON CONFLICT (organization_id) DO UPDATE SET policy = excluded.policy, time_zone = excluded.time_zone";
     POLICIES = "SELECT organization_id, policy, time_zone FROM organization_policies ORDER BY organization_id";
@@ -105,6 +108,27 @@ pub async fn set_scope(tx: &mut Tx, grant: GrantId, scope: &GrantScope) -> Resul
     }
     generations::bump(tx);
     Ok(())
+}
+
+/// How far a grant goes, where that is written down.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn scope(on: impl Into<Executor<'_>>, grant: GrantId) -> Result<Option<GrantScope>, StorageError> {
+    let id = grant.to_string();
+    let row: Option<(Option<String>,)> = fetch_optional!(on, SCOPE, &id)?;
+    let key = RowKey { table: "grants", key: &id };
+    Ok(row.and_then(|(scope,)| scope).map(|text| key.json("scope", &text)).transpose()?)
+}
+
+/// Everybody about whom there are grants or rules, by id.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn persons(on: impl Into<Executor<'_>>) -> Result<Vec<PersonId>, StorageError> {
+    let rows: Vec<(String,)> = fetch_all!(on, PERSONS)?;
+    let read = |(id,): &(String,)| RowKey { table: "grants", key: id }.parse("person_id", id);
+    rows.iter().map(|row| read(row).map_err(StorageError::from)).collect()
 }
 
 /// Lays something down, and moves the generation on.

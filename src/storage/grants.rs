@@ -20,6 +20,24 @@ statements! {
     ACTIVE_FOR_ACCOUNT = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
                           state_since, state_reason FROM grants WHERE account_id = $1 AND state = 'active' \
                           AND valid_from <= $2 AND (valid_until IS NULL OR valid_until > $2) ORDER BY created, id";
+    ACTIVE_AFTER = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
+                    state_since, state_reason FROM grants WHERE state = 'active' AND id > $1 ORDER BY id LIMIT $2";
+    /// What the holder let apps do with the person's record, unless another right to it stands.
+    REVOKE_APPS = "UPDATE authorizations SET revoked = $2 WHERE revoked IS NULL AND id IN (\
+                   SELECT a.id FROM grants g \
+                   JOIN authorizations a ON a.account_id = g.account_id \
+                   JOIN accounts c ON c.id = g.account_id \
+                   LEFT JOIN person_aliases gp ON gp.alias_id = g.person_id AND gp.undone IS NULL \
+                   LEFT JOIN person_aliases ap ON ap.alias_id = a.person_id AND ap.undone IS NULL \
+                   LEFT JOIN person_aliases cp ON cp.alias_id = c.person_id AND cp.undone IS NULL \
+                   WHERE g.id = $1 \
+                   AND COALESCE(ap.person_id, a.person_id) = COALESCE(gp.person_id, g.person_id) \
+                   AND (c.person_id IS NULL \
+                   OR COALESCE(cp.person_id, c.person_id) <> COALESCE(gp.person_id, g.person_id)) \
+                   AND NOT EXISTS (SELECT 1 FROM grants o \
+                   LEFT JOIN person_aliases op ON op.alias_id = o.person_id AND op.undone IS NULL \
+                   WHERE o.account_id = g.account_id AND o.id <> g.id AND o.state = 'active' \
+                   AND COALESCE(op.person_id, o.person_id) = COALESCE(gp.person_id, g.person_id)))";
     SET_STATE = "UPDATE grants SET state = $2, state_since = $3, state_reason = $4 WHERE id = $1 AND state <> 'ended'";
 }
 
@@ -144,8 +162,18 @@ pub async fn active_for_account(
     rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
 }
 
-/// Decides, suspends, resumes or ends a grant, and moves the generation on. What ended stays ended, and what its holder's
-/// sign-ins at EHRs gave for the person is gone.
+/// Grants that work, their periods aside, in the order of their ids: those behind this one.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn active_after(on: impl Into<Executor<'_>>, after: &str, most: i64) -> Result<Vec<Grant>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, ACTIVE_AFTER, after, most)?;
+    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+}
+
+/// Decides, suspends, resumes or ends a grant, and moves the generation on. What ended stays ended: what its holder's sign-ins
+/// at EHRs gave for the person is gone, and what apps of its holder could do there is revoked, so that no later grant brings
+/// it back.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when there is no such grant or it ended already.
@@ -155,8 +183,9 @@ pub async fn set_state(tx: &mut Tx, id: GrantId, state: &GrantState) -> Result<(
     if rows != 1 {
         return Err(StorageError::NotFound { table: "grants" });
     }
-    if matches!(state, GrantState::Ended { .. }) {
+    if let GrantState::Ended { at, .. } = state {
         source_tokens::delete_of_grant(tx, id).await?;
+        execute!(&mut *tx, REVOKE_APPS, id.to_string(), at.micros())?;
     }
     generations::bump(tx);
     Ok(())

@@ -46,6 +46,8 @@ const MIGRATIONS: &[Migration] = migrations![
     11 "0011_mail",
     12 "0012_credentials",
     13 "0013_consent",
+    14 "0014_proxy_requests",
+    16 "0016_family_more",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

@@ -8,7 +8,7 @@ use super::real::asked;
 
 /// Cases of each property; `CHARTGATE_CASES` says otherwise.
 pub(super) fn cases() -> u64 {
-    std::env::var("CHARTGATE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
+    std::env::var("CHARTGATE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
 }
 
 /// How fully something is seen.
@@ -104,6 +104,41 @@ fn reduce(dice: &mut Dice, question: &mut Value) -> Option<&'static str> {
             Some("a review")
         }
     }
+}
+
+/// What pages say of a whole category never promises less than items show, and `all` means all that nothing speaks against.
+#[test]
+fn what_is_said_of_a_category_holds_for_its_items() {
+    use chartgate::consent::{Category, Extent};
+    let mut dice = Dice::new(6);
+    let mut said = std::collections::BTreeMap::new();
+    for case in 0..cases() / 2 {
+        let mut question = generate::question(&mut dice);
+        let Ok(lens) = asked(&question).lens() else {
+            assert_eq!(asked(&question).answer()["see"], false, "case {case}");
+            continue;
+        };
+        let category = Category::parse(question["item"]["category"].as_str().unwrap()).unwrap();
+        let extent = lens.extent(category);
+        let answer = asked(&question).answer();
+        match extent {
+            Extent::Nothing => assert_eq!(answer["see"], false, "case {case}: {question:#}"),
+            Extent::Outline => {
+                assert!(answer["see"] == false || answer["outline"] == true, "case {case}: {question:#}")
+            }
+            Extent::Part => {}
+            Extent::All => {
+                question["item"]["labels"] = json!([]);
+                question["item"]["tainted"] = json!(false);
+                // What a clinician keeps back is not told by it.
+                question["laid"].as_array_mut().unwrap().retain(|rule| rule["kind"] != "flag");
+                let answer = asked(&question).answer();
+                assert!(answer["see"] == true && answer["outline"] == false, "case {case}: {question:#}");
+            }
+        }
+        *said.entry(extent).or_insert(0_u64) += 1;
+    }
+    assert!(said.len() == Extent::ALL.len() && said.values().all(|count| *count > cases() / 2_000), "{said:?}");
 }
 
 #[test]

@@ -91,6 +91,11 @@ fn organization(name: &Value) -> OrganizationId {
     uuid(name.as_str().unwrap()).parse().unwrap()
 }
 
+/// The id of a practice by its name.
+pub(super) fn organization_id(name: &str) -> OrganizationId {
+    uuid(name).parse().unwrap()
+}
+
 /// The question, typed.
 pub(super) fn asked(question: &Value) -> Asked {
     let account: AccountId = uuid(question["account"].as_str().unwrap()).parse().unwrap();

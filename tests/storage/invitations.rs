@@ -187,6 +187,9 @@ async fn an_invitation_comes_back_as_it_went_in(database: Database) {
     let newest = proofings::by_id(db, proofing.id).await.unwrap().unwrap();
     assert_eq!(format!("{newest:?}"), format!("{proofing:?}"));
     let proxy = ProxyDraft {
+        scope: None,
+        person: None,
+        is_own_word: false,
         basis: "parent".to_owned(),
         family: "Reed".to_owned(),
         given: "Marcus".to_owned(),

@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt;
 
+use super::super::notice::letters_to;
 use super::super::place::{Place, is_one_human, own_place};
 use super::{Redemptions, task_of};
 use crate::access::Identification;
@@ -14,7 +15,7 @@ use crate::identity::matching::{ChartPatient, same_name};
 use crate::identity::{Demographics, Grant, GrantBasis, GrantState, Invitation, Link, LinkMethod, Period, ProxyDraft};
 use crate::mail::{Letter, template};
 use crate::storage::staff_tasks::{self, StaffTaskKind};
-use crate::storage::{StorageError, Taken, Tx, accounts, consent, grants, invitations, links};
+use crate::storage::{StorageError, Taken, Tx, accounts, consent, grants, invitations, links, proxy_requests};
 
 /// What a code became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +119,18 @@ impl Redemptions {
         account: AccountId,
     ) -> Result<Option<Place>, StorageError> {
         let there = links::active_at(&self.db, invitation.source, &invitation.patient).await?;
-        let Some(link) = there else { return Ok(Some(Place::new_person(&*self.random, false))) };
+        let meant = match invitation.proxy.as_ref().and_then(|draft| draft.person) {
+            Some(person) => Some(current_person(&self.db, person).await?.unwrap_or(person)),
+            None => None,
+        };
+        let Some(link) = there else {
+            // Who unlinked the chart since then did not mean anybody to see it.
+            return Ok(meant.is_none().then(|| Place::new_person(&*self.random, false)));
+        };
         let person = current_person(&self.db, link.person).await?.unwrap_or(link.person);
+        if meant.is_some_and(|meant| meant != person) {
+            return Ok(None);
+        }
         let own = accounts::by_id(&self.db, account).await?.and_then(|account| account.person);
         // Nobody is their own proxy.
         Ok((own != Some(person)).then(|| Place::known(person, Some(link.id))))
@@ -141,14 +152,14 @@ impl Redemptions {
             Some(_) => (ActKind::Grant, Confirmed::Granted(place.person)),
         };
         let act = self.new_act(kind).by(account).about(place.person).by_way_of("code").on("Invitation", invitation.id);
-        let letter = self.told(&invitation, grant.is_some());
+        let letters = self.told(&invitation, grant.as_ref()).await?;
         let done = self
             .acts
             .write(move |tx| {
                 async move {
                     commit(tx, &invitation, &place, (link, grant), account, now).await?;
-                    if let Some(letter) = letter {
-                        letter.queue(tx).await?;
+                    for letter in letters {
+                        letter.queue(&mut *tx).await?;
                     }
                     Ok(((), Some(act)))
                 }
@@ -171,7 +182,11 @@ impl Redemptions {
         account: AccountId,
         now: Instant,
     ) -> Grant {
-        let evidence = invitation.proofing.map_or_else(|| "operator".to_owned(), |id| format!("Proofing/{id}"));
+        let evidence = match (invitation.proofing, draft.is_own_word, invitation.issued_by) {
+            (Some(id), ..) => format!("Proofing/{id}"),
+            (None, true, Some(by)) => format!("Account/{by}"),
+            _ => "operator".to_owned(),
+        };
         Grant {
             id: GrantId::mint(&*self.random),
             account,
@@ -184,15 +199,26 @@ impl Redemptions {
         }
     }
 
-    /// The contact on file hears of it: the patient's, also when somebody else may act for them now.
-    fn told(&self, invitation: &Invitation, is_proxy: bool) -> Option<Letter> {
-        let to = invitation.contact.as_deref()?;
-        let sign_in = self.outbox.link("/sign-in");
-        if is_proxy {
-            self.outbox.letter_to(to, &template::News { sign_in })
-        } else {
-            self.outbox.letter_to(to, &template::LinkMade { sign_in })
+    /// Whose record it is hears of it, at the contact on file and at the addresses of their account, also when somebody else
+    /// may act for them now; unless staff wrote down that telling them would harm (portal design, 2.5).
+    async fn told(&self, invitation: &Invitation, grant: Option<&Grant>) -> Result<Vec<Letter>, StorageError> {
+        let link = || self.outbox.link("/sign-in");
+        let to = invitation.contact.as_deref();
+        let Some(grant) = grant else {
+            let letter = to.and_then(|to| self.outbox.letter_to(to, &template::LinkMade { sign_in: link() }));
+            return Ok(letter.into_iter().collect());
+        };
+        if let Some(proofing) = invitation.proofing
+            && proxy_requests::is_silent(&self.db, proofing).await?
+        {
+            return Ok(Vec::new());
         }
+        let changed = template::SharingChanged { sign_in: link() };
+        let mut letters: Vec<Letter> = to.and_then(|to| self.outbox.letter_to(to, &changed)).into_iter().collect();
+        if let Some(subject) = accounts::by_person(&self.db, grant.person).await? {
+            letters.extend(letters_to(&self.db, &self.outbox, subject.id, &changed).await?);
+        }
+        Ok(letters)
     }
 
     /// Ends a code for good and tells the clinic why.
@@ -232,9 +258,7 @@ async fn commit(
     let link = place.put(tx, link, account, now).await?;
     if let Some(grant) = &grant {
         grants::insert(tx, grant).await?;
-        // One practice's staff give leave for what is theirs, not for what others know of the person.
-        let organizations = Some([invitation.organization].into());
-        let scope = GrantScope { organizations, ..GrantScope::of_basis(grant.basis) };
+        let scope = scope(invitation, grant.basis)?;
         consent::set_scope(tx, grant.id, &scope).await?;
     }
     if invitations::redeem(tx, invitation.id, now, account, Some(link)).await? {
@@ -242,6 +266,19 @@ async fn commit(
     } else {
         Err(StorageError::AlreadyTaken(Taken::Key))
     }
+}
+
+/// How far a code's grant goes. One practice's staff give leave for what is theirs, not for what others know of the person;
+/// whose record it is gives leave for what they say.
+fn scope(invitation: &Invitation, basis: GrantBasis) -> Result<GrantScope, StorageError> {
+    let draft = invitation.proxy.as_ref();
+    let written = draft.and_then(|draft| draft.scope.as_deref()).map(serde_json::from_str::<GrantScope>).transpose();
+    let written = written.map_err(|_| StorageError::NotFound { table: "invitations" })?;
+    let scope = written.unwrap_or_else(|| GrantScope::of_basis(basis));
+    if draft.is_some_and(|draft| draft.is_own_word) {
+        return Ok(scope);
+    }
+    Ok(GrantScope { organizations: Some([invitation.organization].into()), ..scope })
 }
 
 /// Whether a chart is about whom it was: in use, alive, the same birth date and name.

@@ -12,7 +12,7 @@ use crate::base::hash::base32;
 use crate::base::id::{AccountId, OrganizationId};
 use crate::base::secret::Secret;
 use crate::identity::{Channel, Document, StaffMember, StaffRole, Username};
-use crate::practice::{self, Desk, NewAccount, NewInvitation, NewProofing};
+use crate::practice::{self, Desk, Handed, NewAccount, NewInvitation, NewProofing};
 use crate::storage::{accounts, organizations, sources};
 
 /// Who works at the first practice.
@@ -79,7 +79,9 @@ async fn issue(desk: &Desk, member: &StaffMember, chart: (&str, &str)) -> Result
         attested_by: None,
     };
     let new = NewInvitation { channel: Channel::Slip, proxy: None };
-    let issued = desk.verify_and_issue(member, chart, seen, new).await?;
+    let Handed::Code(issued) = desk.verify_and_issue(member, chart, seen, new).await? else {
+        return Err("a code for one's own record takes no second".into());
+    };
     Ok(issued.code.ok_or("a slip has a code")?)
 }
 

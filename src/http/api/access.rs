@@ -14,21 +14,22 @@ use crate::authorization::{AuthorizationServer, Shared};
 use crate::base::clock::Instant;
 use crate::consent::Rule;
 use crate::fhir::ResourceType;
-use crate::gateway::{Explanation, Gateway, Refusal};
+use crate::gateway::{Explanation, Gateway, Outlook, Refusal};
 use crate::http::error::no_store;
 
 /// `GET /api/v1/people`: who sees the record of the account's holder, and whose records the account sees.
 pub(super) async fn people(
     State(server): State<Arc<AuthorizationServer>>,
+    State(gateway): State<Arc<Gateway>>,
     Caller(session): Caller,
 ) -> Result<Response, Problem> {
     let people = server.people(&session).await.map_err(|error| Problem::unavailable(&error))?;
-    let list = |shared: &[Shared]| -> Vec<Value> { shared.iter().map(describe).collect() };
+    let list = |shared: &[Shared]| -> Vec<Value> { shared.iter().map(|shared| describe(&gateway, shared)).collect() };
     let body = json!({"see_mine": list(&people.see_mine), "seen_by_me": list(&people.seen_by_me)});
     Ok(no_store(Json(body).into_response()))
 }
 
-fn describe(shared: &Shared) -> Value {
+fn describe(gateway: &Gateway, shared: &Shared) -> Value {
     json!({
         "grant": shared.grant.to_string(),
         "name": shared.name,
@@ -39,6 +40,21 @@ fn describe(shared: &Shared) -> Value {
         "until": shared.until.map(Instant::to_fhir),
         "may_end": shared.may_end,
         "assented": shared.assented,
+        "last_look": shared.last_look.map(Instant::to_fhir),
+        "sees": gateway.outlook(&shared.links, &shared.standing).iter().map(seen_of).collect::<Vec<_>>(),
+    })
+}
+
+/// What is seen of one practice's part.
+pub(super) fn seen_of(outlook: &Outlook) -> Value {
+    let categories = outlook.extents.as_ref().ok().map(|extents| {
+        let named = extents.iter().map(|(category, extent)| (category.as_str().to_owned(), json!(extent.as_str())));
+        named.collect::<serde_json::Map<_, _>>()
+    });
+    json!({
+        "organization": outlook.organization,
+        "rule": outlook.extents.as_ref().err().map(|rule| rule.as_str()),
+        "categories": categories,
     })
 }
 

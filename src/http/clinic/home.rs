@@ -17,12 +17,26 @@ struct HomeTemplate {
     sees_queue: bool,
     edits_staff: bool,
     waiting: usize,
+    decides: bool,
+    proxies: usize,
+    explains: bool,
 }
 
 #[cfg(test)]
 pub(super) fn sample(hostile: &str) -> Result<String, askama::Error> {
     let head = super::tests::head(hostile);
-    HomeTemplate { head, finds: true, sees_codes: true, sees_queue: true, edits_staff: true, waiting: 3 }.render()
+    HomeTemplate {
+        head,
+        finds: true,
+        sees_codes: true,
+        sees_queue: true,
+        edits_staff: true,
+        waiting: 3,
+        decides: true,
+        proxies: 2,
+        explains: true,
+    }
+    .render()
 }
 
 /// `GET /clinic`.
@@ -42,6 +56,7 @@ async fn page(desk: &Desk, staff: &Staff) -> Result<HomeTemplate, DeskError> {
     if member.may(StaffAct::DecideClaim) {
         waiting += desk.claims(member).await?.len();
     }
+    let proxies = if member.may(StaffAct::ApproveProxy) { desk.proxy_requests(member).await?.len() } else { 0 };
     Ok(HomeTemplate {
         head: staff.head(),
         finds: member.may(StaffAct::FindPatient),
@@ -49,5 +64,8 @@ async fn page(desk: &Desk, staff: &Staff) -> Result<HomeTemplate, DeskError> {
         sees_queue: member.may(StaffAct::SeeTasks),
         edits_staff: member.may(StaffAct::EditStaff),
         waiting,
+        decides: member.may(StaffAct::ApproveProxy),
+        proxies,
+        explains: member.may(StaffAct::ExplainAccess),
     })
 }

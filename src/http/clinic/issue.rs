@@ -8,14 +8,14 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::{Head, StaffForm, refusal};
-use crate::http::pages::{Posted, qr_path, render, render_with};
+use crate::http::pages::{Posted, qr_path, render, render_with, see_other};
 use crate::identity::matching::birth_date;
 use crate::identity::{Channel, Document, GrantBasis, ProxyDraft, StaffAct};
-use crate::practice::{Desk, DeskError, Issued, NewInvitation, NewProofing};
+use crate::practice::{Desk, DeskError, Handed, Issued, NewInvitation, NewProofing};
 
-struct Choice {
-    value: &'static str,
-    words: &'static str,
+pub(super) struct Choice {
+    pub(super) value: &'static str,
+    pub(super) words: &'static str,
 }
 
 #[derive(Template)]
@@ -83,13 +83,18 @@ pub(super) async fn verify(StaffForm { staff, posted }: StaffForm) -> Response {
     render(&form(&staff, &posted, None))
 }
 
+/// The papers to choose from.
+pub(super) fn documents() -> Vec<Choice> {
+    Document::ALL.iter().map(|d| Choice { value: d.as_str(), words: d.words() }).collect()
+}
+
 fn form(staff: &super::Staff, posted: &Posted, problem: Option<String>) -> VerifyTemplate {
     VerifyTemplate {
         head: staff.head(),
         source: posted.text("source").to_owned(),
         patient: posted.text("patient").to_owned(),
         name: posted.text("name").to_owned(),
-        documents: Document::ALL.iter().map(|d| Choice { value: d.as_str(), words: d.words() }).collect(),
+        documents: documents(),
         bases: GrantBasis::ALL
             .iter()
             .filter(|basis| **basis != GrantBasis::Executor)
@@ -100,7 +105,7 @@ fn form(staff: &super::Staff, posted: &Posted, problem: Option<String>) -> Verif
     }
 }
 
-const fn basis_words(basis: GrantBasis) -> &'static str {
+pub(super) const fn basis_words(basis: GrantBasis) -> &'static str {
     match basis {
         GrantBasis::Parent => "Parent",
         GrantBasis::GuardianMinor => "Guardian of a minor",
@@ -121,7 +126,8 @@ pub(super) async fn post(State(desk): State<Arc<Desk>>, StaffForm { staff, poste
         Err(problem) => return again(&staff, &posted, problem),
     };
     match desk.verify_and_issue(&staff.at_work.member, chart, seen, new).await {
-        Ok(issued) => slip(&staff, &issued),
+        Ok(Handed::Code(issued)) => slip(&staff, &issued),
+        Ok(Handed::Waits) => see_other("/clinic/proxies"),
         Err(DeskError::Refused(_, problem)) => again(&staff, &posted, &problem),
         Err(error) => refusal(&error),
     }
@@ -131,14 +137,19 @@ fn again(staff: &super::Staff, posted: &Posted, problem: &str) -> Response {
     render_with(StatusCode::UNPROCESSABLE_ENTITY, &form(staff, posted, Some(super::sentence(problem))), None)
 }
 
-fn read(posted: &Posted) -> Result<(NewProofing, NewInvitation), &'static str> {
-    let proofing = NewProofing {
+/// What staff say that they saw.
+pub(super) fn seen(posted: &Posted) -> Result<NewProofing, &'static str> {
+    Ok(NewProofing {
         document: Document::parse(posted.text("document")).ok_or("say what was shown")?,
         issuer: posted.filled("issuer"),
         expires: posted.filled("document_expires"),
         photo_compared: posted.text("photo_compared") == "yes",
         attested_by: posted.filled("attested_by"),
-    };
+    })
+}
+
+fn read(posted: &Posted) -> Result<(NewProofing, NewInvitation), &'static str> {
+    let proofing = seen(posted)?;
     let channel = Channel::parse(posted.text("channel")).ok_or("say how the code is handed over")?;
     let proxy = match posted.filled("proxy_family") {
         None => None,
@@ -162,6 +173,9 @@ fn proxy(posted: &Posted, family: String) -> Result<ProxyDraft, &'static str> {
             let end = day.tomorrow().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
             Some(end.timestamp().as_microsecond())
         }),
+        scope: None,
+        person: None,
+        is_own_word: false,
     })
 }
 

@@ -70,10 +70,11 @@ pub(super) enum Next {
     SecondFactor,
     SavedCodes,
     Passkeys,
+    Share,
 }
 
 impl Next {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Overview,
         Self::Password,
         Self::Contact,
@@ -81,6 +82,7 @@ impl Next {
         Self::SecondFactor,
         Self::SavedCodes,
         Self::Passkeys,
+        Self::Share,
     ];
 
     const fn name(self) -> &'static str {
@@ -92,6 +94,7 @@ impl Next {
             Self::SecondFactor => "second-factor",
             Self::SavedCodes => "saved-codes",
             Self::Passkeys => "passkeys",
+            Self::Share => "share",
         }
     }
 
@@ -104,6 +107,7 @@ impl Next {
             Self::SecondFactor => "/account/second-factor",
             Self::SavedCodes => "/account/saved-codes",
             Self::Passkeys => "/account/passkeys",
+            Self::Share => "/people/invite",
         }
     }
 
@@ -261,7 +265,7 @@ mod tests {
         }
         for next in Next::ALL {
             assert_eq!(Next::of(Some(next.name())), next);
-            assert!(next.path().starts_with("/account"));
+            assert!(next.path().starts_with("/account") || next == Next::Share);
         }
     }
 }

@@ -19,6 +19,8 @@ const SESSION: &str = "chartgate-session";
 const BROWSER: &str = "chartgate-browser";
 /// A code that is being redeemed.
 const REDEMPTION: &str = "chartgate-redemption";
+/// Whose record pages are about.
+const PERSON: &str = "chartgate-person";
 /// Somebody at work.
 const STAFF: &str = "chartgate-staff";
 
@@ -59,6 +61,16 @@ impl Pages {
     /// The code that is being redeemed in this browser.
     pub(super) fn redemption<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         cookie(headers, &self.cookie_name(REDEMPTION))
+    }
+
+    /// Chooses whose record pages are about in this browser.
+    pub(super) fn set_person_in_view(&self, response: &mut Response, person: Option<&str>) {
+        self.set_or_clear(response, PERSON, person);
+    }
+
+    /// Whose record pages are about in this browser, as it says.
+    pub(super) fn person_in_view<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        cookie(headers, &self.cookie_name(PERSON))
     }
 
     /// Begins or ends somebody's work in this browser.

@@ -4,9 +4,9 @@ use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::{Form, Session, render_with};
+use super::{Form, Session, render_with, words};
 use crate::authorization::{ConsentItem, ConsentPage, Problem};
-use crate::identity::GrantBasis;
+use crate::identity::{GrantBasis, Language};
 use crate::smart::words::Heading;
 
 struct PersonChoice {
@@ -47,17 +47,19 @@ pub struct ConsentTemplate {
 
 /// Who a record belongs to, in words.
 pub(super) fn who(name: Option<&str>, basis: Option<GrantBasis>) -> String {
-    let right = match basis {
-        None => return name.map_or_else(|| "You".to_owned(), |name| format!("{name} (you)")),
-        Some(GrantBasis::Parent) => "your child",
-        Some(GrantBasis::GuardianMinor | GrantBasis::GuardianAdult) => "you are the guardian",
-        Some(GrantBasis::HealthCarePowerOfAttorney) => "you hold a power of attorney",
-        Some(GrantBasis::PatientConsent) => "who gave you access",
-        Some(GrantBasis::BestInterest) => "access granted by a clinician",
-        Some(GrantBasis::Foster) => "in your care",
-        Some(GrantBasis::Executor) => "you are the executor",
-    };
-    format!("{} ({right})", name.unwrap_or("Somebody"))
+    who_in(Language::English, name, basis)
+}
+
+/// The same in a language.
+pub(super) fn who_in(language: Language, name: Option<&str>, basis: Option<GrantBasis>) -> String {
+    let word = |key: &str| words::find(language, key).unwrap_or_default();
+    match (basis, name) {
+        (None, None) => word("head.you").to_owned(),
+        (None, Some(name)) => format!("{name} ({})", word("head.own")),
+        (Some(basis), name) => {
+            format!("{} ({})", name.unwrap_or(word("head.somebody")), word(&format!("who.{}", basis.as_str())))
+        }
+    }
 }
 
 /// A limit, with every alternative of its value: what is granted is what people read.

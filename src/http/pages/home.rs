@@ -40,7 +40,11 @@ pub(super) struct HomeTemplate {
 
 impl HomeTemplate {
     fn new(overview: Overview, form_token: String) -> Self {
-        let persons = overview.persons.into_iter();
+        let mut persons = overview.persons;
+        // The record in view first; the others keep their order.
+        let in_view = super::around::in_view();
+        persons.sort_by_key(|person| in_view.is_some_and(|shown| shown != person.person));
+        let persons = persons.into_iter();
         Self {
             style: super::style::path(),
             form_token,

@@ -63,6 +63,10 @@ pub enum Form {
     Clinic,
     /// The end of somebody's access, or more of it.
     People,
+    /// Another person's record.
+    Switch,
+    /// Somebody who is to see one's record, or whose record one asks to see.
+    Proxy,
 }
 
 impl Form {
@@ -95,6 +99,8 @@ impl Form {
             Self::Unlink => b"unlink",
             Self::Clinic => b"clinic",
             Self::People => b"people",
+            Self::Switch => b"switch",
+            Self::Proxy => b"proxy",
         }
     }
 }

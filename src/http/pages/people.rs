@@ -1,34 +1,58 @@
-//! People: who sees one's record, whose records one sees, and the end of it.
+//! People: who sees one's record, whose records one sees, part by part, and the end of it. To a minor it speaks otherwise.
 
 use std::sync::Arc;
 
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
-use http::HeaderMap;
 
-use super::consent::who;
-use super::{Form, Session, forbidden, not_found, render, see_other};
+use super::around::language;
+use super::consent::who_in;
+use super::words::{find, say, say_with};
+use super::{Form, Posted, Session, not_found, render, see_other};
+use crate::accounts::{Asked, Redemptions};
 use crate::authorization::{AuthorizationServer, Shared};
 use crate::base::clock::Instant;
-use crate::consent::{Label, Labels, Level};
+use crate::consent::{Category, Extent, Label, Labels, Level};
+use crate::gateway::{Gateway, Outlook};
 use crate::http::error::page_unavailable;
-use crate::http::form::{field, form_pairs};
-use crate::identity::GrantBasis;
+use crate::identity::{Language, RequestOrigin, RequestState};
+use crate::mail::Day;
 
 /// One grant, in words.
 struct Row {
     id: String,
     who: String,
-    why: String,
-    sees: Vec<String>,
+    why: &'static str,
+    practices: Vec<Practice>,
+    may: Vec<String>,
     waits: bool,
     until: Option<String>,
+    last_look: Option<String>,
     may_end: bool,
     /// What the holder, as a minor, may add: nothing to choose where there is none.
     choices: Vec<Choice>,
     assented: bool,
+}
+
+/// What is seen of one practice's part, category by category.
+pub(in crate::http) struct Practice {
+    pub(in crate::http) name: String,
+    /// Why nothing is, where nothing is.
+    pub(in crate::http) shut: Option<&'static str>,
+    pub(in crate::http) all: Vec<&'static str>,
+    pub(in crate::http) part: Vec<&'static str>,
+    pub(in crate::http) outline: Vec<&'static str>,
+    pub(in crate::http) nothing: Vec<&'static str>,
+}
+
+/// What one asked for, and what became of it.
+struct Request {
+    id: String,
+    what: String,
+    how: &'static str,
+    since: String,
+    is_open: bool,
 }
 
 struct Choice {
@@ -43,136 +67,207 @@ struct Choice {
 pub(super) struct PeopleTemplate {
     style: String,
     form_token: String,
+    is_minor: bool,
     see_mine: Vec<Row>,
     seen_by_me: Vec<Row>,
+    requests: Vec<Request>,
 }
 
-/// What a teenager may show beyond what has no label, in their words.
-const CHOICES: [(&str, &str, &[Label]); 3] = [
-    ("mental-health", "Mental health", &[Label::Mh, Label::Bh, Label::Psy, Label::Psythpn, Label::Emotdis]),
-    (
-        "sexual-health",
-        "Sexual health, birth control and pregnancy",
-        &[Label::Sex, Label::Std, Label::Hiv, Label::Pregnant],
-    ),
-    ("substances", "Alcohol and drugs", &[Label::Sud, Label::Eth, Label::Ethud, Label::Opioidud]),
+/// What a teenager may show beyond what has no label.
+pub(super) const CHOICES: [(&str, &[Label]); 3] = [
+    ("mental-health", &[Label::Mh, Label::Bh, Label::Psy, Label::Psythpn, Label::Emotdis]),
+    ("sexual-health", &[Label::Sex, Label::Std, Label::Hiv, Label::Pregnant]),
+    ("substances", &[Label::Sud, Label::Eth, Label::Ethud, Label::Opioidud]),
 ];
 
 impl Row {
-    fn new(shared: &Shared, is_mine: bool) -> Self {
+    fn new(gateway: &Gateway, shared: &Shared, is_mine: bool) -> Self {
         let name = shared.name.as_deref();
-        let who = if is_mine { name.unwrap_or("Somebody").to_owned() } else { who(name, Some(shared.basis)) };
+        let who = match is_mine {
+            true => name.unwrap_or(say("head.somebody")).to_owned(),
+            false => who_in(language(), name, Some(shared.basis)),
+        };
         let shown = shared.assented.unwrap_or_default();
-        let choice = |(value, text, labels): &(&'static str, &'static str, &[Label])| Choice {
+        let choice = |(value, labels): &(&'static str, &'static [Label])| Choice {
             value,
-            text,
+            text: say(&format!("topic.{value}")),
             ticked: labels.iter().all(|label| shown.has(*label)),
         };
         Self {
             id: shared.grant.to_string(),
-            who,
-            why: if is_mine { right(shared.basis).to_owned() } else { String::new() },
-            sees: sees(shared),
+            why: if is_mine { say(&format!("why.{}", shared.basis.as_str())) } else { "" },
+            practices: gateway.outlook(&shared.links, &shared.standing).iter().map(Practice::new).collect(),
+            may: may(shared),
             waits: !shared.is_in_effect,
             until: shared.until.map(day),
+            last_look: shared.last_look.map(day),
             may_end: shared.may_end,
             choices: if shared.takes_assent { CHOICES.iter().map(choice).collect() } else { Vec::new() },
             assented: shared.assented.is_some(),
+            who,
         }
     }
 }
 
-/// By what right somebody sees one's record, in words.
-const fn right(basis: GrantBasis) -> &'static str {
-    match basis {
-        GrantBasis::Parent => "is your parent",
-        GrantBasis::GuardianMinor | GrantBasis::GuardianAdult => "is your guardian",
-        GrantBasis::HealthCarePowerOfAttorney => "holds your power of attorney for health care",
-        GrantBasis::PatientConsent => "because you said so",
-        GrantBasis::BestInterest => "because a clinician said that it is best for you",
-        GrantBasis::Foster => "cares for you",
-        GrantBasis::Executor => "will be your executor",
+impl Practice {
+    pub(in crate::http) fn new(outlook: &Outlook) -> Self {
+        let of = |wanted: Extent| -> Vec<&'static str> {
+            let named = Category::ALL.iter().filter_map(|category| {
+                let extent = *outlook.extents.as_ref().ok()?.get(category)?;
+                (extent == wanted).then(|| find(language(), &format!("category.{}", category.as_str()))).flatten()
+            });
+            named.collect()
+        };
+        Self {
+            name: outlook.organization.clone(),
+            shut: outlook.extents.as_ref().err().map(|rule| say(&format!("rule.{}", rule.as_str()))),
+            all: of(Extent::All),
+            part: of(Extent::Part),
+            outline: of(Extent::Outline),
+            nothing: of(Extent::Nothing),
+        }
+    }
+
+    #[cfg(test)]
+    pub(in crate::http) fn sample(hostile: &str) -> Self {
+        Self {
+            name: hostile.to_owned(),
+            shut: Some("shut"),
+            all: vec!["a"],
+            part: vec!["b"],
+            outline: vec!["c"],
+            nothing: vec!["d"],
+        }
     }
 }
 
-/// What a grant shows and lets do, in words.
-fn sees(shared: &Shared) -> Vec<String> {
+impl Request {
+    fn new(asked: &Asked) -> Self {
+        let request = &asked.request;
+        let (draft, said) = (&request.draft, &request.said);
+        let proxy = format!("{} {}", draft.given, draft.family);
+        let patient = format!("{} {}", said.given.join(" "), said.family);
+        let what = match request.origin {
+            RequestOrigin::Patient => say_with("people.asked-own", &[("who", &proxy)]),
+            _ => say_with("people.asked-for", &[("who", &patient), ("practice", &asked.organization)]),
+        };
+        let how = match request.state {
+            RequestState::Waiting | RequestState::Approved => say("people.request-waits"),
+            RequestState::Issued if asked.is_code_open => say("people.request-code"),
+            RequestState::Issued if request.origin == RequestOrigin::Patient => say("people.request-done"),
+            RequestState::Issued => say("people.request-yes"),
+            RequestState::Refused => say("people.request-no"),
+            RequestState::Withdrawn => say("people.request-back"),
+        };
+        // A code that staff hand over is not whoever asked for it to end.
+        let is_own_code = asked.is_code_open && request.origin == RequestOrigin::Patient;
+        let is_open = request.state.is_open() || is_own_code;
+        Self { id: request.id.to_string(), what, how, since: day(request.asked), is_open }
+    }
+}
+
+/// What a grant lets do, and between which dates, in words.
+fn may(shared: &Shared) -> Vec<String> {
     let scope = &shared.scope;
-    let mut lines = vec![match &scope.categories {
-        None => "May see every part of the record that the rules allow".to_owned(),
-        Some(some) => {
-            let names: Vec<&str> = some.iter().map(|category| category.as_str()).collect();
-            format!("May see: {}", names.join(", "))
-        }
-    }];
+    let mut lines = Vec::new();
     if let Some(period) = &scope.data_period {
         let day = |day: Option<jiff::civil::Date>| day.map_or_else(|| "…".to_owned(), |day| day.to_string());
-        lines.push(format!("Only what is dated {} to {}", day(period.from), day(period.until)));
+        lines.push(say_with("people.dated", &[("from", &day(period.from)), ("until", &day(period.until))]));
     }
     if scope.sensitivity != crate::consent::Sensitivity::All {
-        lines.push("Not all sensitive information".to_owned());
+        lines.push(say("people.not-all-private").to_owned());
     }
-    lines.push(match scope.level {
-        Level::View => "May look, and not act".to_owned(),
-        Level::Act | Level::Manage => "May act with the practice, as far as the rules allow".to_owned(),
-    });
+    let level = match scope.level {
+        Level::View => say("people.may-look"),
+        Level::Act | Level::Manage => say("people.may-act"),
+    };
+    lines.push(level.to_owned());
     lines
 }
 
-fn day(at: Instant) -> String {
-    at.to_fhir().split('T').next().unwrap_or_default().to_owned()
+/// A day in words.
+pub(super) fn day(at: Instant) -> String {
+    match language() {
+        Language::English => Day(at).english(),
+        Language::Spanish => Day(at).spanish(),
+    }
 }
 
 impl PeopleTemplate {
+    /// The words for `key`, to a minor in other ones where there are some.
+    fn word(&self, key: &str) -> &'static str {
+        let simple = key.strip_prefix("people.").filter(|_| self.is_minor);
+        let simple = simple.and_then(|key| find(language(), &format!("people-teen.{key}")));
+        simple.unwrap_or_else(|| say(key))
+    }
+
+    /// The same, with somebody in it.
+    fn word_with(&self, key: &str, who: &str) -> String {
+        let simple = key.strip_prefix("people.").map(|key| format!("people-teen.{key}"));
+        let simple = simple.filter(|simple| self.is_minor && find(language(), simple).is_some());
+        say_with(simple.as_deref().unwrap_or(key), &[("who", who)])
+    }
+
     #[cfg(test)]
     pub(super) fn sample(hostile: &str) -> Self {
         let text = || hostile.to_owned();
         let row = |is_full: bool| Row {
             id: text(),
             who: text(),
-            why: text(),
-            sees: vec![text()],
+            why: "why",
+            practices: vec![Practice::sample(hostile)],
+            may: vec![text()],
             waits: is_full,
             until: is_full.then(text),
+            last_look: is_full.then(text),
             may_end: is_full,
-            choices: CHOICES.iter().map(|(value, text, _)| Choice { value, text, ticked: is_full }).collect(),
+            choices: CHOICES.iter().map(|(value, _)| Choice { value, text: "topic", ticked: is_full }).collect(),
             assented: is_full,
         };
-        Self { style: text(), form_token: text(), see_mine: vec![row(true), row(false)], seen_by_me: vec![row(true)] }
+        Self {
+            style: text(),
+            form_token: text(),
+            is_minor: true,
+            see_mine: vec![row(true), row(false)],
+            seen_by_me: vec![row(true)],
+            requests: vec![Request { id: text(), what: text(), how: "how", since: text(), is_open: true }],
+        }
     }
 }
 
 /// `GET /people`.
-pub(super) async fn get(State(server): State<Arc<AuthorizationServer>>, session: Session) -> Response {
+pub(super) async fn get(
+    State(server): State<Arc<AuthorizationServer>>,
+    State(gateway): State<Arc<Gateway>>,
+    State(redemptions): State<Arc<Redemptions>>,
+    session: Session,
+) -> Response {
     let Some(signed_in) = session.signed_in() else { return see_other("/sign-in") };
-    match server.people(signed_in).await {
-        Ok(people) => render(&PeopleTemplate {
+    let found = futures_util::try_join!(server.people(signed_in), redemptions.asked(signed_in));
+    match found {
+        Ok((people, asked)) => render(&PeopleTemplate {
             style: super::style::path(),
             form_token: session.pages.form_token(Form::People, &signed_in.hash),
-            see_mine: people.see_mine.iter().map(|shared| Row::new(shared, true)).collect(),
-            seen_by_me: people.seen_by_me.iter().map(|shared| Row::new(shared, false)).collect(),
+            is_minor: people.is_minor,
+            see_mine: people.see_mine.iter().map(|shared| Row::new(&gateway, shared, true)).collect(),
+            seen_by_me: people.seen_by_me.iter().map(|shared| Row::new(&gateway, shared, false)).collect(),
+            requests: asked.iter().map(Request::new).collect(),
         }),
         Err(error) => page_unavailable(&error),
     }
 }
 
 /// `POST /people`: ends a grant, or says what a minor lets a parent see.
-pub(super) async fn post(
-    State(server): State<Arc<AuthorizationServer>>,
-    session: Session,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let Some(signed_in) = session.signed_in() else { return see_other("/sign-in") };
-    let form = form_pairs(&headers, &body).unwrap_or_default();
-    if !session.pages.is_own_form(&headers, Form::People, &signed_in.hash, field(&form, "form_token")) {
-        return forbidden();
-    }
-    let Some(grant) = field(&form, "grant").and_then(|id| id.parse().ok()) else { return not_found() };
-    let done = match field(&form, "do") {
-        Some("end") => server.end_grant(signed_in, grant).await,
-        Some("show") => server.assent(signed_in, grant, Some(ticked(&form))).await,
-        Some("hide") => server.assent(signed_in, grant, None).await,
+pub(super) async fn post(State(server): State<Arc<AuthorizationServer>>, posted: Posted) -> Response {
+    let signed_in = match posted.of_session(Form::People) {
+        Ok(signed_in) => signed_in,
+        Err(response) => return *response,
+    };
+    let Ok(grant) = posted.text("grant").parse() else { return not_found() };
+    let done = match posted.text("do") {
+        "end" => server.end_grant(&signed_in, grant).await,
+        "show" => server.assent(&signed_in, grant, Some(ticked(&posted))).await,
+        "hide" => server.assent(&signed_in, grant, None).await,
         _ => return not_found(),
     };
     match done {
@@ -182,7 +277,8 @@ pub(super) async fn post(
     }
 }
 
-fn ticked(form: &[(String, String)]) -> Labels {
-    let is_ticked = |value: &str| form.iter().any(|(name, ticked)| name == "label" && ticked == value);
-    CHOICES.iter().filter(|(value, ..)| is_ticked(value)).flat_map(|(_, _, labels)| labels.iter().copied()).collect()
+/// The labels of the topics that were ticked.
+pub(super) fn ticked(posted: &Posted) -> Labels {
+    let is_ticked = |value: &str| posted.all("label").any(|ticked| ticked == value);
+    CHOICES.iter().filter(|(value, _)| is_ticked(value)).flat_map(|(_, labels)| labels.iter().copied()).collect()
 }

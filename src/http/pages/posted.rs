@@ -26,6 +26,11 @@ impl Posted {
         field(&self.pairs, name).unwrap_or_default()
     }
 
+    /// Every value of a field: boxes that were ticked.
+    pub(in crate::http) fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
+        self.pairs.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// A field that was filled in.
     pub(in crate::http) fn filled(&self, name: &str) -> Option<String> {
         Some(self.text(name).trim().to_owned()).filter(|text| !text.is_empty())

@@ -29,5 +29,6 @@ pub(super) async fn post(
     }
     let mut response = see_other("/sign-in");
     session.pages.clear_session(&mut response);
+    session.pages.set_person_in_view(&mut response, None);
     response
 }

@@ -3,18 +3,20 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::{Desk, DeskError, StaffMember, covered};
+use crate::accounts::letters_to;
 use crate::audit::ActKind;
+use crate::authorization::current_person;
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, InvitationId, ProofingId};
 use crate::base::secret::Secret;
 use crate::identity::matching::{ChartPatient, birth_date};
 use crate::identity::{
     ActivationCode, Channel, Demographics, Document, GrantBasis, Invitation, InvitationState, Proofing, ProxyDraft,
-    StaffAct, mask_contact,
+    ProxyRequest, RequestState, StaffAct, mask_contact, takes_two,
 };
 use crate::mail::{Day, InvitationCode, Letter, template};
 use crate::organization::SourceKey;
-use crate::storage::{StorageError, accounts, invitations, proofings};
+use crate::storage::{StorageError, accounts, invitations, links, proofings, proxy_requests};
 
 /// Nobody younger has an account of their own (portal design, 2.4), in years.
 const FLOOR_AGE: i64 = 13;
@@ -54,6 +56,26 @@ pub struct Issued {
     pub sent_to: Option<String>,
 }
 
+/// What came of a wish for a code.
+#[derive(Debug)]
+pub enum Handed {
+    /// A code.
+    Code(Box<Issued>),
+    /// It takes two: it waits for the second one.
+    Waits,
+}
+
+/// What a code is made of, and what changes with it.
+pub(super) struct Handing {
+    pub(super) new: NewInvitation,
+    /// The code whose place it takes.
+    pub(super) old: Option<InvitationId>,
+    /// Whether what staff saw was written down before.
+    pub(super) is_stored: bool,
+    /// The request that it answers, as it was and as it is now.
+    pub(super) request: Option<(RequestState, ProxyRequest)>,
+}
+
 /// A code as staff see it.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -68,7 +90,7 @@ pub struct Seen {
 }
 
 impl Desk {
-    /// Writes down what staff saw, and hands out a code for the chart.
+    /// Writes down what staff saw, and hands out a code for the chart; where it takes two, it is the first yes.
     ///
     /// # Errors
     /// [`DeskError`].
@@ -78,11 +100,28 @@ impl Desk {
         chart: (&str, &str),
         seen: NewProofing,
         new: NewInvitation,
-    ) -> Result<Issued, DeskError> {
+    ) -> Result<Handed, DeskError> {
         covered(member, StaffAct::Verify)?;
         covered(member, act_of(new.proxy.as_ref()))?;
         let (source, patient) = self.patient(member, chart).await?;
-        let demographics = linkable(&patient)?;
+        let proofing = self.proofing(member, (source, &patient), seen).await?;
+        if new.proxy.as_ref().and_then(|draft| GrantBasis::parse(&draft.basis)).is_some_and(takes_two) {
+            check(&new, &proofing.demographics, self.clock.now())?;
+            self.begin(member, (source, &patient), (proofing, new)).await?;
+            return Ok(Handed::Waits);
+        }
+        let handing = Handing { new, old: None, is_stored: false, request: None };
+        Ok(Handed::Code(Box::new(self.issue(member, (source, &patient), proofing, handing).await?)))
+    }
+
+    /// What staff saw, as it is written down.
+    pub(super) async fn proofing(
+        &self,
+        member: &StaffMember,
+        (source, patient): (SourceKey, &ChartPatient),
+        seen: NewProofing,
+    ) -> Result<Proofing, DeskError> {
+        let demographics = linkable(patient)?;
         let attested_by = self.second(member, &seen).await?;
         let proofing = Proofing {
             id: ProofingId::mint(&*self.random),
@@ -99,7 +138,7 @@ impl Desk {
             recorded: self.clock.now(),
         };
         is_month(proofing.document_expires.as_deref())?;
-        self.issue(member, (source, &patient), proofing, (new, None)).await
+        Ok(proofing)
     }
 
     /// Hands out a code again: what was seen within the last year is not asked for twice (portal design, 2.3).
@@ -109,6 +148,9 @@ impl Desk {
     pub async fn reissue(&self, member: &StaffMember, id: InvitationId, channel: Channel) -> Result<Issued, DeskError> {
         let old = self.own_invitation(member, id).await?;
         covered(member, act_of(old.proxy.as_ref()))?;
+        if old.proxy.as_ref().and_then(|draft| GrantBasis::parse(&draft.basis)).is_some_and(takes_two) {
+            return Err(DeskError::Refused("code", "this takes two of the staff: begin again at the desk".to_owned()));
+        }
         let (source, patient) = self.patient(member, (old.source.as_str(), &old.patient)).await?;
         if matches!(old.state, InvitationState::Redeemed { .. }) {
             return Err(DeskError::Refused("code", "it was used: verify the person for another one".to_owned()));
@@ -126,17 +168,19 @@ impl Desk {
                 "this person must be seen again: it is a year ago, or the record changed".into(),
             )
         })?;
-        self.issue(member, (source, &patient), proofing, (NewInvitation { channel, proxy: old.proxy }, Some(old.id)))
-            .await
+        let new = NewInvitation { channel, proxy: old.proxy };
+        let handing = Handing { new, old: Some(old.id), is_stored: true, request: None };
+        self.issue(member, (source, &patient), proofing, handing).await
     }
 
-    async fn issue(
+    pub(super) async fn issue(
         &self,
         member: &StaffMember,
         (source, patient): (SourceKey, &ChartPatient),
         proofing: Proofing,
-        (new, old): (NewInvitation, Option<InvitationId>),
+        handing: Handing,
     ) -> Result<Issued, DeskError> {
+        let Handing { new, old, is_stored, request } = handing;
         let now = self.clock.now();
         check(&new, &proofing.demographics, now)?;
         let contact = contact(patient, new.channel)?;
@@ -162,8 +206,11 @@ impl Desk {
             wrong_answers: 0,
             state: InvitationState::Issued,
         };
-        let letter = self.letter(&invitation, &code)?;
-        self.store(member, &invitation, &code, (old.is_none().then_some(proofing), old, letter)).await?;
+        let mut letters: Vec<Letter> = self.letter(&invitation, &code)?.into_iter().collect();
+        letters.extend(self.told(&invitation, request.as_ref().map(|(_, request)| request)).await?);
+        let request = request.map(|(before, request)| (before, ProxyRequest { invitation: Some(id), ..request }));
+        let beside = Beside { proofing: (!is_stored).then_some(proofing), old, letters, request };
+        self.store(member, &invitation, &code, beside).await?;
         let is_sent = invitation.channel.is_sent();
         Ok(Issued {
             code: (!is_sent).then(|| Secret::new(code.printed())),
@@ -177,8 +224,10 @@ impl Desk {
         member: &StaffMember,
         invitation: &Invitation,
         code: &ActivationCode,
-        (proofing, old, letter): (Option<Proofing>, Option<InvitationId>, Option<Letter>),
+        beside: Beside,
     ) -> Result<(), StorageError> {
+        let Beside { proofing, old, letters, request } = beside;
+        let by = member.account;
         let (invitation, hash) = (invitation.clone(), self.hashes.of(code));
         let act = self.act(ActKind::Invitation, member).by_way_of("issue").on("Invitation", invitation.id);
         self.acts
@@ -195,14 +244,38 @@ impl Desk {
                         invitations::supersede_own(tx, invitation.source, &invitation.patient, now).await?;
                     }
                     invitations::insert(tx, &hash, &invitation, false).await?;
-                    if let Some(letter) = letter {
-                        letter.queue(tx).await?;
+                    if let Some((before, request)) = &request
+                        && !proxy_requests::decide(tx, *before, request, Some(by)).await?
+                    {
+                        return Err(StorageError::NotFound { table: "proxy_requests" });
+                    }
+                    for letter in letters {
+                        letter.queue(&mut *tx).await?;
                     }
                     Ok(((), Some(act)))
                 }
                 .boxed()
             })
             .await
+    }
+
+    /// Whose record it is hears that somebody is to act for them, if they have an account, unless staff wrote down why not
+    /// (portal design, 2.5).
+    async fn told(&self, invitation: &Invitation, request: Option<&ProxyRequest>) -> Result<Vec<Letter>, StorageError> {
+        if invitation.proxy.is_none() || request.is_some_and(|request| request.silent.is_some()) {
+            return Ok(Vec::new());
+        }
+        if let Some(proofing) = invitation.proofing
+            && proxy_requests::is_silent(&self.db, proofing).await?
+        {
+            return Ok(Vec::new());
+        }
+        let link = links::active_at(&self.db, invitation.source, &invitation.patient).await?;
+        let Some(link) = link else { return Ok(Vec::new()) };
+        let person = current_person(&self.db, link.person).await?.unwrap_or(link.person);
+        let Some(subject) = accounts::by_person(&self.db, person).await? else { return Ok(Vec::new()) };
+        let changed = template::SharingChanged { sign_in: self.outbox.link("/sign-in") };
+        letters_to(&self.db, &self.outbox, subject.id, &changed).await
     }
 
     /// What is sent, where something is: to the contact on file, as long as the code holds.
@@ -285,6 +358,14 @@ impl Desk {
     }
 }
 
+/// What is written together with a code.
+struct Beside {
+    proofing: Option<Proofing>,
+    old: Option<InvitationId>,
+    letters: Vec<Letter>,
+    request: Option<(RequestState, ProxyRequest)>,
+}
+
 const fn act_of(proxy: Option<&ProxyDraft>) -> StaffAct {
     if proxy.is_some() { StaffAct::IssueProxy } else { StaffAct::IssueSelf }
 }
@@ -295,7 +376,7 @@ fn name(known: &Demographics) -> String {
 }
 
 /// Who a chart is about, if it can be linked at all: in use, with a name and a whole birth date.
-fn linkable(patient: &ChartPatient) -> Result<Demographics, DeskError> {
+pub(super) fn linkable(patient: &ChartPatient) -> Result<Demographics, DeskError> {
     let refused = |text: &str| Err(DeskError::Refused("patient", text.to_owned()));
     if !patient.is_active() {
         return refused("this record is not in use, or was merged into another");

@@ -1,0 +1,131 @@
+//! Who sees what of a patient's record, and by which rule: for the privacy officer.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::issue::basis_words;
+use super::{Head, Staff, StaffForm, refusal, sentence};
+use crate::fhir::ResourceType;
+use crate::gateway::{Gateway, Refusal};
+use crate::http::pages::{Posted, Practice, render, render_with, say};
+use crate::identity::StaffAct;
+use crate::practice::{Desk, DeskError, Viewed, Viewer};
+
+struct Line {
+    name: String,
+    basis: &'static str,
+    state: &'static str,
+    practices: Vec<Practice>,
+    /// What is decided about the item that was asked for.
+    item: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "clinic/viewers.html")]
+struct ViewersTemplate {
+    head: Head,
+    number: String,
+    item: String,
+    patient: Option<String>,
+    lines: Vec<Line>,
+    problem: Option<String>,
+}
+
+#[cfg(test)]
+pub(super) fn sample(hostile: &'static str) -> Result<String, askama::Error> {
+    let text = || hostile.to_owned();
+    let practices = vec![Practice::sample(hostile)];
+    let line = Line { name: text(), basis: hostile, state: hostile, practices, item: Some(text()) };
+    ViewersTemplate {
+        head: super::tests::head(hostile),
+        number: text(),
+        item: text(),
+        patient: Some(text()),
+        lines: vec![line],
+        problem: Some(text()),
+    }
+    .render()
+}
+
+fn page(staff: &Staff, posted: Option<&Posted>) -> ViewersTemplate {
+    let text = |name: &str| posted.map(|posted| posted.text(name).to_owned()).unwrap_or_default();
+    ViewersTemplate {
+        head: staff.head(),
+        number: text("number"),
+        item: text("item"),
+        patient: None,
+        lines: Vec::new(),
+        problem: None,
+    }
+}
+
+/// `GET /clinic/access`.
+pub(super) async fn get(staff: Staff) -> Response {
+    match staff.at_work.member.may(StaffAct::ExplainAccess) {
+        true => render(&page(&staff, None)),
+        false => refusal(&DeskError::NotYours),
+    }
+}
+
+/// `POST /clinic/access`: by POST, as numbers of records belong into no address.
+pub(super) async fn post(
+    State(desk): State<Arc<Desk>>,
+    State(gateway): State<Arc<Gateway>>,
+    StaffForm { staff, posted }: StaffForm,
+) -> Response {
+    let mut page = page(&staff, Some(&posted));
+    match desk.viewers(&staff.at_work.member, posted.text("number")).await {
+        Ok(viewed) => {
+            page.patient = Some(viewed.patient.clone());
+            for viewer in &viewed.viewers {
+                page.lines.push(line(&gateway, &viewed, viewer, posted.text("item")).await);
+            }
+            render(&page)
+        }
+        Err(DeskError::Refused(_, problem)) => {
+            page.problem = Some(sentence(&problem));
+            render_with(StatusCode::UNPROCESSABLE_ENTITY, &page, None)
+        }
+        Err(error) => refusal(&error),
+    }
+}
+
+async fn line(gateway: &Gateway, viewed: &Viewed, viewer: &Viewer, item: &str) -> Line {
+    let outlook = gateway.outlook(&viewed.subject.links, &viewer.standing);
+    let asked = item.trim().split_once('/').and_then(|(kind, id)| Some((ResourceType::parse(kind)?, id.to_owned())));
+    let item = match asked {
+        Some(asked) => Some(explained(gateway, viewed, viewer, asked).await),
+        None => None,
+    };
+    Line {
+        name: viewer.name.clone(),
+        basis: basis_words(viewer.basis),
+        state: viewer.state,
+        practices: outlook.iter().map(Practice::new).collect(),
+        item,
+    }
+}
+
+/// The rule by which the item is seen or not, with the policy that says so.
+async fn explained(gateway: &Gateway, viewed: &Viewed, viewer: &Viewer, asked: (ResourceType, String)) -> String {
+    match gateway.explain(viewed.subject.clone(), viewer.standing.clone(), asked).await {
+        Ok(found) => {
+            let verdict = match found.withheld {
+                Some(rule) => {
+                    format!("not seen, by the rule {}: {}", rule.as_str(), say(&format!("rule.{}", rule.as_str())))
+                }
+                None if found.is_outline => "seen as an outline".to_owned(),
+                None if found.hides_contacts => "seen without contact data".to_owned(),
+                None => "seen".to_owned(),
+            };
+            let policy = found.policy.map(|(name, version, legal)| format!(" ({name}, version {version}: {legal})"));
+            format!("{verdict}{}", policy.unwrap_or_default())
+        }
+        Err(Refusal::NotFound | Refusal::Denied(_) | Refusal::Invalid { .. }) => "there is no such item".to_owned(),
+        Err(_) => "this cannot be told now".to_owned(),
+    }
+}

@@ -1,0 +1,274 @@
+//! Scenario 70: what is written out as FHIR and read into an empty instance decides as before, for every scenario. The other
+//! instance has other ids for accounts, practices and sources; persons it knows by their charts.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use chartgate::audit::Acts;
+use chartgate::base::clock::Instant;
+use chartgate::base::id::{AccountId, ConsentRuleId, GrantId, OrganizationId, PersonId};
+use chartgate::base::keys::MasterKey;
+use chartgate::base::random::SystemRandom;
+use chartgate::base::source_key::SourceKey;
+use chartgate::consent::{RuleKind, StandingRule, Verdict};
+use chartgate::identity::{Grant, GrantState, Link};
+use chartgate::practice::{export_consents, import_consents};
+use chartgate::storage::consent::{self, ConsentRule};
+use chartgate::storage::{StorageError, accounts, grants, links, organizations, persons, sources};
+
+use super::real::{Asked, asked};
+use super::scenarios::questions;
+use crate::storage::sample;
+use crate::support::database::Database;
+
+const HOLDERS: [&str; 12] =
+    ["gil", "hana", "ike", "jo", "max", "kit", "spouse", "sister", "parent", "holder", "other", "else"];
+
+/// An instance with two practices of these names, and accounts with these usernames.
+struct Instance {
+    database: Database,
+    acts: Acts,
+    organizations: BTreeMap<String, OrganizationId>,
+    sources: BTreeMap<String, SourceKey>,
+    accounts: BTreeMap<String, AccountId>,
+}
+
+impl Instance {
+    async fn new(database: Database) -> Self {
+        let random = SystemRandom::default();
+        let acts = Acts::begin(database.db.clone(), &MasterKey::new([7; 32]), &random).await.unwrap();
+        let mut instance = Self {
+            database,
+            acts,
+            organizations: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+        };
+        for (practice, source) in [("one", "aaaa"), ("two", "bbbb")] {
+            let mut organization = sample::organization();
+            practice.clone_into(&mut organization.name);
+            let mut known = sample::source(organization.id);
+            known.base_url = format!("https://{source}.example/fhir");
+            instance.organizations.insert(practice.to_owned(), organization.id);
+            instance.sources.insert(source.to_owned(), known.key);
+            let stored = instance.database.db.write(move |tx| {
+                Box::pin(async move {
+                    organizations::insert(tx, &organization).await?;
+                    sources::insert(tx, &known).await
+                })
+            });
+            stored.await.unwrap();
+        }
+        for name in HOLDERS {
+            let account = sample::account(name, None);
+            instance.accounts.insert(name.to_owned(), account.id);
+            instance
+                .database
+                .db
+                .write(move |tx| Box::pin(async move { accounts::insert(tx, &account).await }))
+                .await
+                .unwrap();
+        }
+        instance
+    }
+
+    /// A person with the chart of this number at the first practice.
+    async fn person(&self, chart: usize) -> PersonId {
+        let random = SystemRandom::default();
+        let (person, source) = (PersonId::mint(&random), self.sources["aaaa"]);
+        let link: Link = sample::link(person, source, &format!("chart-{chart}"));
+        let stored = self.database.db.write(move |tx| {
+            Box::pin(async move {
+                persons::insert(tx, person, sample::at(0)).await?;
+                links::insert(tx, &link).await
+            })
+        });
+        stored.await.unwrap();
+        person
+    }
+}
+
+/// What a question says of organizations, sources and accounts, in the ids of an instance; grants get ids of their own.
+fn moved(asked: &Asked, instance: &Instance, ids: &BTreeMap<GrantId, GrantId>, holder: &str) -> Asked {
+    let mut text =
+        serde_json::to_string(&asked.standing.rights.iter().map(|right| &right.scope).collect::<Vec<_>>()).unwrap();
+    for practice in ["one", "two"] {
+        let old = super::real::organization_id(practice).to_string();
+        text = text.replace(&old, &instance.organizations[practice].to_string());
+    }
+    let scopes: Vec<_> = serde_json::from_str(&text).unwrap();
+    let mut asked = asked.clone();
+    for (right, scope) in asked.standing.rights.iter_mut().zip(scopes) {
+        right.scope = scope;
+        right.grant = ids[&right.grant];
+    }
+    let old = asked.standing.account;
+    asked.standing.account = instance.accounts[holder];
+    for rule in &mut asked.standing.rules {
+        match &mut rule.kind {
+            RuleKind::Restriction { against: Some(account), .. } if *account == old => {
+                *account = instance.accounts[holder]
+            }
+            RuleKind::Restriction { against: Some(account), .. } => *account = instance.accounts["other"],
+            RuleKind::Flag { source, .. } => *source = instance.sources[source.as_str()].to_string(),
+            RuleKind::Assent { grant, .. } => *grant = ids.get(grant).copied().unwrap_or(*grant),
+            _ => {}
+        }
+    }
+    let practice = if asked.organization == super::real::organization_id("one") { "one" } else { "two" };
+    asked.organization = instance.organizations[practice];
+    asked.source = instance.sources[asked.source.to_string().as_str()];
+    asked
+}
+
+/// Stores what a standing rests on.
+async fn store(instance: &Instance, asked: &Asked, person: PersonId) {
+    let random = SystemRandom::default();
+    let rights = asked.standing.rights.clone();
+    let account = asked.standing.account;
+    let rules: Vec<StandingRule> = asked.standing.rules.clone();
+    let stored = instance.database.db.write(move |tx| {
+        Box::pin(async move {
+            for right in &rights {
+                let grant = Grant {
+                    id: right.grant,
+                    account,
+                    person,
+                    basis: right.basis,
+                    period: right.period,
+                    evidence: "Provenance/1".to_owned(),
+                    created: sample::at(3),
+                    state: GrantState::Active,
+                };
+                grants::insert(tx, &grant).await?;
+                consent::set_scope(tx, right.grant, &right.scope).await?;
+            }
+            for rule in rules {
+                let id = ConsentRuleId::mint(&random);
+                let evidence = "Provenance/2".to_owned();
+                let laid = ConsentRule { id, person, rule, evidence, entered_by: None, created: sample::at(4) };
+                consent::insert_rule(tx, &laid).await?;
+            }
+            Ok::<_, StorageError>(())
+        })
+    });
+    stored.await.unwrap();
+}
+
+fn holder_of(question: &Value) -> &str {
+    let holder = question["account"].as_str().unwrap();
+    if HOLDERS.contains(&holder) { holder } else { "else" }
+}
+
+async fn round_trip(one: Database, other: Database) {
+    let (before, after) = (Instance::new(one).await, Instance::new(other).await);
+    let random = SystemRandom::default();
+    let mut expected = Vec::new();
+    for (number, (name, question)) in questions().into_iter().enumerate() {
+        let plain = asked(&question);
+        let rights = plain.standing.rights.iter();
+        let ids: BTreeMap<GrantId, GrantId> = rights.map(|right| (right.grant, GrantId::mint(&random))).collect();
+        let here = moved(&plain, &before, &ids, holder_of(&question));
+        let (person, there) = (before.person(number).await, after.person(number).await);
+        store(&before, &here, person).await;
+        expected.push((name, question.clone(), moved(&plain, &after, &ids, holder_of(&question)), there));
+    }
+    assert!(expected.len() >= 85, "every decision of the scenarios: {}", expected.len());
+    let now = Instant::from_micros(1_777_766_400_000_000);
+    let bundle = export_consents(&before.database.db, "https://records.example/fhir", None, now).await.unwrap();
+    // Through text, as a file is.
+    let bundle: Value = serde_json::from_str(&bundle.to_string()).unwrap();
+    shaped(&bundle);
+    let count = import_consents(&after.acts, &random, now, &bundle).await.unwrap();
+    let consents = bundle["entry"].as_array().unwrap().iter().filter(|e| e["resource"]["resourceType"] == "Consent");
+    assert_eq!(count, consents.count());
+    for (name, question, there, person) in expected {
+        let account = there.standing.account;
+        let standing = consent::standing(&after.database.db, account, person, there.standing.is_own).await.unwrap();
+        let read = Asked { standing, ..there.clone() };
+        // Ids of practices aside, the decision is that of the scenario.
+        assert_eq!(read.answer(), asked(&question).answer(), "{name}");
+        if let (Verdict::Withheld(rule), Verdict::Withheld(was)) = (read.verdict(), asked(&question).verdict()) {
+            assert_eq!(rule, was, "{name}");
+        }
+    }
+    // Again: everything is there, and nothing is done.
+    assert!(import_consents(&after.acts, &random, now, &bundle).await.is_err());
+    refusals(&after, bundle).await;
+}
+
+/// R4's Consent, written from the specification: what has to be there, and `ppc-1`.
+fn shaped(bundle: &Value) {
+    for resource in bundle["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]) {
+        let id = resource["id"].as_str().unwrap();
+        assert!(id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b)), "{id}");
+        if resource["resourceType"] == "RelatedPerson" {
+            assert!(resource["patient"]["reference"].is_string() && resource["period"]["start"].is_string());
+            continue;
+        }
+        assert_eq!(resource["resourceType"], "Consent");
+        assert!(["proposed", "active", "rejected", "inactive"].contains(&resource["status"].as_str().unwrap()));
+        assert_eq!(resource["scope"]["coding"][0]["code"], "patient-privacy");
+        assert_eq!(resource["category"][0]["coding"][0]["code"], "59284-0");
+        assert!(resource["policyRule"].is_object() || resource["policy"].is_array(), "ppc-1");
+        let provision = &resource["provision"];
+        assert!(["permit", "deny"].contains(&provision["type"].as_str().unwrap()));
+        for actor in provision["actor"].as_array().into_iter().flatten() {
+            assert!(actor["role"].is_object() && actor["reference"].is_object(), "{actor}");
+        }
+        for nested in provision["provision"].as_array().into_iter().flatten() {
+            assert!(nested["type"] == "deny" && nested.get("provision").is_none(), "one nested level");
+        }
+    }
+}
+
+/// What is not as it was written, or leads nowhere, stores nothing.
+async fn refusals(instance: &Instance, bundle: Value) {
+    let random = SystemRandom::default();
+    let now = sample::at(9);
+    let first = |change: fn(&mut Value)| {
+        let is_grant =
+            |e: &&Value| e["resource"]["extension"][0]["valueString"].as_str().is_some_and(|t| t.contains("\"grant\""));
+        let mut entry = bundle["entry"].as_array().unwrap().iter().find(is_grant).unwrap().clone();
+        let text = entry["resource"]["extension"][0]["valueString"].as_str().unwrap();
+        let mut whole: Value = serde_json::from_str(text).unwrap();
+        whole["grant"] = json!(GrantId::mint(&SystemRandom::default()).to_string());
+        change(&mut whole);
+        entry["resource"]["extension"][0]["valueString"] = json!(whole.to_string());
+        json!({"resourceType": "Bundle", "type": "collection", "entry": [entry]})
+    };
+    assert_eq!(
+        import_consents(&instance.acts, &random, now, &first(|_| {})).await.unwrap(),
+        1,
+        "it can be read at all"
+    );
+    for (what, bundle) in [
+        ("another account", first(|whole| whole["account"] = json!("nobody"))),
+        ("another practice", first(|whole| whole["scope"]["without_organizations"] = json!(["three"]))),
+        ("no practice", first(|whole| whole["scope"]["organizations"] = json!([null]))),
+        ("another person", first(|whole| whole["person"] = json!({"id": "x", "charts": []}))),
+        ("another right", first(|whole| whole["basis"] = json!("owner"))),
+        ("no period", first(|whole| whole["period"] = json!([]))),
+        ("an odd scope", first(|whole| whole["scope"]["level"] = json!("all"))),
+        ("an odd state", first(|whole| whole["state"] = json!(["open"]))),
+        ("no Bundle", json!({"resourceType": "Patient"})),
+        (
+            "another's Consent",
+            json!({"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Consent", "id": "x"}}]}),
+        ),
+    ] {
+        assert!(import_consents(&instance.acts, &random, now, &bundle).await.is_err(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn exported_consents_decide_alike_in_an_empty_instance() {
+    round_trip(Database::sqlite().await, Database::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn exported_consents_decide_alike_on_postgres() {
+    let (Some(one), Some(other)) = (Database::postgres().await, Database::postgres().await) else { return };
+    round_trip(one, other).await;
+}

@@ -1,0 +1,263 @@
+//! Somebody is to act for somebody else: what patients hand out, what they ask staff for, and what takes two.
+
+use serde_json::Value;
+
+use super::{PASSWORD, answer, at_work, code_of, daniel, new_account, stranger, submit, verify, world};
+use crate::support::http::{Answer, Client as Browser};
+use crate::support::world::{World, run};
+
+/// Sends the first form of a page that leads there, with the boxes of `boxes` ticked alone.
+async fn hand_out(browser: &mut Browser, what: &str, fields: &[(&str, &str)], boxes: &[(&str, &str)]) -> Answer {
+    let page = browser.get("/people/invite").await;
+    assert_eq!(page.status, 200, "{}", page.header("location").unwrap_or_default());
+    let mut form = page.form_to("/people/invite");
+    form.retain(|(name, _)| !matches!(name.as_str(), "category" | "label" | "acts" | "uses_app"));
+    for (name, value) in fields {
+        form.retain(|(known, _)| known != name);
+        form.push(((*name).to_owned(), (*value).to_owned()));
+    }
+    form.extend([("do", what)].iter().chain(boxes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    browser.post("/people/invite", &form).await
+}
+
+const SAM: [(&str, &str); 2] = [("given", "Sam"), ("family", "Cole")];
+
+async fn mailbox(world: &World, browser: &mut Browser, address: &str) {
+    for (page, action, fields) in [
+        ("/account/prove?next=contact", "/account/prove", vec![("password", PASSWORD)]),
+        ("/account/contact", "/account/contact", vec![("email", address)]),
+    ] {
+        let page = browser.get(page).await;
+        assert_eq!(submit(browser, &page, action, &fields).await.status, 303);
+    }
+    let mails = world.mails().await;
+    let code = mails.iter().rfind(|mail| mail.to == address).unwrap().code();
+    let page = browser.get("/account/contact").await;
+    assert_eq!(submit(browser, &page, "/account/contact/code", &[("code", &code)]).await.status, 303);
+}
+
+/// How often somebody was told that who sees their record changes.
+async fn told(world: &World, address: &str) -> usize {
+    let mails = world.mails().await;
+    mails.iter().filter(|mail| mail.to == address && mail.text.contains("Who can see a record of yours")).count()
+}
+
+#[test]
+fn a_patient_hands_out_a_code_for_whom_they_name_and_takes_it_back() {
+    run(async {
+        let world = world().await;
+        let mut owner = daniel(&world, "daniel").await;
+        mailbox(&world, &mut owner, "daniel@example.org").await;
+        // What they would see, before anything is given.
+        let seen = hand_out(&mut owner, "see", &SAM, &[("category", "results")]).await;
+        assert_eq!(seen.status, 200, "{}", seen.body);
+        let part = |title: &str| {
+            let rest = seen.body.split(title).nth(1).unwrap_or_else(|| panic!("no {title}: {}", seen.body));
+            rest.split("<dd>").nth(1).unwrap().split("</dd>").next().unwrap().to_owned()
+        };
+        assert_eq!(part("Sees all of:"), "test results, name, address and contact");
+        assert!(part("Sees nothing of:").contains("notes and documents"));
+        assert_eq!(told(&world, "daniel@example.org").await, 0);
+        // What has to be there.
+        for (fields, boxes, problem) in [
+            (vec![("given", ""), ("family", "Cole")], vec![("category", "results")], "given name and a family name"),
+            (SAM.to_vec(), vec![], "tick at least one part"),
+            ([&SAM[..], &[("birth_date", "soon")]].concat(), vec![("category", "results")], "whole dates"),
+            ([&SAM[..], &[("until", "soon")]].concat(), vec![("category", "results")], "whole dates"),
+        ] {
+            let page = hand_out(&mut owner, "hand-out", &fields, &boxes).await;
+            assert!(page.status == 422 && page.body.contains(problem), "{problem}: {}", page.body);
+            assert!(page.body.contains("aria-describedby=\"problem\"") && !page.body.contains("class=\"code\""));
+        }
+        let boxes = [("category", "results"), ("category", "demographics"), ("label", "mental-health")];
+        let code = code_of(&hand_out(&mut owner, "hand-out", &SAM, &boxes).await);
+        assert_eq!(told(&world, "daniel@example.org").await, 1, "at once, so that a thief cannot do it unseen");
+        // Whoever finds it cannot use it under another name.
+        let mut sam = stranger(&world);
+        assert_eq!(answer(&mut sam, &code, "1991-04-14", "Okafor").await.status, 422);
+        assert_eq!(answer(&mut sam, &code, "1991-04-14", "Cole").await.location(), "/invite/account");
+        let confirm = new_account(&mut sam, "sam").await;
+        assert_eq!(submit(&mut sam, &confirm, "/invite/confirm", &[("answer", "yes")]).await.status, 303);
+        assert_eq!(told(&world, "daniel@example.org").await, 2);
+        let mine: Value = sam.get("/api/v1/people").await.json();
+        let grant = &mine["seen_by_me"][0];
+        assert_eq!((&grant["basis"], &grant["in_effect"]), (&"patient-consent".into(), &true.into()), "{grant}");
+        assert_eq!(grant["scope"]["categories"], serde_json::json!(["results", "demographics"]));
+        let seen = &grant["sees"][0]["categories"];
+        assert_eq!((&seen["results"], &seen["notes"]), (&"part".into(), &"nothing".into()), "{grant}");
+        // The privacy officer sees who sees what at this practice, and by which rule; nobody else of the staff does.
+        let mut registrar = at_work(&world, "registrar").await;
+        assert_eq!(registrar.get("/clinic/access").await.status, 403);
+        let mut officer = at_work(&world, "officer").await;
+        let form = officer.get("/clinic/access").await;
+        let is_daniels =
+            |r: &&Value| r["resourceType"] == "Condition" && r["subject"]["reference"] == "Patient/pat-1010";
+        let practice = world.practice("riverside");
+        let id = practice.resources.iter().find(is_daniels).unwrap()["id"].as_str().unwrap();
+        let item = format!("Condition/{}.{id}", practice.source);
+        let asked = [("number", "MRN-994045"), ("item", item.as_str())];
+        let shown = submit(&mut officer, &form, "/clinic/access", &asked).await;
+        assert_eq!(shown.status, 200, "{}", shown.body);
+        assert!(
+            shown.body.contains("<h3>sam</h3>") && shown.body.contains("The patient wants it, active"),
+            "{}",
+            shown.body
+        );
+        assert!(shown.body.contains("not seen, by the rule scope-category"), "{}", shown.body);
+        let nobody = submit(&mut officer, &form, "/clinic/access", &[("number", "MRN-0")]).await;
+        assert!(nobody.status == 422 && nobody.body.contains("of no one record"), "{}", nobody.body);
+        // Used codes are not taken back, others are, and are dead then.
+        let people = owner.get("/people").await;
+        assert!(people.body.contains("The code was used, or has ended."), "{}", people.body);
+        let second = code_of(&hand_out(&mut owner, "hand-out", &SAM, &boxes[..1]).await);
+        let people = owner.get("/people").await;
+        assert_eq!(people.forms("/people/take-back").len(), 1, "{}", people.body);
+        let form = people.forms("/people/take-back").remove(0);
+        assert_eq!(sam.post("/people/take-back", &form).await.status, 403, "another one's form");
+        assert_eq!(owner.post("/people/take-back", &form).await.status, 303);
+        assert_eq!(owner.post("/people/take-back", &form).await.status, 404);
+        let mut late = stranger(&world);
+        let page = answer(&mut late, &second, "1991-04-14", "Cole").await;
+        assert!(page.header("location") != Some("/invite/account"), "{} {}", page.status, page.body);
+        // Five in a day, and no more.
+        for _ in 0..3 {
+            code_of(&hand_out(&mut owner, "hand-out", &SAM, &boxes[..1]).await);
+        }
+        let page = hand_out(&mut owner, "hand-out", &SAM, &boxes[..1]).await;
+        assert!(page.status == 422 && page.body.contains("try again tomorrow"), "{}", page.body);
+        // Who has no record hands out none.
+        assert_eq!(sam.get("/people/invite").await.location(), "/people");
+    });
+}
+
+async fn ask(browser: &mut Browser, world: &World, fields: &[(&str, &str)]) -> Answer {
+    let page = browser.get("/people/ask").await;
+    let practice = super::organization(world, "riverside").await.to_string();
+    let mut all =
+        vec![("practice", practice.as_str()), ("own_given", "Marcus"), ("own_family", "Reed"), ("basis", "parent")];
+    all.extend([("document", "birth certificate")]);
+    all.extend(fields);
+    submit(browser, &page, "/people/ask", &all).await
+}
+
+/// The first form of the queue, with these fields.
+async fn decide(staff: &mut Browser, fields: &[(&str, &str)]) -> Answer {
+    let queue = staff.get("/clinic/proxies").await;
+    assert_eq!(queue.status, 200, "{}", queue.body);
+    submit(staff, &queue, "/clinic/proxies/decide", fields).await
+}
+
+const LEO: [(&str, &str); 3] = [("given", "Leo"), ("family", "Reed"), ("birth_date", "2019-05-09")];
+
+#[test]
+fn staff_decide_by_a_document_and_the_answer_tells_nothing() {
+    run(async {
+        let world = world().await;
+        let mut father = daniel(&world, "marcus").await;
+        let sent = ask(&mut father, &world, &LEO).await;
+        let nobody =
+            ask(&mut father, &world, &[("given", "No"), ("family", "Body"), ("birth_date", "2000-01-01")]).await;
+        let text = |page: &Answer| page.body.split("<main").nth(1).unwrap().to_owned();
+        assert_eq!((sent.status, text(&sent)), (200, text(&nobody)), "nothing tells who is a patient");
+        for (field, value) in
+            [("birth_date", "2019"), ("given", ""), ("document", ""), ("practice", "x"), ("basis", "patient-consent")]
+        {
+            let page = ask(&mut father, &world, &[&LEO[..], &[(field, value)]].concat()).await;
+            assert!(page.status == 422 && page.body.contains("role=\"alert\""), "{field}: {}", page.body);
+        }
+        // The front desk does not decide it.
+        let mut clerk = at_work(&world, "clerk").await;
+        assert_eq!(clerk.get("/clinic/proxies").await.status, 403);
+        let mut registrar = at_work(&world, "registrar").await;
+        let queue = registrar.get("/clinic/proxies").await.body;
+        assert!(queue.contains("Marcus Reed for Leo Reed, born 2019-05-09"), "{queue}");
+        let yes =
+            |number: &'static str| [("answer", "approve"), ("number", number), ("document", "DL"), ("silent", "")];
+        for (number, problem) in
+            [("MRN-994045", "not about whom the request names"), ("MRN-0", "that of no one record")]
+        {
+            let page = decide(&mut registrar, &yes(number)).await;
+            assert!(page.status == 422 && page.body.contains(problem), "{number}: {}", page.body);
+        }
+        let code = code_of(&decide(&mut registrar, &yes("MRN-263881")).await);
+        assert!(!registrar.get("/clinic/proxies").await.body.contains("Leo Reed"), "it is decided");
+        // The code is for whom it names: the account of Daniel, who has another name and birth date, does not get it.
+        let mut browser = stranger(&world);
+        assert_eq!(answer(&mut browser, &code, "2019-05-09", "Reed").await.location(), "/invite/account");
+        let confirm = new_account(&mut browser, "marcus-reed").await;
+        submit(&mut browser, &confirm, "/invite/confirm", &[("answer", "yes")]).await;
+        assert_eq!(browser.get("/api/v1/people").await.json()["seen_by_me"][0]["basis"], "parent");
+        // A no, with the reason, which whoever asked does not read.
+        let refused = decide(&mut registrar, &[("answer", "refuse"), ("reason", "no paper")]).await;
+        assert_eq!(refused.status, 303, "{}", refused.body);
+        let people = father.get("/people").await.body;
+        assert!(people.contains("The practice did not agree") && people.contains("has a code for you"), "{people}");
+        assert!(!people.contains("no paper"), "{people}");
+    });
+}
+
+#[test]
+fn a_power_of_attorney_takes_two_of_the_staff() {
+    run(async {
+        let world = world().await;
+        let mut owner = daniel(&world, "daniel").await;
+        mailbox(&world, &mut owner, "daniel@example.org").await;
+        let mut registrar = at_work(&world, "registrar").await;
+        let proxy = [("proxy_family", "Okafor"), ("proxy_given", "Ada"), ("basis", "hcpoa")];
+        for silent in ["", "she threatened him"] {
+            let before = told(&world, "daniel@example.org").await;
+            let begun = verify(&mut registrar, "MRN-994045", &proxy).await;
+            assert_eq!((begun.status, begun.header("location")), (303, Some("/clinic/proxies")), "{}", begun.body);
+            let queue = registrar.get("/clinic/proxies").await;
+            assert!(queue.body.contains("Somebody else of the staff must decide this"), "{}", queue.body);
+            // Not even by hand.
+            let mut form = queue.form_to("/clinic/proxies/decide");
+            form.push(("answer".to_owned(), "approve".to_owned()));
+            assert_eq!(registrar.post("/clinic/proxies/decide", &form).await.status, 422);
+            assert_eq!(registrar.get("/clinic/invitations").await.body.matches("Ada").count(), 0);
+            let mut officer = at_work(&world, "officer").await;
+            let slip = decide(&mut officer, &[("answer", "approve"), ("silent", silent)]).await;
+            let code = code_of(&slip);
+            let mut ada = stranger(&world);
+            assert_eq!(answer(&mut ada, &code, "1991-04-14", "Okafor").await.location(), "/invite/account");
+            let confirm = new_account(&mut ada, if silent.is_empty() { "ada" } else { "ada-two" }).await;
+            let done = submit(&mut ada, &confirm, "/invite/confirm", &[("answer", "yes")]).await;
+            assert_eq!(done.status, 303, "{}", done.body);
+            let told = told(&world, "daniel@example.org").await - before;
+            assert_eq!(told, if silent.is_empty() { 2 } else { 0 }, "at issue and at use, unless that would harm");
+        }
+    });
+}
+
+#[test]
+fn people_are_told_before_what_they_share_changes() {
+    run(async {
+        let world = world().await;
+        let mut owner = daniel(&world, "daniel").await;
+        mailbox(&world, &mut owner, "daniel@example.org").await;
+        let until = [&SAM[..], &[("until", "2026-11-30")]].concat();
+        let code = code_of(&hand_out(&mut owner, "hand-out", &until, &[("category", "results")]).await);
+        let mut sam = stranger(&world);
+        answer(&mut sam, &code, "1991-04-14", "Cole").await;
+        let confirm = new_account(&mut sam, "sam").await;
+        assert_eq!(submit(&mut sam, &confirm, "/invite/confirm", &[("answer", "yes")]).await.status, 303);
+        mailbox(&world, &mut sam, "sam@example.org").await;
+        let told = || async {
+            let count = world.app.sharing_notices.look().await.unwrap();
+            let mails = world.mails().await;
+            let ends =
+                |to: &str| mails.iter().filter(|mail| mail.to == to && mail.subject.contains("changes soon")).count();
+            (count, ends("daniel@example.org"), ends("sam@example.org"))
+        };
+        // 2026-09-15: the end is 77 days away. Each notice goes out once, to both.
+        assert_eq!(told().await, (1, 1, 1));
+        assert_eq!(told().await, (0, 1, 1));
+        for (days, expected) in [(46, (0, 1, 1)), (1, (1, 2, 2)), (23, (1, 3, 3)), (3, (0, 3, 3))] {
+            world.clock.advance(super::hours(24 * days));
+            assert_eq!(told().await, expected, "{days} days later");
+        }
+        let mails = world.mails().await;
+        let last = mails.iter().rfind(|mail| mail.to == "sam@example.org").unwrap();
+        assert!(last.text.contains("December 1, 2026") && !last.text.contains("Daniel"), "{}", last.text);
+    });
+}
