@@ -121,6 +121,12 @@ impl Accounts {
         self.passwords.hash(password, &*self.random).await
     }
 
+    /// How many passwords were hashed or checked so far: each takes 19 MiB and a good part of a processor.
+    #[must_use]
+    pub fn password_runs(&self) -> u64 {
+        self.passwords.runs()
+    }
+
     /// An act of now.
     fn new_act(&self, kind: ActKind) -> Act {
         Act::new(kind, self.clock.now(), &*self.random)

@@ -4,6 +4,7 @@ mod apps;
 mod authenticate;
 mod authorize;
 mod brakes;
+mod challenges;
 mod client_authentication;
 mod client_credentials;
 mod clients;
@@ -21,6 +22,7 @@ mod registration;
 mod revoke;
 mod rights;
 mod seal;
+mod services;
 mod signing;
 mod token;
 mod userinfo;
@@ -60,6 +62,7 @@ pub use pushed::PushedRequest;
 pub use registration::{RegisterError, Registration};
 pub use rights::person_name;
 pub(crate) use rights::{active_links, current_person, reachable};
+pub use services::{NewService, ServiceError};
 pub use signing::{SigningError, SigningKeyState};
 pub use token::{TokenError, TokenResponse};
 pub use userinfo::UserInfo;
@@ -83,6 +86,7 @@ pub struct AuthorizationServer {
     pushes: brakes::Brake<(ClientId, Option<IpAddr>)>,
     key_sets: key_sets::KeySets,
     proofs: proofs::UsedProofs,
+    challenges_again: challenges::ChallengesAgain,
     registration: registration::SelfRegistration,
     snapshots: authenticate::Snapshots,
     generation: generation::Generation,
@@ -97,6 +101,8 @@ struct Lifetimes {
     refresh_token: Duration,
     system_token: Duration,
     pushed_request: Duration,
+    /// How old the newest signing key becomes, if that is limited.
+    signing_key: Option<Duration>,
 }
 
 /// Assertions of one client from one address at a time, and how soon there may be one more: a second of verification at
@@ -134,6 +140,7 @@ impl AuthorizationServer {
                 clock.clone(),
             ),
             proofs: proofs::UsedProofs::new(clock.now()),
+            challenges_again: challenges::ChallengesAgain::default(),
             registration: registration::SelfRegistration {
                 policy: config.registration(),
                 scopes: ScopeSet::parse(&config.oauth.registration_scopes).0,
@@ -155,6 +162,9 @@ impl AuthorizationServer {
                 refresh_token: seconds(config.oauth.refresh_token_seconds),
                 system_token: seconds(config.oauth.system_token_seconds),
                 pushed_request: seconds(config.oauth.pushed_request_seconds),
+                signing_key: Some(config.oauth.signing_key_days)
+                    .filter(|days| *days > 0)
+                    .map(|days| seconds(days.saturating_mul(86_400))),
             },
             db,
             acts,

@@ -6,6 +6,7 @@ mod delivery;
 mod expiry;
 mod recoveries;
 mod sharing;
+mod signing_keys;
 
 pub use chart_check::check_charts;
 pub use claims::look_at_claims;
@@ -13,3 +14,4 @@ pub use delivery::Delivery;
 pub use expiry::{Expiry, Removed};
 pub use recoveries::answer_recoveries;
 pub use sharing::tell_before_sharing_changes;
+pub use signing_keys::keep_signing_keys;

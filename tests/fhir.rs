@@ -14,7 +14,7 @@ mod docref;
 mod everything;
 mod faults;
 mod includes;
-mod launch;
+pub(crate) mod launch;
 mod lazy;
 mod merged;
 mod metrics;
@@ -44,7 +44,7 @@ use chartgate::identity::GrantBasis;
 use crate::support::world::World;
 
 /// The world of the fixtures, for tests that change nothing in it.
-async fn fixtures() -> &'static World {
+pub(crate) async fn fixtures() -> &'static World {
     static FIXTURES: OnceCell<World> = OnceCell::const_new();
     FIXTURES
         .get_or_init(|| async {

@@ -7,6 +7,8 @@ mod accounts;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod certification;
+#[cfg(test)]
 mod consent;
 #[cfg(test)]
 mod fhir;

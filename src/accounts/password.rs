@@ -1,6 +1,7 @@
 //! Passwords: Argon2id over a keyed hash, a few at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -39,6 +40,7 @@ pub enum PasswordError {
 pub struct Passwords {
     pepper: Secret<[u8; 32]>,
     permits: Arc<Semaphore>,
+    runs: Arc<AtomicU64>,
 }
 
 /// How a hash begins that was made as hashes are made now.
@@ -65,7 +67,8 @@ impl Passwords {
     /// With the pepper of this installation: a stolen database alone cannot be guessed against.
     #[must_use]
     pub fn new(master_key: &MasterKey, at_a_time: usize) -> Self {
-        Self { pepper: master_key.derive(KeyUse::PasswordPepper), permits: Arc::new(Semaphore::new(at_a_time.max(1))) }
+        let permits = Arc::new(Semaphore::new(at_a_time.max(1)));
+        Self { pepper: master_key.derive(KeyUse::PasswordPepper), permits, runs: Arc::default() }
     }
 
     fn pepper(&self, password: &Secret<String>) -> Result<Secret<[u8; 32]>, PasswordError> {
@@ -120,6 +123,12 @@ impl Passwords {
         .await
     }
 
+    /// How many passwords were hashed or checked so far.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
     /// Runs `work` on a thread for blocking work, once a permit is free. The permit goes with it: a caller who hangs up
     /// does not make room for another one while the work still runs.
     async fn work<T: Send + 'static>(
@@ -127,6 +136,7 @@ impl Passwords {
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| PasswordError::Unavailable)?;
+        self.runs.fetch_add(1, Ordering::Relaxed);
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
             drop(permit);

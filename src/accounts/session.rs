@@ -152,7 +152,8 @@ impl Accounts {
     pub(super) async fn refused(&self, account: Option<&Account>, rule: &str) -> Result<(), StorageError> {
         let id = account.map(|account| account.id);
         let act = self.new_act(ActKind::SignIn).by_way_of("password").by(id).refused(rule);
-        let counts = rule == "password" || rule == "unknown";
+        // The same write for whoever it is: of a name that nobody has it changes nothing.
+        let counts = matches!(rule, "password" | "unknown" | "disabled" | "closed");
         self.acts
             .write(move |tx| {
                 async move {

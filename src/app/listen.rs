@@ -10,7 +10,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::Request;
+use axum::middleware::map_response;
+use axum::response::Response;
+use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -83,7 +85,11 @@ pub async fn serve(
     let connections = Arc::new(GracefulShutdown::new());
     let mut accepting = JoinSet::new();
     for (listener, certificates) in listeners.0 {
-        let serving = Serving { router: router.clone(), patience, certificates };
+        let router = match certificates {
+            Some(_) => router.clone().layer(map_response(only_over_tls)),
+            None => router.clone(),
+        };
+        let serving = Serving { router, patience, certificates };
         accepting.spawn(accept(listener, serving, connections.clone()));
     }
     let mut stopping = stop;
@@ -92,6 +98,12 @@ pub async fn serve(
     if let Some(connections) = Arc::into_inner(connections) {
         let _ = tokio::time::timeout(grace, connections.shutdown()).await;
     }
+}
+
+/// RFC 6797 §6.1: whoever came over TLS comes without it no more, for a year from the last time.
+async fn only_over_tls(mut response: Response) -> Response {
+    response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    response
 }
 
 /// What every connection of a listener is served with.

@@ -22,7 +22,9 @@ use crate::http::fhir::Metadata;
 use crate::http::metrics::RequestCounts;
 use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
-use crate::jobs::{Delivery, Expiry, answer_recoveries, check_charts, look_at_claims, tell_before_sharing_changes};
+use crate::jobs::{
+    Delivery, Expiry, answer_recoveries, check_charts, keep_signing_keys, look_at_claims, tell_before_sharing_changes,
+};
 use crate::mail::{Carrier, CarrierError, Outbox};
 use crate::mapping::{ConsentPolicies, ReleasePolicies, Terminology, VendorProfiles, sensitivity};
 use crate::practice::{self, ChartCheck, Desk, SharingNotices};
@@ -202,13 +204,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     }));
     let watched = authorization.clone();
     tokio::spawn(async move { watched.watch().await });
-    // Making an RSA key takes a moment, once: not at the expense of the first answer.
-    let signing = authorization.clone();
-    tokio::spawn(async move {
-        if let Err(error) = signing.prepare_signing_key().await {
-            tracing::error!(%error, "no key to sign id_tokens with");
-        }
-    });
+    tokio::spawn(keep_signing_keys(authorization.clone()));
     tokio::spawn(refresh.run());
     tokio::spawn(look_at_claims(claims.clone()));
     tokio::spawn(check_charts(chart_check.clone()));

@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 
 use super::AuthorizationServer;
+use super::challenges::ChallengeUse;
 use super::consent::{self, ConsentPage};
 use super::pushed;
 use super::seal::Binding;
@@ -14,7 +15,7 @@ use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::{Authorization, Code};
 use crate::oauth::launch::{Launch, LaunchContext};
 use crate::oauth::parameters::Parameters;
-use crate::oauth::request::{self, AuthorizationRequest, UNKNOWN_LAUNCH, with_parameters};
+use crate::oauth::request::{self, AuthorizationRequest, CONSTANT_CHALLENGE, UNKNOWN_LAUNCH, with_parameters};
 use crate::oauth::scope::Scope;
 use crate::oauth::token::TokenKind;
 use crate::storage::{StorageError, authorizations, clients, launches};
@@ -198,7 +199,7 @@ impl AuthorizationServer {
             }
             Ok((person, scopes)) => {
                 let request = AuthorizationRequest { scopes, decided: person, ..request };
-                Ok(AuthorizeAnswer::Redirect(self.grant(request, session, context).await?))
+                Ok(AuthorizeAnswer::Redirect(self.grant(request, &client, session, context).await?))
             }
             Err(problem) => {
                 page.show_again(&decision, problem);
@@ -306,11 +307,14 @@ impl AuthorizationServer {
     pub(super) async fn grant(
         &self,
         request: AuthorizationRequest,
+        client: &Client,
         session: &SignedIn,
         context: LaunchContext,
     ) -> Result<Redirect, StorageError> {
         let (person, scopes) = (request.decided, request.scopes.clone());
-        let lost_launch = self.error(&request, UNKNOWN_LAUNCH);
+        let (lost_launch, constant) = (self.error(&request, UNKNOWN_LAUNCH), self.error(&request, CONSTANT_CHALLENGE));
+        let challenge = ChallengeUse::of(&request);
+        let is_public = !client.is_confidential();
         let now = self.clock.now();
         let code = TokenKind::Code.mint(&*self.random);
         let hash = crate::base::hash::sha256(code.expose().as_bytes());
@@ -337,24 +341,34 @@ impl AuthorizationServer {
         };
         let act = self.new_act(ActKind::Consent).on("Authorization", authorization.id).under("user");
         let launch = request.launch;
-        let launched = self
+        let granted = self
             .act(move |tx| {
                 async move {
+                    let is_again = challenge.is_again(&mut *tx, now).await?;
+                    if is_again && is_public {
+                        let act = act.by(authorization.account).through(&authorization.client);
+                        return Ok((Granted::ConstantChallenge, Some(act.refused("code-challenge-again"))));
+                    }
                     if let Some(launch) = launch
                         && !launches::use_up(tx, &launch, now).await?
                     {
-                        return Ok((false, None));
+                        return Ok((Granted::LaunchLost, None));
                     }
                     authorizations::insert(tx, &authorization, now).await?;
                     authorizations::insert_code(tx, &hash, &stored).await?;
                     let act = act.by(authorization.account).through(&authorization.client).about(authorization.person);
-                    Ok((true, Some(act)))
+                    Ok((Granted::Code { is_again }, Some(act)))
                 }
                 .boxed()
             })
             .await?;
-        if !launched {
-            return Ok(lost_launch);
+        if matches!(granted, Granted::ConstantChallenge | Granted::Code { is_again: true }) {
+            self.count_challenge_again(&client.id);
+        }
+        match granted {
+            Granted::Code { .. } => {}
+            Granted::LaunchLost => return Ok(lost_launch),
+            Granted::ConstantChallenge => return Ok(constant),
         }
         let answer = [("code", code.expose().as_str()), ("state", &request.state), ("iss", self.endpoints.issuer())];
         Ok(Redirect(with_parameters(&request.redirect_uri, &answer)))
@@ -371,6 +385,16 @@ impl AuthorizationServer {
         answer.push(("iss", self.endpoints.issuer()));
         Redirect(with_parameters(redirect_uri, &answer))
     }
+}
+
+/// What came of a grant.
+enum Granted {
+    /// `is_again`: the challenge had been used, by an app that proves itself in another way as well.
+    Code {
+        is_again: bool,
+    },
+    LaunchLost,
+    ConstantChallenge,
 }
 
 /// Whether the sign-in is recent enough for the request.

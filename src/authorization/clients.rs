@@ -3,7 +3,8 @@
 use futures_util::FutureExt;
 
 use super::AuthorizationServer;
-use crate::audit::ActKind;
+use crate::audit::{Act, ActKind};
+use crate::base::id::AccountId;
 use crate::base::secret::Secret;
 use crate::base::source_key::SourceKey;
 use crate::config::SourceAuthentication;
@@ -48,6 +49,29 @@ pub enum NewProof {
     Secret,
     /// With keys of its own.
     Keys(ClientKeys),
+}
+
+/// Who registers, and turns off and on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Registrar {
+    Operator,
+    /// An administrator of a practice.
+    Staff(AccountId),
+}
+
+impl Registrar {
+    /// Whether what it registers may begin at once. A service reads many people's records: a stolen sign-in of an
+    /// administrator must not be enough for that, so the operator lets it in.
+    const fn lets_in(self) -> bool {
+        matches!(self, Self::Operator)
+    }
+
+    fn sign(self, act: Act) -> Act {
+        match self {
+            Self::Operator => act.under("operator"),
+            Self::Staff(account) => act.by(account).under("administrator"),
+        }
+    }
 }
 
 /// A client just registered.
@@ -110,6 +134,14 @@ impl AuthorizationServer {
     /// # Errors
     /// [`RegistrationError`].
     pub async fn register_client(&self, new: NewClient) -> Result<RegisteredClient, RegistrationError> {
+        self.register_for(Registrar::Operator, new).await
+    }
+
+    pub(super) async fn register_for(
+        &self,
+        registrar: Registrar,
+        new: NewClient,
+    ) -> Result<RegisteredClient, RegistrationError> {
         let name = readable_name(&new.name).ok_or(RegistrationError::Name)?;
         if new.scopes.is_empty() {
             return Err(RegistrationError::Scopes);
@@ -146,13 +178,13 @@ impl AuthorizationServer {
             scopes: new.scopes,
             authentication,
             native: new.native,
-            enabled: true,
+            enabled: registrar.lets_in(),
             sources: new.sources,
             requirements: new.requirements,
             registration: None,
         };
         let (stored, created) = (client.clone(), self.clock.now());
-        let act = self.new_act(ActKind::Client).through(&client.id).by_way_of("register").under("operator");
+        let act = registrar.sign(self.new_act(ActKind::Client).through(&client.id).by_way_of("register"));
         self.act(move |tx| {
             async move {
                 clients::insert(tx, &stored, created).await?;
@@ -195,8 +227,17 @@ impl AuthorizationServer {
     /// # Errors
     /// [`StorageError::NotFound`] when there is none.
     pub async fn enable_client(&self, id: &ClientId, enabled: bool) -> Result<(), StorageError> {
+        self.enable_for(Registrar::Operator, id, enabled).await
+    }
+
+    pub(super) async fn enable_for(
+        &self,
+        registrar: Registrar,
+        id: &ClientId,
+        enabled: bool,
+    ) -> Result<(), StorageError> {
         let way = if enabled { "enable" } else { "disable" };
-        let act = self.new_act(ActKind::Client).through(id).by_way_of(way).under("operator");
+        let act = registrar.sign(self.new_act(ActKind::Client).through(id).by_way_of(way));
         let id = id.clone();
         self.act(move |tx| {
             async move {

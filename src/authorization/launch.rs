@@ -226,7 +226,7 @@ impl AuthorizationServer {
             request.scopes.remove(&Scope::LaunchEncounter);
         }
         context.encounter = encounter;
-        Ok(AuthorizeAnswer::Redirect(self.grant(request, session, context).await?))
+        Ok(AuthorizeAnswer::Redirect(self.grant(request, &client, session, context).await?))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use futures_util::FutureExt;
 
-use super::AuthorizationServer;
 use super::revoke::of_authorization;
 use super::token::{INVALID_GRANT, TokenError, TokenResponse};
+use super::{AuthorizationServer, ClientRequest};
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::oauth::client::Client;
@@ -17,6 +17,12 @@ use crate::oauth::token::{TokenKind, refresh_successor};
 use crate::storage::{StorageError, Tx, authorizations, sessions, tokens};
 
 const TOO_WIDE: OauthError = OauthError::new(ErrorCode::InvalidScope, "scope asks for more than was granted");
+
+/// Whether a request says nothing at all of who sends it.
+pub(super) fn is_nameless(request: &ClientRequest<'_>, parameters: &Parameters) -> bool {
+    let said = ["client_id", "client_secret", "client_assertion", "client_assertion_type"];
+    request.authorization.is_none() && said.iter().all(|name| parameters.raw(name).is_none())
+}
 
 /// The part of a refresh that happens in one write.
 struct Exchange {
@@ -95,6 +101,20 @@ impl AuthorizationServer {
                 id_token: None,
             }),
         }
+    }
+
+    /// The request with the `client_id` that it lacks: of the client that the token was given to. SMART App Launch 2.2
+    /// has none in the refresh of a public app; who must prove itself is none the closer to it by its id.
+    pub(super) async fn name_client_by_token(&self, parameters: Parameters) -> Result<Parameters, StorageError> {
+        let Some(hash) = parameters.get("refresh_token").and_then(|token| TokenKind::Refresh.hash(token)) else {
+            return Ok(parameters);
+        };
+        let Some(stored) = tokens::refresh(&self.db, &hash).await? else { return Ok(parameters) };
+        let found = authorizations::get(&self.db, stored.authorization).await?;
+        Ok(match found {
+            Some(authorization) => parameters.and("client_id", authorization.client.to_string()),
+            None => parameters,
+        })
     }
 
     /// Refuses when the account was closed or its right to the person has ended.

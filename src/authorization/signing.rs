@@ -20,6 +20,9 @@ pub(super) const ID_TOKEN: Duration = Duration::from_secs(300);
 /// others keep.
 const STILL_PUBLISHED: Duration = Duration::from_secs(3_600);
 
+/// By then everybody who keeps our key set has fetched it again.
+const FETCHED_BY: Duration = Duration::from_secs(86_400);
+
 /// Why there is no signing key.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
@@ -167,6 +170,35 @@ impl AuthorizationServer {
         })
         .await?;
         Ok(kid)
+    }
+
+    /// Makes the next key when the newest is as old as the configuration lets it become: published at once, it signs a
+    /// day later. Of several processes one makes it.
+    ///
+    /// # Errors
+    /// [`SigningError`].
+    pub async fn rotate_signing_key_in_time(&self) -> Result<bool, SigningError> {
+        let Some(longest) = self.lifetimes.signing_key else { return Ok(false) };
+        let newest = self.signing_key_states().await?.pop().ok_or(SigningError::Key(KeyError))?;
+        let now = self.clock.now();
+        if now < newest.created.plus(longest) {
+            return Ok(false);
+        }
+        let next = self.make_signing_key(now.plus(FETCHED_BY)).await?;
+        let act = self.new_act(ActKind::SigningKey).by_way_of("rotate").on("SigningKey", &next.kid).under("schedule");
+        let made = self
+            .act(move |tx| {
+                async move {
+                    let is_newest = signing_keys::all(&mut *tx).await?.last().is_some_and(|key| key.kid == newest.kid);
+                    if is_newest {
+                        signing_keys::insert_next(tx, &next).await?;
+                    }
+                    Ok((is_newest, is_newest.then_some(act)))
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(made)
     }
 
     /// Takes a key away at once, such as one that became known: what it signed verifies no more. If nothing else could

@@ -4,6 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
+use super::refresh::is_nameless;
 use super::revoke::of_authorization;
 use super::signing::{ID_TOKEN, SigningError};
 use super::{AuthorizationServer, ClientRequest, CredentialsError, put};
@@ -100,6 +101,14 @@ pub(super) const fn token_type(key: Option<Thumbprint>) -> &'static str {
 pub(super) const INVALID_GRANT: OauthError =
     OauthError::new(ErrorCode::InvalidGrant, "the code or token is invalid, expired, revoked or used");
 
+/// What tokens are asked for with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grant {
+    Code,
+    Refresh,
+    Credentials,
+}
+
 /// Tokens to be stored together: minted before the write, so that the write does nothing but statements.
 #[derive(Debug)]
 pub(super) struct Minted {
@@ -137,21 +146,26 @@ impl AuthorizationServer {
     /// # Errors
     /// [`TokenError`].
     pub async fn token(&self, mut request: ClientRequest<'_>) -> Result<TokenResponse, TokenError> {
-        let parameters = Parameters::new(std::mem::take(&mut request.form))?;
+        let mut parameters = Parameters::new(std::mem::take(&mut request.form))?;
         let grant = match parameters.raw("grant_type") {
-            Some(grant @ ("authorization_code" | "refresh_token" | "client_credentials")) => grant,
+            Some("authorization_code") => Grant::Code,
+            Some("refresh_token") => Grant::Refresh,
+            Some("client_credentials") => Grant::Credentials,
             Some(_) => {
                 return Err(OauthError::new(ErrorCode::UnsupportedGrantType, "grant_type is not supported").into());
             }
             None => return Err(OauthError::new(ErrorCode::InvalidRequest, "grant_type is missing").into()),
         };
+        if grant == Grant::Refresh && is_nameless(&request, &parameters) {
+            parameters = self.name_client_by_token(parameters).await?;
+        }
         let client = self.authenticate_client(&request, &parameters).await?;
         let key = self.possession(&client, &request)?;
         match grant {
-            "authorization_code" => self.redeem_code(client, key, &parameters).await,
-            "refresh_token" => self.refresh(client, key, &parameters).await,
+            Grant::Code => self.redeem_code(client, key, &parameters).await,
+            Grant::Refresh => self.refresh(client, key, &parameters).await,
             // Boxed: a person's app should not hold room for it.
-            _ => Box::pin(self.client_credentials(client, key, &parameters)).await,
+            Grant::Credentials => Box::pin(self.client_credentials(client, key, &parameters)).await,
         }
     }
 

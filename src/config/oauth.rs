@@ -23,6 +23,8 @@ pub struct Oauth {
     pub password_checks: usize,
     /// Access tokens of backend services; SMART App Launch 2.2 says at most five minutes.
     pub system_token_seconds: u64,
+    /// A new key signs id_tokens after so many days; 0 leaves that to `chartgate signing-key rotate`.
+    pub signing_key_days: u64,
     /// Time for a browser to come with a pushed authorization request (RFC 9126).
     pub pushed_request_seconds: u64,
     /// Whether apps register themselves (RFC 7591). Left out: `closed`, and `open` in the demo.
@@ -61,6 +63,7 @@ impl Default for Oauth {
             password_checks: 2,
             system_token_seconds: 300,
             pushed_request_seconds: 60,
+            signing_key_days: 90,
             registration: None,
             registration_scopes:
                 "openid fhirUser profile launch/patient launch/encounter offline_access online_access patient/*.rs user/*.rs"
@@ -89,6 +92,9 @@ impl Oauth {
         within("session_seconds", self.session_seconds, 60, 30 * 86_400)?;
         within("system_token_seconds", self.system_token_seconds, 30, 300)?;
         within("pushed_request_seconds", self.pushed_request_seconds, 10, 600)?;
+        if self.signing_key_days > 3_650 {
+            return Err(ConfigError::refused("oauth.signing_key_days", "must be at most 3650"));
+        }
         if !(1..=3_600).contains(&self.registrations_per_hour) {
             return Err(ConfigError::refused("oauth.registrations_per_hour", "must be from 1 to 3600"));
         }

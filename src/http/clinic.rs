@@ -7,6 +7,7 @@ mod invitations;
 mod issue;
 mod proxies;
 mod queue;
+mod services;
 mod staff;
 mod viewers;
 mod work;
@@ -24,7 +25,7 @@ use super::error::page_unavailable;
 use super::form::LONGEST_FORM;
 use super::pages::{ErrorPage, Form, Pages, Posted, Session, forbidden, not_found, render_with, see_other};
 use crate::accounts::Accounts;
-use crate::authorization::SignedIn;
+use crate::authorization::{AuthorizationServer, SignedIn};
 use crate::gateway::Gateway;
 use crate::practice::{AtWork, Desk, DeskError};
 
@@ -37,6 +38,7 @@ pub(in crate::http) fn samples(hostile: &'static str) -> Vec<Result<String, aska
         queue::sample(hostile),
         proxies::sample(hostile),
         viewers::sample(hostile),
+        services::sample(hostile),
     ]);
     all
 }
@@ -46,6 +48,7 @@ pub fn router<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<Accounts>: FromRef<S>,
+    Arc<AuthorizationServer>: FromRef<S>,
     Arc<Desk>: FromRef<S>,
     Arc<Gateway>: FromRef<S>,
     Arc<Pages>: FromRef<S>,
@@ -67,6 +70,7 @@ where
         .route("/clinic/queue/decide", post(queue::decide))
         .route("/clinic/access", get(viewers::get).post(viewers::post))
         .route("/clinic/staff", get(staff::get).post(staff::post))
+        .route("/clinic/services", get(services::get).post(services::post))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 

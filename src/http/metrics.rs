@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 
+use crate::accounts::Accounts;
+use crate::authorization::AuthorizationServer;
 use crate::gateway::{Gateway, SourceStanding};
 use crate::storage::Db;
 use crate::upstream::BreakerState;
@@ -68,6 +70,8 @@ fn class(route: Option<&str>) -> usize {
 /// `GET /metrics`, in Prometheus' text format.
 pub(super) async fn get(
     State(gateway): State<Arc<Gateway>>,
+    State(server): State<Arc<AuthorizationServer>>,
+    State(accounts): State<Arc<Accounts>>,
     State(db): State<Db>,
     counts: Arc<RequestCounts>,
 ) -> ([(HeaderName, &'static str); 1], String) {
@@ -82,6 +86,12 @@ pub(super) async fn get(
     sample(&mut out, "chartgate_storage_writes_total", "", db.writes());
     family(&mut out, "chartgate_storage_commits_total", "counter", "Commits: one can make many writes durable.");
     sample(&mut out, "chartgate_storage_commits_total", "", db.commits());
+    let again = "Requests whose code_challenge the same app had sent before, for another authorization.";
+    family(&mut out, "chartgate_pkce_challenge_reuse_total", "counter", again);
+    sample(&mut out, "chartgate_pkce_challenge_reuse_total", "", server.challenges_again());
+    let runs = "Passwords hashed or checked: each takes 19 MiB and a good part of a processor's second.";
+    family(&mut out, "chartgate_password_runs_total", "counter", runs);
+    sample(&mut out, "chartgate_password_runs_total", "", accounts.password_runs());
     write_sources(&gateway.standing(), &mut out);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], out)
 }

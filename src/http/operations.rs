@@ -8,8 +8,9 @@ use axum::http::StatusCode;
 use axum::routing::get;
 
 use super::metrics::{self, RequestCounts};
+use crate::accounts::Accounts;
+use crate::authorization::AuthorizationServer;
 use crate::gateway::Gateway;
-
 use crate::storage::{Db, generations};
 
 /// `/healthz`: the process runs. `/readyz`: its database answers. `/metrics`: what happened so far.
@@ -18,10 +19,12 @@ where
     S: Clone + Send + Sync + 'static,
     Db: FromRef<S>,
     Arc<Gateway>: FromRef<S>,
+    Arc<AuthorizationServer>: FromRef<S>,
+    Arc<Accounts>: FromRef<S>,
 {
     Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route(
         "/metrics",
-        get(move |gateway: State<Arc<Gateway>>, db: State<Db>| metrics::get(gateway, db, counts.clone())),
+        get(move |gateway, server, accounts, db| metrics::get(gateway, server, accounts, db, counts.clone())),
     )
 }
 

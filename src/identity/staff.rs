@@ -52,6 +52,8 @@ named! {
         EditOrganization = "edit-organization",
         /// Open an app for a patient.
         OpenApp = "open-app",
+        /// Register backend services of the organization, and turn them off.
+        EditServices = "edit-services",
     }
 }
 
@@ -115,7 +117,9 @@ impl StaffRole {
                     | A::SeeExposure
             ),
             Self::Support => matches!(act, A::SeeInvitations),
-            Self::Administrator => matches!(act, A::EditStaff | A::EditOrganization | A::SeeInvitations | A::SeeTasks),
+            Self::Administrator => {
+                matches!(act, A::EditStaff | A::EditOrganization | A::EditServices | A::SeeInvitations | A::SeeTasks)
+            }
         }
     }
 }
@@ -127,7 +131,7 @@ mod tests {
     /// Hand-written: who may do what. Anything that is not here is refused.
     #[test]
     fn each_role_does_its_own() {
-        let rows: [(StaffAct, &[StaffRole]); 15] = {
+        let rows: [(StaffAct, &[StaffRole]); 16] = {
             use StaffRole::{Administrator, Clinician, FrontDesk, PrivacyOfficer, ProxyRegistrar, Support};
             [
                 (StaffAct::FindPatient, &[FrontDesk, ProxyRegistrar, Clinician, PrivacyOfficer]),
@@ -145,6 +149,7 @@ mod tests {
                 (StaffAct::EditStaff, &[Administrator]),
                 (StaffAct::EditOrganization, &[Administrator]),
                 (StaffAct::OpenApp, &[Clinician]),
+                (StaffAct::EditServices, &[Administrator]),
             ]
         };
         assert_eq!(rows.len(), StaffAct::ALL.len());

@@ -32,6 +32,13 @@ impl Parameters {
         self.raw(name).filter(|value| !value.is_empty())
     }
 
+    /// The same with one more, which was not there.
+    #[must_use]
+    pub fn and(mut self, name: &str, value: String) -> Self {
+        self.0.push((name.to_owned(), value));
+        self
+    }
+
     /// The value of a parameter, empty or not.
     #[must_use]
     pub fn raw(&self, name: &str) -> Option<&str> {

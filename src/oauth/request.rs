@@ -192,6 +192,10 @@ fn launch(parameters: &Parameters) -> Result<Option<[u8; 32]>, OauthError> {
 pub const UNKNOWN_LAUNCH: OauthError =
     OauthError::new(ErrorCode::InvalidRequest, "launch is unknown or over: open the app again from here");
 
+/// The challenge of a public app came before, in another transaction (RFC 9700 §2.1.1).
+pub const CONSTANT_CHALLENGE: OauthError =
+    OauthError::new(ErrorCode::InvalidRequest, "code_challenge was used before: make one for each request");
+
 fn challenge(parameters: &Parameters) -> Result<Challenge, OauthError> {
     let refuse = |description| OauthError::new(ErrorCode::InvalidRequest, description);
     match parameters.get("code_challenge_method") {

@@ -2,7 +2,8 @@
 
 use chartgate::identity::GrantBasis;
 
-use super::person::{self, PASSWORD, last, minutes, prove, submit, verify_email};
+use super::person::{self, PASSWORD, last, minutes, prove, send, submit, verify_email};
+use crate::support::http::Client;
 use crate::support::world::run;
 
 #[test]
@@ -89,5 +90,51 @@ fn an_account_that_is_closed_lets_nobody_in() {
         // The mailbox is free for another account.
         let mut maria = world.browser("maria").await;
         verify_email(&world, &mut maria, "dana@example.org").await;
+    });
+}
+
+/// The cookie of before is good for nothing after each step that gives it more weight, and after each one that ends it.
+#[test]
+fn i14_w06_a_cookie_is_another_one_after_every_step_and_the_old_one_is_dead() {
+    run(async {
+        let world = person::world().await;
+        let cookie = |browser: &Client| browser.cookies["chartgate-session"].clone();
+        let opens = async |value: &str| {
+            let mut copy = world.stranger();
+            copy.cookies.insert("chartgate-session".to_owned(), value.to_owned());
+            (copy.get("/account").await.status, copy.get("/api/v1/apps").await.status)
+        };
+        let mut here = world.browser("dana").await;
+        let mut dead = vec![cookie(&here)];
+
+        // Signing in again, with the cookie that somebody may have put there.
+        let planted = cookie(&here);
+        let mut page = here.clone();
+        page.cookies.remove("chartgate-session");
+        let form = page.get("/sign-in").await;
+        here.cookies.extend(page.cookies);
+        let again = send(&mut here, &form, "/sign-in", &[("username", "dana"), ("password", PASSWORD)]).await;
+        assert_eq!(again.status, 303, "{}", again.body);
+        assert_ne!(cookie(&here), planted);
+        dead.push(cookie(&here));
+
+        // Showing who it is once more.
+        world.clock.advance(minutes(6));
+        prove(&mut here, "password").await;
+        assert_ne!(cookie(&here), dead[1]);
+
+        // Another password: asked for with that proof, so this browser goes on as it is.
+        let path = "/account/password";
+        let changed = submit(&mut here, path, path, &[("new_password", "a quiet lake in spring rain")]).await;
+        assert_eq!(changed.status, 200, "{}", changed.body);
+
+        for (number, value) in dead.iter().enumerate() {
+            assert_eq!(opens(value).await, (303, 401), "cookie {number}");
+        }
+        let last = cookie(&here);
+        assert_eq!(opens(&last).await, (200, 200));
+        let home = here.get("/").await;
+        here.post("/sign-out", &home.form()).await;
+        assert_eq!(opens(&last).await, (303, 401), "after the end of it");
     });
 }

@@ -1,17 +1,14 @@
 // openid-client (npm) proves: pushed requests, tokens bound to a key, private_key_jwt, a backend service, and an app
-// that registers itself. Nothing is relaxed but https on loopback.
+// that registers itself. Nothing is relaxed but https on loopback, and `openid-client-https` runs it without.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import * as oidc from 'openid-client';
-import { SCOPE, account, demo, publicApp } from './support/demo.mjs';
+import { SCOPE, account, demo, publicApp, relaxed } from './support/demo.mjs';
+import { addClient, data } from './support/operator.mjs';
 import { signIn } from './support/sign_in.mjs';
 
 const maria = account('maria');
 const redirectUri = 'http://127.0.0.1:49153/callback';
-const options = { execute: [oidc.allowInsecureRequests, oidc.enableNonRepudiationChecks] };
+const options = { execute: [...relaxed(oidc), oidc.enableNonRepudiationChecks] };
 const patient = new URL(`${demo.fhir}/Patient/${maria.person_id}`);
 
 /** A key pair, and its public half as it is registered. */
@@ -113,38 +110,22 @@ for (const [name, algorithm] of [
 }
 
 // A backend service, which the operator entered (SMART App Launch 2.2, Backend Services).
-const data = process.env.CHARTGATE_DEMO_DATA;
 if (data) {
   const key = await keyPair({ name: 'ECDSA', namedCurve: 'P-384' }, 'backend');
-  const folder = mkdtempSync(join(tmpdir(), 'chartgate-backend-'));
-  try {
-    const file = join(folder, 'jwks.json');
-    writeFileSync(file, JSON.stringify({ keys: [key.jwk] }));
-    const environment = {
-      ...process.env,
-      CHARTGATE_SERVER_PUBLIC_URL: demo.issuer,
-      CHARTGATE_STORAGE_URL: `sqlite:${join(data, 'chartgate.db')}`,
-      CHARTGATE_STORAGE_MASTER_KEY_FILE: join(data, 'master.key'),
-    };
-    const source = demo.sources[0];
-    const command = ['--loopback-demo', 'client', 'add', '--name', 'Sync', '--id', `sync-${Date.now()}`, '--jwks', file];
-    const scope = ['--scope', 'system/Patient.rs system/Observation.rs', '--source', source.key];
-    const said = execFileSync(process.env.CHARTGATE_BINARY, [...command, ...scope], { env: environment, encoding: 'utf8' });
-    const id = said.match(/^client_id (\S+)$/m)[1];
-    const proof = oidc.PrivateKeyJwt({ key: key.pair.privateKey, kid: key.kid });
-    const config = await oidc.discovery(new URL(demo.issuer), id, undefined, proof, options);
-    const tokens = await oidc.clientCredentialsGrant(config, { scope: 'system/*.rs' });
-    assert.equal(tokens.scope, 'system/Observation.rs system/Patient.rs');
-    assert.ok(tokens.expires_in <= 300 && tokens.refresh_token === undefined);
-    const get = (path) => fetch(`${demo.fhir}/${path}`, { headers: { authorization: `Bearer ${tokens.access_token}` } });
-    const found = await (await get(`Observation?patient=${maria.person_id}&_count=500`)).json();
-    const ids = found.entry.filter((entry) => entry.search.mode === 'match').map((entry) => entry.resource.id);
-    assert.ok(ids.length > 0 && ids.every((one) => one.startsWith(`${source.key}.`)), 'of its practice alone');
-    assert.equal((await get('Observation')).status, 403, 'without a patient nothing');
-    assert.equal((await get(`Condition?patient=${maria.person_id}`)).status, 403, 'outside its scopes nothing');
-    await oidc.tokenRevocation(config, tokens.access_token);
-    assert.equal((await get(`Patient/${maria.person_id}`)).status, 401);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const source = demo.sources[0];
+  const scope = ['--scope', 'system/Patient.rs system/Observation.rs', '--source', source.key];
+  const { id } = addClient('Sync', scope, { keys: [key.jwk] });
+  const proof = oidc.PrivateKeyJwt({ key: key.pair.privateKey, kid: key.kid });
+  const config = await oidc.discovery(new URL(demo.issuer), id, undefined, proof, options);
+  const tokens = await oidc.clientCredentialsGrant(config, { scope: 'system/*.rs' });
+  assert.equal(tokens.scope, 'system/Observation.rs system/Patient.rs');
+  assert.ok(tokens.expires_in <= 300 && tokens.refresh_token === undefined);
+  const get = (path) => fetch(`${demo.fhir}/${path}`, { headers: { authorization: `Bearer ${tokens.access_token}` } });
+  const found = await (await get(`Observation?patient=${maria.person_id}&_count=500`)).json();
+  const ids = found.entry.filter((entry) => entry.search.mode === 'match').map((entry) => entry.resource.id);
+  assert.ok(ids.length > 0 && ids.every((one) => one.startsWith(`${source.key}.`)), 'of its practice alone');
+  assert.equal((await get('Observation')).status, 403, 'without a patient nothing');
+  assert.equal((await get(`Condition?patient=${maria.person_id}`)).status, 403, 'outside its scopes nothing');
+  await oidc.tokenRevocation(config, tokens.access_token);
+  assert.equal((await get(`Patient/${maria.person_id}`)).status, 401);
 } else console.log('no backend service was tried: it is entered where the data of the demo are known');

@@ -284,7 +284,7 @@ fn an_answer_counts_once_in_the_browser_that_asked_and_not_for_ever() {
 
 /// RFC 9700 §4.4, RFC 9207: an authorization server that a person went to cannot have another's answer used as its own.
 #[test]
-fn mix_up_answers_of_another_server_are_not_used() {
+fn o12_answers_of_another_server_are_not_used() {
     run(async {
         let world = world(AppProof::None).await;
         let smart = &world.practice("riverside").smart;

@@ -22,7 +22,13 @@ fn options(page: &Answer) -> Vec<String> {
 }
 
 /// Opens an app on the page for it: the address of the app's page that the browser is sent to.
-async fn open(world: &World, browser: &mut Browser, person: &str, app: &str, encounter: Option<&str>) -> url::Url {
+pub(crate) async fn open(
+    world: &World,
+    browser: &mut Browser,
+    person: &str,
+    app: &str,
+    encounter: Option<&str>,
+) -> url::Url {
     let page = browser.get(&format!("/launch?person={}", world.person(person).id)).await;
     assert_eq!(page.status, 200, "{}", page.body);
     let mut form = page.form();
@@ -34,7 +40,7 @@ async fn open(world: &World, browser: &mut Browser, person: &str, app: &str, enc
     url::Url::parse(&target).unwrap()
 }
 
-fn parameter(url: &url::Url, name: &str) -> String {
+pub(crate) fn parameter(url: &url::Url, name: &str) -> String {
     url.query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned()
 }
 

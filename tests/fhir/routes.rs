@@ -73,6 +73,7 @@ const ROUTES: &[(&str, &[&str], &[u16])] = &[
     ("/clinic/queue/close", &["POST"], &[303, 403, 415]),
     ("/clinic/queue/decide", &["POST"], &[303, 403, 415]),
     ("/clinic/staff", &["GET", "POST"], &[303, 403, 415]),
+    ("/clinic/services", &["GET", "POST"], &[303, 403, 415]),
     ("/api/v1/apps", &["GET", "POST"], &[401, 405]),
     ("/api/v1/apps/{id}", &["DELETE", "GET"], &[401, 405]),
     ("/api/v1/people", &["GET", "POST"], &[401, 405]),

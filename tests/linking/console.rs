@@ -1,7 +1,13 @@
 //! What staff may do and see, and where it ends.
 
+use chartgate::base::clock::Clock as _;
+use chartgate::oauth::client::ClientId;
+use chartgate::storage::clients;
+use serde_json::json;
+
 use super::*;
-use crate::support::world::run;
+use crate::support::keys::{Key, key_set};
+use crate::support::world::{pairs, run};
 
 #[test]
 fn i21_staff_see_their_own_organization_only() {
@@ -152,5 +158,95 @@ fn a_code_for_a_parent_makes_a_grant_and_no_record_of_their_own() {
         assert_eq!(done.status, 303, "{}", done.body);
         let home = browser.get("/").await.body;
         assert!(home.contains("Leo") && home.contains("(your child)"), "{home}");
+    });
+}
+
+/// Administrators register services for their own practice and turn them off; nobody else does, and nobody another's.
+#[test]
+fn administrators_register_services_of_their_own_practice() {
+    run(async {
+        let world = world().await;
+        let key = Key::es384("k");
+        let keys = key_set(&[&key]).to_string();
+        let path = "/clinic/services";
+        let mut boss = at_work(&world, "boss").await;
+        assert!(boss.get("/clinic").await.body.contains("Backend services"));
+        let page = boss.get(path).await;
+        let good =
+            [("name", "Sync <b>"), ("keys", keys.as_str()), ("scope", "system/*.rs patient/*.rs"), ("do", "register")];
+        let changed = |name: &str, value: &'static str| {
+            let mut fields = good.to_vec();
+            fields.iter_mut().filter(|field| field.0 == name).for_each(|field| field.1 = value);
+            fields
+        };
+        for (field, value) in [
+            ("name", ""),
+            ("keys", "{}"),
+            ("keys", "file:///etc/passwd"),
+            ("keys", "nonsense"),
+            ("scope", "patient/*.rs"),
+            ("scope", "system/Nothing.rs"),
+        ] {
+            let refused = submit(&mut boss, &page, path, &changed(field, value)).await;
+            assert_eq!(refused.status, 422, "{field} {value}: {}", refused.body);
+            let tied = format!("id=\"{field}\"");
+            let control = refused.body.split(&tied).nth(1).unwrap().split('>').next().unwrap();
+            assert!(control.contains("aria-describedby=\"problem\""), "{field} {value}: {}", refused.body);
+        }
+        let form = page.form_to(path);
+        assert_eq!(submit(&mut boss, &page, path, &good).await.status, 303);
+        let listed = boss.get(path).await;
+        assert!(listed.body.contains("Sync &#60;b&#62;"), "{}", listed.body);
+        assert!(listed.body.contains("It waits for the operator") && listed.field("service").is_none());
+        let id = listed.body.split("Client id: ").nth(1).unwrap().split(". May:").next().unwrap().to_owned();
+        let client = clients::get(&world.app.db, &ClientId::parse(&id).unwrap()).await.unwrap().unwrap();
+        let own: chartgate::base::source_key::SourceKey = world.practice("riverside").source.parse().unwrap();
+        assert_eq!((client.sources.as_slice(), client.scopes.to_string().as_str()), ([own].as_slice(), "system/*.rs"));
+
+        // Nobody but the operator lets it in. Then it works, and what another practice has is not there for it.
+        let now = world.clock.now().seconds();
+        let claims = json!({"iss": id, "sub": id, "aud": world.issuer, "exp": now + 240, "jti": "1"});
+        let token = pairs(&[
+            ("grant_type", "client_credentials"),
+            ("scope", "system/*.rs"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", &key.sign(&key.header(), &claims)),
+        ]);
+        assert_eq!(stranger(&world).post("/oauth/token", &token).await.status, 401);
+        let on = [("service", id.as_str()), ("do", "enable")];
+        assert_eq!(submit(&mut boss, &listed, path, &on).await.status, 404);
+        assert_eq!(stranger(&world).post("/oauth/token", &token).await.status, 401);
+        world.app.authorization.enable_client(&client.id, true).await.unwrap();
+        let answer = stranger(&world).post("/oauth/token", &token).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        let nobody = "/fhir/Patient/00000000-0000-4000-8000-000000000000";
+        assert_eq!(world.get(nobody, &token).await.status, 404);
+
+        // Others see and do nothing: by role, by practice.
+        for key in ["clerk", "officer", "support", "registrar"] {
+            let mut other = at_work(&world, key).await;
+            assert_eq!(other.get(path).await.status, 403, "{key}");
+            let own_token = other.get("/clinic").await.form_to("/clinic/work/end");
+            for fields in [good.to_vec(), vec![("service", id.as_str()), ("do", "disable")]] {
+                let mut form = own_token.clone();
+                form.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+                assert_eq!(other.post(path, &form).await.status, 403, "{key}");
+            }
+        }
+        super::appoint(&world, "other", "lakeside", chartgate::identity::StaffRole::Administrator).await;
+        let mut there = at_work(&world, "other").await;
+        let elsewhere = there.get(path).await;
+        assert!(!elsewhere.body.contains(&id) && elsewhere.status == 200, "{}", elsewhere.body);
+        let off = [("service", id.as_str()), ("do", "disable")];
+        assert_eq!(submit(&mut there, &elsewhere, path, &off).await.status, 404);
+        assert_eq!(world.get(nobody, &token).await.status, 404, "it goes on");
+        let mut forged = form.clone();
+        forged.retain(|(name, _)| name != "form_token");
+        assert_eq!(boss.post(path, &forged).await.status, 403);
+
+        assert_eq!(submit(&mut boss, &listed, path, &off).await.status, 303);
+        assert_eq!(world.get(nobody, &token).await.status, 401, "off at once");
+        assert!(boss.get(path).await.body.contains("or was turned off"));
     });
 }

@@ -71,8 +71,10 @@ async fn o08_of_64_at_once_exactly_one_gets_tokens() {
 
 pub(crate) async fn of_64_at_once_exactly_one_gets_tokens(world: World) {
     world.client("app", false).await;
-    for round in 0..5 {
-        let code = world.code(&world.request("app")).await;
+    let (request, mut browser) = (world.request("app"), world.browser());
+    for round in 0..super::world::rounds() {
+        let page = world.consent(&mut browser, &request).await;
+        let code = super::world::allow(&mut browser, &page).await.redirected("code").unwrap();
         let form = world.redemption("app", &code);
         let all = futures_util::future::join_all((0..64).map(|_| world.token(&form))).await;
         let mut good = all.iter().filter(|answer| answer.status == 200);
@@ -131,4 +133,44 @@ async fn o16_other_grant_types_are_refused() {
     let mut form = world.redemption("app", "x");
     set(&mut form, "redirect_uri", Some(REDIRECT));
     assert_eq!(world.browser().get("/oauth/token").await.status, 405);
+}
+
+/// A page that is loaded or sent twice is one transaction; the same challenge in another one is a constant.
+#[tokio::test(flavor = "multi_thread")]
+async fn o06_a_challenge_is_good_for_one_authorization() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    world.client("other", false).await;
+    let secret = world.client("clinic-app", true).await.secret.unwrap();
+    let request = world.request("app");
+    for _ in 0..2 {
+        let code = world.code(&request).await;
+        assert_eq!(world.token(&world.redemption("app", &code)).await.status, 200, "loaded again");
+    }
+    assert_eq!(world.server.challenges_again(), 0);
+
+    let another = with(&request, "state", Some("another"));
+    for tries in 1..=2 {
+        let mut browser = world.browser();
+        let page = world.consent(&mut browser, &another).await;
+        let answer = super::world::allow(&mut browser, &page).await;
+        assert_eq!((answer.redirected("error").as_deref(), answer.redirected("code")), (Some("invalid_request"), None));
+        assert_eq!(answer.redirected("state").as_deref(), Some("another"));
+        assert_eq!(world.server.challenges_again(), tries);
+    }
+    world.code(&with(&another, "client_id", Some("other"))).await;
+    assert_eq!(world.server.challenges_again(), 2, "another app's challenge is another one");
+
+    // An app with a secret has something else to show: it is counted, once for each transaction that does it.
+    world.code(&with(&request, "client_id", Some("clinic-app"))).await;
+    let code = world.code(&with(&another, "client_id", Some("clinic-app"))).await;
+    assert_eq!(world.server.challenges_again(), 3);
+    let form = with(&world.redemption("clinic-app", &code), "client_secret", Some(secret.expose()));
+    assert_eq!(world.token(&form).await.status, 200);
+
+    world.advance(Duration::from_secs(2 * 86_400));
+    let mut expiry = chartgate::jobs::Expiry::new(world.database.db.clone(), world.clock.clone());
+    expiry.run_once().await.unwrap();
+    world.code(&another).await;
+    assert_eq!(world.server.challenges_again(), 3, "forgotten after a day");
 }

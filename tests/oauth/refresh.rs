@@ -52,8 +52,11 @@ async fn o22_64_refreshes_at_once_make_one_lineage() {
 
 pub(crate) async fn many_refreshes_make_one_lineage(world: World) {
     world.client("app", false).await;
-    for round in 0..5 {
-        let first = world.launch("app").await;
+    let (request, mut browser) = (world.request("app"), world.browser());
+    for round in 0..super::world::rounds() {
+        let page = world.consent(&mut browser, &request).await;
+        let code = super::world::allow(&mut browser, &page).await.redirected("code").unwrap();
+        let first = world.token(&world.redemption("app", &code)).await.json();
         let form = world.refresh("app", text(&first["refresh_token"]));
         let all = futures_util::future::join_all((0..64).map(|_| world.token(&form))).await;
         let mut successors: Vec<String> = Vec::new();
@@ -201,4 +204,31 @@ pub(crate) async fn online_access_ends(world: World) {
     assert_eq!(browser.post("/sign-out", &home.form()).await.status, 303);
     let token = second.json()["refresh_token"].as_str().unwrap().to_owned();
     is_refused(&world.token(&world.refresh("app", &token)).await, "invalid_grant");
+}
+
+/// SMART App Launch 2.2 names no `client_id` in a refresh of a public app, and a library in wide use sends none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_app_refreshes_without_naming_itself_and_nobody_else_does() {
+    let world = World::new().await;
+    world.client("app", false).await;
+    let secret = world.client("clinic-app", true).await.secret.unwrap();
+    let nameless = |token: &str| with(&world.refresh("x", token), "client_id", None);
+    let first = world.launch("app").await;
+    let answer = world.token(&nameless(text(&first["refresh_token"]))).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(world.works(&answer.json()["access_token"]).await);
+    let rotated = answer.json()["refresh_token"].as_str().unwrap().to_owned();
+    assert_ne!(first["refresh_token"], rotated.as_str());
+
+    let code = world.code(&world.request("clinic-app")).await;
+    let form = with(&world.redemption("clinic-app", &code), "client_secret", Some(secret.expose()));
+    let confidential = world.token(&form).await.json()["refresh_token"].as_str().unwrap().to_owned();
+    let almost = with(&nameless(&rotated), "client_secret", Some("x"));
+    let empty = with(&nameless(&rotated), "client_id", Some(""));
+    for form in [nameless(&confidential), nameless("cgrt_x"), nameless("x"), almost, empty] {
+        let answer = world.token(&form).await;
+        assert_eq!((answer.status, answer.json()["error"].as_str()), (401, Some("invalid_client")), "{form:?}");
+    }
+    world.server.enable_client(&chartgate::oauth::client::ClientId::parse("app").unwrap(), false).await.unwrap();
+    assert_eq!(world.token(&nameless(&rotated)).await.status, 401, "a disabled app");
 }

@@ -6,6 +6,7 @@ use jsonwebtoken::jwk::JwkSet;
 use serde_json::Value;
 
 use super::world::World;
+use crate::support::database::Database;
 
 async fn jwks(world: &World) -> JwkSet {
     serde_json::from_str(&world.browser().get("/.well-known/jwks.json").await.body).unwrap()
@@ -80,4 +81,30 @@ pub(crate) async fn a_key_is_dropped(world: World) {
     assert_ne!(kids(&set), [old]);
     let id_token = world.launch("app").await["id_token"].clone();
     assert_eq!(verify(&jwks(&world).await, &id_token).as_ref(), kids(&set).first(), "another one signs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_followed_in_time_once_by_however_many_processes() {
+    let world = World::configured(Database::sqlite().await, |config| config.oauth.signing_key_days = 30).await;
+    world.client("app", false).await;
+    let old = kids(&jwks(&world).await)[0].clone();
+    world.advance(Duration::from_secs(30 * 86_400 - 1));
+    assert!(!world.server.rotate_signing_key_in_time().await.unwrap(), "not yet");
+    world.advance(Duration::from_secs(1));
+    let other = world.another_process().await;
+    let made = tokio::join!(world.server.rotate_signing_key_in_time(), other.rotate_signing_key_in_time());
+    assert!(made.0.unwrap() ^ made.1.unwrap(), "one of them");
+    world.settle().await;
+    let published = kids(&jwks(&world).await);
+    assert_eq!((published.len(), &published[0]), (2, &old));
+    assert!(!world.server.rotate_signing_key_in_time().await.unwrap(), "the new one is young");
+    let id_token = async || world.launch("app").await["id_token"].clone();
+    assert_eq!(verify(&jwks(&world).await, &id_token().await), Some(old));
+    world.advance(Duration::from_secs(86_400));
+    assert_eq!(verify(&jwks(&world).await, &id_token().await).as_ref(), published.get(1), "it signs a day later");
+
+    let never = World::configured(Database::sqlite().await, |config| config.oauth.signing_key_days = 0).await;
+    jwks(&never).await;
+    never.advance(Duration::from_secs(4_000 * 86_400));
+    assert!(!never.server.rotate_signing_key_in_time().await.unwrap());
 }

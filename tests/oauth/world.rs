@@ -88,6 +88,11 @@ impl Drop for World {
     }
 }
 
+/// How often many requests go for one code or token at once: few times in a test run, a thousand for `scripts/prove`.
+pub(crate) fn rounds() -> u32 {
+    std::env::var("CHARTGATE_PROOF_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap())
+}
+
 pub(crate) fn scopes(text: &str) -> ScopeSet {
     ScopeSet::parse(text).0
 }

@@ -30,10 +30,10 @@ fn issue(folder: &Path) -> (Tls, CertificateDer<'static>) {
     (files, made.cert.der().clone())
 }
 
-struct Listening {
+pub(crate) struct Listening {
     address: SocketAddr,
     certificates: Arc<Certificates>,
-    trusted: CertificateDer<'static>,
+    pub(crate) trusted: CertificateDer<'static>,
     folder: PathBuf,
     stop: watch::Sender<bool>,
     _files: tempfile::TempDir,
@@ -46,7 +46,7 @@ impl Drop for Listening {
 }
 
 /// The product's own routes behind TLS.
-async fn listening(world: &World) -> Listening {
+pub(crate) async fn listening(world: &World) -> Listening {
     let files = tempfile::tempdir().unwrap();
     let (tls, trusted) = issue(files.path());
     let certificates = Certificates::load(tls).unwrap();
@@ -58,7 +58,7 @@ async fn listening(world: &World) -> Listening {
 }
 
 /// What a client that speaks these versions and trusts this certificate gets for `GET {path}`.
-async fn get(
+pub(crate) async fn get(
     listening: &Listening,
     trusted: &CertificateDer<'static>,
     versions: &[&'static SupportedProtocolVersion],
@@ -80,11 +80,11 @@ async fn get(
     Ok((version, String::from_utf8(all).unwrap()))
 }
 
-const ALL: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12, &rustls::version::TLS13];
+pub(crate) const ALL: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12, &rustls::version::TLS13];
 const HEAD: &str = "GET /fhir/metadata HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
 /// A ClientHello of an old version: what stands in the record and in the hello, and no extension that offers more.
-fn old_hello(minor: u8) -> Vec<u8> {
+pub(crate) fn old_hello(minor: u8) -> Vec<u8> {
     let mut hello = vec![3, minor];
     hello.extend([7; 32]);
     hello.push(0);
@@ -94,6 +94,15 @@ fn old_hello(minor: u8) -> Vec<u8> {
     record.push(u8::try_from(hello.len()).unwrap());
     record.extend(hello);
     record
+}
+
+/// What comes back for these bytes.
+pub(crate) async fn exchange(listening: &Listening, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(listening.address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut all = Vec::new();
+    let _ = tokio::time::timeout(AT_LAST, stream.read_to_end(&mut all)).await.expect("it is let go");
+    all
 }
 
 #[test]
@@ -110,10 +119,7 @@ fn tls_1_2_and_1_3_are_spoken_and_nothing_older() {
         }
         // SSL 3.0, TLS 1.0, TLS 1.1: an alert (21), and no ServerHello (22).
         for minor in 0..=2 {
-            let mut stream = TcpStream::connect(listening.address).await.unwrap();
-            stream.write_all(&old_hello(minor)).await.unwrap();
-            let mut all = Vec::new();
-            let _ = tokio::time::timeout(AT_LAST, stream.read_to_end(&mut all)).await.unwrap();
+            let all = exchange(&listening, &old_hello(minor)).await;
             assert!(all.first().is_none_or(|kind| *kind == 21), "version 3.{minor}: {all:?}");
         }
     });
@@ -125,10 +131,7 @@ fn plain_http_and_silence_get_nothing_from_a_tls_listener() {
         let world = World::of_fixtures(Limits::default()).await;
         let listening = listening(&world).await;
         for said in [HEAD, ""] {
-            let mut stream = TcpStream::connect(listening.address).await.unwrap();
-            stream.write_all(said.as_bytes()).await.unwrap();
-            let mut all = Vec::new();
-            let _ = tokio::time::timeout(AT_LAST, stream.read_to_end(&mut all)).await.expect("it is let go");
+            let all = exchange(&listening, said.as_bytes()).await;
             assert!(!String::from_utf8_lossy(&all).contains("HTTP"), "{all:?}");
         }
     });

@@ -142,3 +142,39 @@ async fn a_stop_waits_for_the_answer_under_way_and_takes_no_new_connection() {
     tokio::time::timeout(AT_LAST, serving).await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+/// Requests that a program in front and this one could end at different places: the connection is closed, so that
+/// nothing that follows is taken for a request, and all but one kind are refused (RFC 9112 §6.1, §6.3, §11.2).
+#[tokio::test]
+async fn w14_what_two_programs_could_read_differently_is_refused() {
+    let server = listening().await;
+    let smuggled = "GET /slow HTTP/1.1\r\nhost: gateway\r\n\r\n";
+    let post = |headers: &str, body: &str| format!("POST /body HTTP/1.1\r\nhost: gateway\r\n{headers}\r\n\r\n{body}");
+    let length = smuggled.len();
+    for (what, request) in [
+        ("both lengths", post("content-length: 5\r\ntransfer-encoding: chunked", "0\r\n\r\n")),
+        ("both lengths, turned", post("transfer-encoding: chunked\r\ncontent-length: 5", "0\r\n\r\n")),
+        ("two lengths", post(&format!("content-length: 0\r\ncontent-length: {length}"), "")),
+        ("two lengths in one", post(&format!("content-length: 0, {length}"), "")),
+        ("a signed length", post("content-length: +0", "")),
+        ("chunks and something else", post("transfer-encoding: chunked, identity", "0\r\n\r\n")),
+        ("nearly chunks", post("transfer-encoding: xchunked", "0\r\n\r\n")),
+        ("a space before the colon", post("content-length : 0", "")),
+        ("a folded line", post("x-folded: a\r\n b\r\ncontent-length: 0", "")),
+        ("a bare CR", post("x-bare: a\rb\r\ncontent-length: 0", "")),
+        ("NUL", post("x-nul: a\0b\r\ncontent-length: 0", "")),
+        (
+            "an old version with chunks",
+            "POST /body HTTP/1.0\r\nhost: gateway\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+        ),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(format!("{request}{smuggled}").as_bytes()).await.unwrap();
+        let answer = until_closed(&mut stream).await;
+        // With both lengths the chunks count (RFC 9112 §6.3); what matters is that nothing follows.
+        let may_be_answered = what.starts_with("both lengths");
+        let is_refused = answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.0 400");
+        assert!(is_refused || may_be_answered, "{what}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.").count(), 1, "{what}: {answer}");
+    }
+}

@@ -179,7 +179,7 @@ const fn throttled() -> TokenRefusal {
 }
 
 #[tokio::test]
-async fn u01_endpoints_elsewhere_in_clear_or_inside_are_not_used() {
+async fn u01_o45_endpoints_elsewhere_in_clear_or_inside_are_not_used() {
     let server = server(ClientProof::None).await;
     let base = server.base.clone();
     for (name, value) in [

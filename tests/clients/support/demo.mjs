@@ -9,6 +9,9 @@ export const demo = JSON.parse(readFileSync(file, 'utf8'));
 /** The scopes of an app that reads the whole record of one person, and stays connected. */
 export const SCOPE = 'launch/patient openid fhirUser offline_access patient/*.rs';
 
+/** What a client has to be told to speak http, which it does on loopback alone. */
+export const relaxed = (oidc) => (demo.issuer.startsWith('https:') ? [] : [oidc.allowInsecureRequests]);
+
 export const account = (username) => one(demo.accounts, 'username', username);
 export const publicApp = one(demo.clients, 'kind', 'public');
 export const confidentialApp = one(demo.clients, 'kind', 'confidential-symmetric');

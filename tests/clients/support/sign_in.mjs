@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 
 /**
  * Goes to `url`, signs in as `account`, allows what the page offers, and answers with the URL at which the app receives
- * the outcome (it is not called). `untick(value)` says which boxes the person clears; `decision` is allow or deny.
+ * the outcome (it is not called). `untick(value)` says which boxes the person clears; `decision` is allow or deny;
+ * `cookies` is the jar of a browser that was here before.
  */
-export async function signIn(url, { account, redirectUri, untick = () => false, decision = 'allow' }) {
-  const cookies = new Map();
+export async function signIn(url, { account, redirectUri, untick = () => false, decision = 'allow', cookies = new Map() }) {
   const seen = [];
   let request = { url: String(url), method: 'GET' };
   for (let step = 0; step < 12; step += 1) {
@@ -29,6 +29,32 @@ export async function signIn(url, { account, redirectUri, untick = () => false, 
     request = { url: new URL(form.action || request.url, request.url).href, method: 'POST', body: fields };
   }
   throw new Error(`no way back to ${redirectUri}: still at ${request.url}`);
+}
+
+/** The cookies of a browser in which `account` is signed in. */
+export async function session(issuer, account) {
+  const cookies = new Map();
+  const url = `${issuer}/sign-in`;
+  const form = forms(await (await send({ url, method: 'GET' }, cookies)).text()).find((one) =>
+    one.controls.some(({ name }) => name === 'password'),
+  );
+  const answer = await send({ url, method: 'POST', body: credentials(form, account) }, cookies);
+  assert.equal(answer.status, 303, 'signed in');
+  return cookies;
+}
+
+/** Opens an app from here for the person: the address that the browser is sent to (SMART App Launch 2.2, EHR launch). */
+export async function openApp(issuer, cookies, { person, app }) {
+  const page = await (await send({ url: `${issuer}/launch?person=${person}`, method: 'GET' }, cookies)).text();
+  const form = forms(page).find(({ action }) => action === '/launch');
+  assert.ok(form?.controls.some(({ name, value }) => name === 'app' && value === app), `${app} can be opened:\n${page}`);
+  const fields = filled(form, ({ name, type, value }) => {
+    if (name === 'app') return value === app ? value : undefined;
+    return type === 'hidden' ? value : undefined;
+  });
+  const answer = await send({ url: `${issuer}/launch`, method: 'POST', body: fields }, cookies);
+  assert.equal(answer.status, 200, await answer.clone().text());
+  return new URL(answer.headers.get('refresh').match(/url=(.*)$/)[1]);
 }
 
 async function send({ url, method, body }, cookies) {
