@@ -93,9 +93,10 @@ def visit_once(stack, target, request, options, connections):
 def in_turn(requests):
     """A script for wrk that sends these requests one after the other, over and over, whichever connection is free."""
     rows = []
-    for path, headers in requests:
+    for path, headers, *body in requests:
         fields = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items())
-        rows.append(f"  wrk.format('GET', {json.dumps(path)}, {{ {fields} }}),")
+        method, rest = ("POST", f", {json.dumps(body[0])}") if body else ("GET", "")
+        rows.append(f"  wrk.format('{method}', {json.dumps(path)}, {{ {fields} }}{rest}),")
     return "\n".join([
         "local last, requests = 0, nil",
         "init = function()",
