@@ -14,5 +14,5 @@ pub use assurance::shows;
 pub use decide::{Denial, decide, is_served};
 pub use identification::Identification;
 pub use permit::Permit;
-pub use subject::{Behalf, Subject};
+pub use subject::{Behalf, OWN_PAGES, Subject};
 pub use withheld::{Withheld, WithheldOf};

@@ -71,6 +71,7 @@ fn pages(state: &AppState) -> Router<AppState> {
         .merge(http::pages::router())
         .merge(http::pages::connect_router())
         .merge(http::pages::launch_router())
+        .merge(http::pages::record_router())
         .merge(http::pages::account::router())
         .merge(http::pages::people_router())
         .merge(http::pages::link_router())

@@ -72,7 +72,7 @@ pub use outlook::Outlook;
 pub use patient_tokens::PatientTokens;
 pub(crate) use source::ConnectedSource;
 pub use source::{ClientParts, Mappings, SourceError, Sources};
-pub use standing::SourceStanding;
+pub use standing::{Practice, SourceStanding};
 
 use hashed::HashedIds;
 use identifier::Identifiers;

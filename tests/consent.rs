@@ -8,5 +8,6 @@ mod mutants;
 mod people;
 mod properties;
 mod real;
+mod record_pages;
 mod scenarios;
 mod surfaces;

@@ -24,6 +24,7 @@ mod oracle;
 mod paging;
 mod probe;
 mod record;
+pub(crate) mod record_pages;
 mod resilience;
 mod routes;
 mod search;

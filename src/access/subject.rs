@@ -7,6 +7,9 @@ use crate::oauth::client::ClientId;
 use crate::oauth::dpop::Thumbprint;
 use crate::oauth::scope::ScopeSet;
 
+/// The client that this server's own pages are to the gateway. Nobody can register it.
+pub const OWN_PAGES: &str = "chartgate";
+
 /// Who asks: what one access token stands for, as of one generation.
 #[derive(Clone, Debug)]
 pub struct Subject {
@@ -65,6 +68,12 @@ impl Subject {
             Behalf::User { authorization, .. } => Some(*authorization),
             Behalf::System { .. } => None,
         }
+    }
+
+    /// Whether a page of this server asks, and no app.
+    #[must_use]
+    pub fn is_own_pages(&self) -> bool {
+        self.client.as_str() == OWN_PAGES
     }
 
     /// Whether it is a backend service.

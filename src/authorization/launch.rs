@@ -152,8 +152,9 @@ impl AuthorizationServer {
         let standing = consent::standing(&self.db, account.id, person, is_own).await?;
         let Some(client) = ClientId::parse(OWN_PAGES) else { return Ok(None) };
         let subject = Arc::new(Subject {
-            // No app, so there is no authorization: an id that nothing has.
-            behalf: Behalf::User { account: account.id, authorization: AuthorizationId::mint(&*self.random) },
+            // No app, so there is no authorization: an id that nothing has, always the same one, so that page links
+            // of one page work on the next.
+            behalf: Behalf::User { account: account.id, authorization: AuthorizationId::from(account.id.uuid()) },
             client,
             person: Some(person),
             scopes: ScopeSet::parse("patient/*.rs").0,

@@ -75,7 +75,9 @@ impl Rates {
     /// A backend service is nobody's app: what it asks counts for it alone.
     fn keys(&self, subject: &Subject) -> (Option<u64>, u64) {
         let user = subject.account().map(|account| self.key((account, &subject.client)));
-        (user, self.key(&subject.client))
+        // Our own pages are no app: what one person reads there keeps nobody else from theirs.
+        let client = user.filter(|_| subject.is_own_pages()).unwrap_or_else(|| self.key(&subject.client));
+        (user, client)
     }
 
     fn key(&self, of: impl Hash) -> u64 {

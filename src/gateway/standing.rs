@@ -1,7 +1,10 @@
 use std::sync::atomic::Ordering;
 
+use jiff::tz::TimeZone;
+
 use super::Gateway;
 use crate::audit::AuditLog;
+use crate::base::clock::Instant;
 use crate::organization::SourceKey;
 use crate::upstream::BreakerState;
 
@@ -20,7 +23,33 @@ pub struct SourceStanding {
     pub set_aside: bool,
 }
 
+/// A practice as people know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Practice {
+    /// Its name.
+    pub name: String,
+    /// How its clocks go, where that is known.
+    pub zone: Option<TimeZone>,
+}
+
 impl Gateway {
+    /// The practice that a resource with this id is from; `None` for an id that no connected source's resource has.
+    #[must_use]
+    pub fn practice_of(&self, id: &str) -> Option<Practice> {
+        let (key, _) = id.split_once('.')?;
+        let sources = self.sources.all();
+        let source = sources.get(&key.parse::<SourceKey>().ok()?)?;
+        let zone = source.consent.as_ref().map(|rules| rules.zone.clone());
+        // A practice that named no zone is held to UTC where days are counted; its clocks do not go by it.
+        Some(Practice { name: source.organization.clone(), zone: zone.filter(|zone| *zone != TimeZone::UTC) })
+    }
+
+    /// The time by which it decides.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     /// How the connected sources stand.
     #[must_use]
     pub fn standing(&self) -> Vec<SourceStanding> {

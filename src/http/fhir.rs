@@ -26,6 +26,7 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::authorization::AuthorizationServer;
 use crate::gateway::Gateway;
 
+pub(in crate::http) use content::download;
 pub use error::not_served;
 pub use metadata::Metadata;
 

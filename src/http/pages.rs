@@ -26,6 +26,7 @@ mod people_ask;
 mod people_invite;
 mod posted;
 mod qr;
+mod record;
 pub mod recover;
 mod second_step;
 mod see_as;
@@ -200,6 +201,22 @@ where
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
+/// The pages on which records are read.
+pub fn record_router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<AuthorizationServer>: FromRef<S>,
+    Arc<Accounts>: FromRef<S>,
+    Arc<Gateway>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+{
+    Router::new()
+        .route("/record", get(record::summary))
+        .route("/record/file/{id}", get(record::file))
+        .route("/record/{part}", get(record::list))
+        .route("/record/{part}/{id}", get(record::entry))
+}
+
 /// The pages on which apps are opened.
 pub fn launch_router<S>() -> Router<S>
 where
@@ -325,6 +342,7 @@ mod tests {
         let mut all = crate::http::clinic::samples(hostile);
         all.extend(invite::samples(hostile));
         all.extend(claim::samples(hostile));
+        all.extend(record::samples(hostile));
         all.push(invite_account::InviteAccountTemplate::sample(hostile).render());
         all.push(invite_confirm::ConfirmTemplate::sample(hostile).render());
         all.extend([find::sample(hostile), unlink::sample(hostile)]);

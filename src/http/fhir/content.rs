@@ -24,6 +24,28 @@ pub(super) fn is_wanted(headers: &HeaderMap, format: Option<&str>) -> bool {
         })
 }
 
+/// What a page of ours answers with for a file: whatever the browser says it takes, a file to keep, for this origin.
+pub(in crate::http) fn download(content: Content) -> Response {
+    let name = match essence(content.content_type.as_deref()).as_str() {
+        "application/pdf" => "record.pdf",
+        "text/plain" => "record.txt",
+        "application/rtf" | "text/rtf" => "record.rtf",
+        "image/png" => "record.png",
+        "image/jpeg" => "record.jpg",
+        "image/tiff" => "record.tif",
+        _ => "record",
+    };
+    let mut response = respond(content, &HeaderMap::new()).unwrap_or_else(IntoResponse::into_response);
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let headers = response.headers_mut();
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    response
+}
+
 /// Sends the bytes on as they come.
 pub(super) fn respond(content: Content, request: &HeaderMap) -> Result<Response, FhirError> {
     let kind = essence(content.content_type.as_deref());

@@ -31,7 +31,7 @@ pub struct SignInTemplate {
 }
 
 /// Where a sign-in may lead to beside the first page. Whatever else is asked for leads there (security design, W04).
-const NEXT: [&str; 6] = ["/invite/confirm", "/claim", "/clinic", "/apps", "/account", "/people"];
+const NEXT: [&str; 7] = ["/invite/confirm", "/claim", "/clinic", "/apps", "/account", "/people", "/record"];
 
 /// The page of ours that was asked for, if it is one.
 pub(super) fn next_page(asked: Option<&str>) -> Option<&'static str> {
