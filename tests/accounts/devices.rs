@@ -14,12 +14,12 @@ fn sessions_are_listed_and_ended() {
         let mut there = world.browser("dana").await;
         let mut maria = world.browser("maria").await;
         let page = here.get("/account/sessions").await;
-        assert_eq!(page.body.matches("<li>").count(), 2, "{}", page.body);
+        assert_eq!(page.body.matches("<li>\n<h2>").count(), 2, "{}", page.body);
         assert_eq!(page.body.matches("(this one)").count(), 1);
         let of_there = page.forms("/account/sessions").remove(0);
         // Somebody else's session is not hers to end.
         let own = maria.get("/account/sessions").await;
-        assert_eq!(own.body.matches("<li>").count(), 1);
+        assert_eq!(own.body.matches("<li>\n<h2>").count(), 1);
         assert_eq!(maria.post("/account/sessions", &of_there).await.status, 403);
         assert_eq!(there.get("/account").await.status, 200);
         assert_eq!(here.post("/account/sessions", &of_there).await.status, 303);
