@@ -424,7 +424,8 @@ mod tests {
             for needed in ["<html lang=\"en\">", "<main", "<h1", "<title>", "name=\"viewport\""] {
                 assert!(html.contains(needed), "{needed} in {html}");
             }
-            let fields = html.matches("<input").count() + html.matches("<select").count();
+            let fields: usize =
+                ["<input", "<select", "<textarea"].iter().map(|field| html.matches(field).count()).sum();
             let visible = fields - html.matches("type=\"hidden\"").count();
             assert_eq!(html.matches("<label").count(), visible, "{html}");
         }

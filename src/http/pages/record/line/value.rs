@@ -11,7 +11,7 @@ pub(super) fn of(holder: &Value, when: &When) -> Option<String> {
     let truth =
         || holder.get("valueBoolean").and_then(Value::as_bool).map(|truth| if truth { "Yes" } else { "No" }.to_owned());
     let whole = || holder.get("valueInteger").filter(|value| value.is_number()).map(ToString::to_string);
-    let date = || text(holder, "/valueDateTime").map(|at| when.say(at));
+    let date = || text(holder, "/valueDateTime").map(|at| when.tell(at));
     let series = || holder.get("valueSampledData").map(|_| "A series of measurements: ask the practice".to_owned());
     let missing = || concept(holder.get("dataAbsentReason")).map(|why| format!("No value: {why}"));
     quantity(holder.get("valueQuantity"))

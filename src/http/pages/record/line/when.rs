@@ -15,7 +15,7 @@ impl When {
 
     /// A FHIR date, dateTime or instant (FHIR R4 datatypes.html). A time is told in the practice's zone, which it names;
     /// where that is not known, on the clock that it was sent with. What is known to the month is told to the month.
-    pub(super) fn say(&self, value: &str) -> String {
+    pub(super) fn tell(&self, value: &str) -> String {
         if let Some(said) = self.time(value) {
             return said;
         }
@@ -41,12 +41,12 @@ impl When {
     /// The first of these elements that is there.
     pub(super) fn first(&self, resource: &Value, pointers: &[&str]) -> String {
         let mut found = pointers.iter().filter_map(|pointer| super::text(resource, pointer));
-        found.next().map(|value| self.say(value)).unwrap_or_default()
+        found.next().map(|value| self.tell(value)).unwrap_or_default()
     }
 
     /// A Period, as far as it is bounded.
     pub(super) fn period(&self, period: Option<&Value>) -> Option<String> {
-        let at = |end| super::text(period?, end).map(|value| self.say(value));
+        let at = |end| super::text(period?, end).map(|value| self.tell(value));
         match (at("/start"), at("/end")) {
             (Some(start), Some(end)) if start == end => Some(start),
             (Some(start), Some(end)) => Some(format!("{start} to {end}")),
@@ -65,21 +65,21 @@ mod tests {
     #[test]
     fn times_name_their_day_and_zone_and_dates_claim_no_more_than_they_know() {
         let when = When::new(TimeZone::get("America/New_York").ok());
-        assert_eq!(when.say("2026-08-04T14:30:00+00:00"), "Tuesday, August 4, 2026, 10:30 AM EDT");
-        assert_eq!(when.say("2026-01-04T00:30:00Z"), "Saturday, January 3, 2026, 7:30 PM EST");
-        assert_eq!(when.say("2026-08-04"), "August 4, 2026");
-        assert_eq!(when.say("2026-08"), "August 2026");
-        assert_eq!(when.say("2026"), "2026");
-        assert_eq!(when.say("some day"), "some day");
+        assert_eq!(when.tell("2026-08-04T14:30:00+00:00"), "Tuesday, August 4, 2026, 10:30 AM EDT");
+        assert_eq!(when.tell("2026-01-04T00:30:00Z"), "Saturday, January 3, 2026, 7:30 PM EST");
+        assert_eq!(when.tell("2026-08-04"), "August 4, 2026");
+        assert_eq!(when.tell("2026-08"), "August 2026");
+        assert_eq!(when.tell("2026"), "2026");
+        assert_eq!(when.tell("some day"), "some day");
     }
 
     /// Rule: without a zone nobody's clock is turned.
     #[test]
     fn without_a_zone_the_clock_is_the_senders() {
         let when = When::new(None);
-        assert_eq!(when.say("2026-08-04T21:30:00-07:00"), "Tuesday, August 4, 2026, 9:30 PM (UTC−07:00)");
-        assert_eq!(when.say("2026-08-04T09:00:00.250+02:00"), "Tuesday, August 4, 2026, 9:00 AM (UTC+02:00)");
-        assert_eq!(when.say("2026-08-04T14:30:00Z"), "Tuesday, August 4, 2026, 2:30 PM (UTC)");
+        assert_eq!(when.tell("2026-08-04T21:30:00-07:00"), "Tuesday, August 4, 2026, 9:30 PM (UTC−07:00)");
+        assert_eq!(when.tell("2026-08-04T09:00:00.250+02:00"), "Tuesday, August 4, 2026, 9:00 AM (UTC+02:00)");
+        assert_eq!(when.tell("2026-08-04T14:30:00Z"), "Tuesday, August 4, 2026, 2:30 PM (UTC)");
         let period = serde_json::json!({"start": "2026-01-01", "end": "2026-02"});
         assert_eq!(when.period(Some(&period)).unwrap(), "January 1, 2026 to February 2026");
     }

@@ -22,7 +22,7 @@ pub(super) fn line(resource: &Value, when: &When) -> Line {
     Words::new(title, "Appointment", at)
         .facts("With", &others(resource, |status| status != Some("declined")))
         .facts("Declined by", &others(resource, |status| status == Some("declined")))
-        .fact("Until", text(resource, "/end").map(|end| when.say(end)))
+        .fact("Until", text(resource, "/end").map(|end| when.tell(end)))
         .facts("Reason", &concepts(resource.get("reasonCode")))
         .fact("Why it was cancelled", concept(resource.get("cancelationReason")))
         .fact("What to know", said(resource, "/patientInstruction"))

@@ -27,8 +27,8 @@ pub(super) fn allergy(resource: &Value, when: &When) -> Line {
         .facts("Kind", &kinds)
         .fact("State", concept(resource.get("clinicalStatus")).map(|word| sentence(&word)))
         .fact("Since", onset(resource, when))
-        .fact("Last time", text(resource, "/lastOccurrence").map(|at| when.say(at)))
-        .fact("Recorded", text(resource, "/recordedDate").map(|at| when.say(at)))
+        .fact("Last time", text(resource, "/lastOccurrence").map(|at| when.tell(at)))
+        .fact("Recorded", text(resource, "/recordedDate").map(|at| when.tell(at)))
         .facts("Note", &notes(resource))
         .state(high)
         .state(verification(resource))
@@ -46,21 +46,21 @@ fn reaction(reaction: &Value) -> String {
 
 pub(super) fn condition(resource: &Value, when: &When) -> Line {
     let ended =
-        text(resource, "/abatementDateTime").map(|at| when.say(at)).or_else(|| said(resource, "/abatementString"));
+        text(resource, "/abatementDateTime").map(|at| when.tell(at)).or_else(|| said(resource, "/abatementString"));
     Words::new(concept(resource.get("code")), "Problem that the practice has not named", String::new())
         .fact("State", concept(resource.get("clinicalStatus")).map(|word| sentence(&word)))
         .fact("Severity", concept(resource.get("severity")))
         .facts("Where", &concepts(resource.get("bodySite")))
         .fact("Since", onset(resource, when))
         .fact("Until", ended)
-        .fact("Recorded", text(resource, "/recordedDate").map(|at| when.say(at)))
+        .fact("Recorded", text(resource, "/recordedDate").map(|at| when.tell(at)))
         .facts("Note", &notes(resource))
         .state(verification(resource))
         .0
 }
 
 fn onset(resource: &Value, when: &When) -> Option<String> {
-    let at = ["/onsetDateTime", "/onsetPeriod/start"].iter().find_map(|at| text(resource, at)).map(|at| when.say(at));
+    let at = ["/onsetDateTime", "/onsetPeriod/start"].iter().find_map(|at| text(resource, at)).map(|at| when.tell(at));
     at.or_else(|| said(resource, "/onsetString"))
         .or_else(|| value::quantity(resource.get("onsetAge")).map(|age| format!("the age of {age}")))
         .or_else(|| value::range(resource.get("onsetRange")))
@@ -96,7 +96,7 @@ pub(super) fn visit(resource: &Value, when: &When) -> Line {
         ("cancelled", "Cancelled"),
     ];
     Words::new(title, "Visit", when.first(resource, &["/period/start"]))
-        .fact("Until", text(resource, "/period/end").map(|at| when.say(at)))
+        .fact("Until", text(resource, "/period/end").map(|at| when.tell(at)))
         .facts("Reason", &concepts(resource.get("reasonCode")))
         .facts("With", &names(resource, "participant", "/individual"))
         .facts("Where", &names(resource, "location", "/location"))

@@ -50,7 +50,7 @@ fn aim(target: &Value, when: &When) -> Option<String> {
         .or_else(|| value::range(target.get("detailRange")))
         .or_else(|| concept(target.get("detailCodeableConcept")))
         .or_else(|| said(target, "/detailString"));
-    let due = text(target, "/dueDate").map(|day| format!("by {}", when.say(day)));
+    let due = text(target, "/dueDate").map(|day| format!("by {}", when.tell(day)));
     let words: Vec<String> = [measure, detail, due].into_iter().flatten().collect();
     (!words.is_empty()).then(|| words.join(" "))
 }
