@@ -167,7 +167,7 @@ impl AuthorizationServer {
             (_, None) => ClientAuthentication::None,
         };
         let id = new.id.or_else(|| ClientId::parse(&self.random.uuid().to_string())).ok_or(RegistrationError::Name)?;
-        if id.as_str() == super::launch::OWN_PAGES {
+        if id.as_str() == crate::access::OWN_PAGES {
             return Err(RegistrationError::ReservedId);
         }
         let client = Client {

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::launch::OWN_PAGES;
 use super::rights::{current_person, is_own};
 use super::{AuthorizationServer, SignedIn};
+use crate::access::OWN_PAGES;
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, PersonId};
 use crate::fhir::ResourceType;

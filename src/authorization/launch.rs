@@ -9,7 +9,7 @@ use super::authorize::{AuthorizeAnswer, AuthorizeError, LOST, SignedIn, fresh};
 use super::rights::{active_links, reachable};
 use super::seal::Binding;
 use super::{AuthorizationServer, person_name};
-use crate::access::{Behalf, Subject};
+use crate::access::{Behalf, OWN_PAGES, Subject};
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, AuthorizationId, PersonId};
@@ -25,9 +25,6 @@ use crate::storage::{StorageError, accounts, clients, consent, launches};
 
 /// Time from opening an app to the end of its sign-in (security design, O30).
 const LAUNCH_LIFETIME: Duration = Duration::from_secs(300);
-
-/// The client id of our own pages. No app can have it.
-pub(super) const OWN_PAGES: &str = "chartgate";
 
 /// Why an app is not opened.
 #[derive(Debug, thiserror::Error)]

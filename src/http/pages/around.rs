@@ -54,6 +54,11 @@ pub(in crate::http) fn in_view() -> Option<PersonId> {
     AROUND.try_with(|around| around.persons.iter().find(|whose| whose.is_in_view).map(|whose| whose.id)).ok().flatten()
 }
 
+/// What somebody is called to the reader, if their record can be looked at.
+pub(in crate::http) fn who(person: PersonId) -> Option<String> {
+    head()?.persons.iter().find(|whose| whose.id == person).map(|whose| whose.who.clone())
+}
+
 /// Looks up what stands around the pages of whoever is signed in.
 pub(crate) async fn surround(
     State(accounts): State<Arc<Accounts>>,

@@ -15,7 +15,6 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 
-use super::consent::who;
 use super::{Session, not_found, see_other};
 use crate::access::Subject;
 use crate::accounts::Accounts;
@@ -52,24 +51,22 @@ struct Header {
 
 impl Viewed {
     async fn open(
-        (server, accounts, gateway): (Arc<AuthorizationServer>, Arc<Accounts>, Arc<Gateway>),
+        (server, gateway): (Arc<AuthorizationServer>, Arc<Gateway>),
         account: AccountId,
         query: Vec<(String, String)>,
     ) -> Result<Self, Response> {
-        let overview = accounts.overview(account).await.map_err(|error| page_unavailable(&error))?;
-        let persons = overview.ok_or_else(|| see_other("/sign-in"))?.persons;
         let asked = match field(&query, "person") {
             Some(id) => Some(id.parse::<PersonId>().map_err(|_| not_found())?),
-            None => super::around::in_view().or_else(|| persons.first().map(|person| person.person)),
+            None => super::around::in_view(),
         };
         let Some(asked) = asked else { return Err(see_other("/")) };
         let reached = server.reached(account, asked).await.map_err(|error| page_unavailable(&error))?;
         let reached = reached.ok_or_else(not_found)?;
-        let shown = persons.iter().find(|person| person.person == reached.person).ok_or_else(not_found)?;
         let header = Header {
             person: reached.person.to_string(),
-            who: who(shown.name.as_deref(), shown.basis),
-            is_partial: shown.basis.is_some(),
+            // As the head of the page calls them; somebody of whom nothing is shown is not in it.
+            who: super::around::who(reached.person).or(reached.name).unwrap_or_else(|| "this person".to_owned()),
+            is_partial: !reached.subject.standing.as_ref().is_some_and(|standing| standing.is_own),
             is_limited: reached.subject.links.iter().any(|link| link.assurance == Assurance::Claimed),
         };
         Ok(Self { gateway, subject: reached.subject, header, query })
@@ -93,7 +90,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let session = Session::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
         let Some(signed_in) = session.signed_in() else { return Err(see_other("/sign-in?next=/record")) };
-        let from = (FromRef::from_ref(state), FromRef::from_ref(state), FromRef::from_ref(state));
+        let from = (FromRef::from_ref(state), FromRef::from_ref(state));
         Self::open(from, signed_in.account, query_pairs(parts.uri.query())).await
     }
 }
