@@ -70,6 +70,8 @@ pub struct Accounts {
     outbox: Outbox,
     code_key: Secret<[u8; 32]>,
     factor_sealer: Sealer,
+    /// Held while recovery requests are answered: whoever asks for it afterwards finds the earlier ones answered.
+    answering: tokio::sync::Mutex<()>,
     relying_party: Option<RelyingParty>,
     session_idle: Duration,
     session_longest: Duration,
@@ -100,6 +102,7 @@ impl Accounts {
             outbox: Outbox::new(config, master_key, clock.clone(), random.clone()),
             code_key: master_key.derive(KeyUse::OneTimeCode),
             factor_sealer: master_key.sealer(KeyUse::SecondFactor),
+            answering: tokio::sync::Mutex::default(),
             relying_party: RelyingParty::new(&config.server.public_url),
             session_idle: Duration::from_secs(oauth.session_idle_seconds),
             session_longest: Duration::from_secs(oauth.session_seconds),

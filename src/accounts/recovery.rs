@@ -60,6 +60,7 @@ impl Accounts {
     /// # Errors
     /// [`StorageError`]; requests that were not looked at wait on.
     pub async fn answer_recovery_requests(&self) -> Result<usize, StorageError> {
+        let _answering = self.answering.lock().await;
         let mut known = 0;
         for request in recoveries::waiting(&self.db, BATCH).await? {
             let id = request.id;

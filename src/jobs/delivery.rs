@@ -33,13 +33,15 @@ pub struct Delivery {
     outbox: Outbox,
     carrier: Carrier,
     clock: SharedClock,
+    /// Held by a round: whoever asks for one afterwards finds everything ended that was taken before.
+    round: tokio::sync::Mutex<()>,
 }
 
 impl Delivery {
     /// The job on this database, by this way.
     #[must_use]
-    pub const fn new(db: Db, outbox: Outbox, carrier: Carrier, clock: SharedClock) -> Self {
-        Self { db, outbox, carrier, clock }
+    pub fn new(db: Db, outbox: Outbox, carrier: Carrier, clock: SharedClock) -> Self {
+        Self { db, outbox, carrier, clock, round: tokio::sync::Mutex::default() }
     }
 
     /// Runs as long as the process does.
@@ -60,6 +62,7 @@ impl Delivery {
     /// # Errors
     /// [`StorageError`]; what was sent before it stays sent.
     pub async fn run_once(&self) -> Result<usize, StorageError> {
+        let _round = self.round.lock().await;
         let mut sent = 0;
         loop {
             let due = mails::due(&self.db, self.clock.now(), BATCH).await?;
