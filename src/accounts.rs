@@ -7,6 +7,7 @@ mod claims;
 mod closing;
 mod contacts;
 mod devices;
+mod elsewhere;
 mod error;
 mod notice;
 mod overview;
@@ -15,6 +16,7 @@ mod password;
 mod password_change;
 mod place;
 mod proof;
+mod proofings;
 mod recovery;
 mod redeem;
 mod second_factor;
@@ -32,6 +34,7 @@ use crate::base::keys::{KeyUse, MasterKey, Sealer};
 use crate::base::random::SharedRandom;
 use crate::base::secret::Secret;
 use crate::config;
+use crate::federated_login::Providers;
 use crate::identity::{RelyingParty, Username, check_password};
 use crate::mail::Outbox;
 use crate::storage::Db;
@@ -42,9 +45,10 @@ pub use claims::{ClaimAnswer, ClaimError, Claims, NewClaim};
 pub use closing::Closing;
 pub use contacts::ContactOverview;
 pub use devices::Device;
+pub use elsewhere::{Arrived, ElsewhereAnswer, ElsewhereOverview, Errand, Traveller};
 pub use error::AccountError;
 pub(crate) use notice::letters_to;
-pub use overview::{ChartOverview, Connected, Overview, PersonOverview};
+pub use overview::{ChartOverview, Connected, LeftBehind, Overview, PersonOverview};
 pub use passkeys::PasskeyQuestion;
 pub use password::{PasswordError, Passwords, Verdict};
 pub(crate) use place::{is_one_human, own_place};
@@ -69,10 +73,12 @@ pub struct Accounts {
     throttle: Throttle,
     outbox: Outbox,
     code_key: Secret<[u8; 32]>,
+    code_hashes: CodeHashes,
     factor_sealer: Sealer,
     /// Held while recovery requests are answered: whoever asks for it afterwards finds the earlier ones answered.
     answering: tokio::sync::Mutex<()>,
     relying_party: Option<RelyingParty>,
+    providers: Providers,
     session_idle: Duration,
     session_longest: Duration,
 }
@@ -100,9 +106,11 @@ impl Accounts {
             passwords: Passwords::new(master_key, oauth.password_checks),
             throttle: Throttle::default(),
             outbox: Outbox::new(config, master_key, clock.clone(), random.clone()),
+            code_hashes: CodeHashes::new(master_key),
             code_key: master_key.derive(KeyUse::OneTimeCode),
             factor_sealer: master_key.sealer(KeyUse::SecondFactor),
             answering: tokio::sync::Mutex::default(),
+            providers: Providers::new(config, &clock, &random),
             relying_party: RelyingParty::new(&config.server.public_url),
             session_idle: Duration::from_secs(oauth.session_idle_seconds),
             session_longest: Duration::from_secs(oauth.session_seconds),

@@ -4,6 +4,7 @@
 
 mod brand;
 mod cache;
+mod identity_providers;
 mod limits;
 mod log;
 mod mail;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use brand::{Brand, BrandIdentifier};
 pub use cache::{Cache, Freshness};
+pub use identity_providers::IdentityProvider;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use mail::{Mail, SmtpSecurity};
@@ -52,6 +54,9 @@ pub struct Config {
     /// Their EHR endpoints.
     #[serde(rename = "source")]
     pub sources: Vec<SourceEntry>,
+    /// Where else people can sign in.
+    #[serde(rename = "identity_provider")]
+    pub identity_providers: Vec<IdentityProvider>,
     /// Set by `chartgate demo` alone, never by a file or the environment: allows loopback without TLS.
     #[serde(skip)]
     pub demo: bool,
@@ -128,6 +133,12 @@ impl Config {
         self.oauth.registration.unwrap_or(usual)
     }
 
+    /// Whether staff begin work only with more than a password.
+    #[must_use]
+    pub fn staff_second_factor(&self) -> bool {
+        self.oauth.staff_second_factor.unwrap_or(!self.demo)
+    }
+
     /// Refuses settings that are unsafe or contradict each other.
     ///
     /// # Errors
@@ -146,6 +157,7 @@ impl Config {
                 "must be longer than limits.document_deadline_ms: documents of slow sources would be cut off",
             ));
         }
+        identity_providers::validate(&self.identity_providers, self.demo)?;
         sources::validate(&self.organizations, &self.sources, self.demo)
     }
 }

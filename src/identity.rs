@@ -17,6 +17,7 @@ mod proxy_request;
 mod staff;
 mod totp;
 mod username;
+mod verification;
 mod webauthn;
 
 pub use account::{Account, AccountState};
@@ -37,6 +38,7 @@ pub use proxy_request::{ProxyRequest, RequestOrigin, RequestState, takes_two};
 pub use staff::{StaffAct, StaffMember, StaffRole};
 pub use totp::TotpSecret;
 pub use username::{Username, UsernameError};
+pub use verification::Verification;
 pub use webauthn::{NewPasskey, NotAnswered, RelyingParty, UsedPasskey};
 
 /// A text enum that is stored by name: one spelling each way, and anything else is refused.

@@ -17,6 +17,7 @@ pub mod organization;
 pub mod smart;
 
 // Floor 2: adapters, one outside thing each.
+pub mod federated_login;
 pub mod mail;
 pub mod mapping;
 pub mod storage;

@@ -1,6 +1,7 @@
 //! Practices and their EHR endpoints.
 
 pub mod brands;
+mod merger;
 mod release;
 mod source;
 
@@ -9,6 +10,7 @@ use crate::base::id::OrganizationId;
 use crate::config::Brand;
 
 pub use crate::base::source_key::{SourceKey, SourceKeyError};
+pub use merger::{Mapping, MappingError};
 pub use release::{Hold, ReleasePolicy, WithheldLabels};
 pub use source::{Source, SourceState};
 

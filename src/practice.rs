@@ -6,6 +6,7 @@ mod consent;
 mod desk;
 mod enrol;
 mod exchange;
+mod mergers;
 mod probe;
 mod sharing_notices;
 
@@ -13,10 +14,11 @@ pub use chart_check::ChartCheck;
 pub use connect::{ConnectError, adopt_brand, adopt_release_policy, connect, connect_organization, connect_source};
 pub use consent::{NewRule, adopt_consent_policy, lay_down, lift, limit_grant};
 pub use desk::{
-    Approval, AtWork, Desk, DeskError, Found, Handed, Issued, NewInvitation, NewProofing, QueuedClaim, QueuedProxy,
-    Ruling, Seen, TaskLine, Viewed, Viewer, Wanted,
+    Approval, AtWork, Desk, DeskError, Exposed, Exposure, Found, Handed, Issued, LookedBy, NewInvitation, NewProofing,
+    QueuedClaim, QueuedProxy, Ruling, Seen, Standing, TaskLine, Viewed, Viewer, Wanted,
 };
 pub use enrol::{EnrolError, NewAccount, NewGrant, NewLink, account, appoint, grant, link, person};
 pub use exchange::{ImportError, export as export_consents, import as import_consents};
+pub use mergers::{Absorbed, MergerError, Mergers};
 pub use probe::{ProbeReport, SmartReport, TestReport, TypeReport, probe};
 pub use sharing_notices::SharingNotices;

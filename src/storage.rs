@@ -35,6 +35,7 @@ pub mod claims;
 pub mod clients;
 pub mod consent;
 pub mod contacts;
+pub mod federated_identities;
 pub mod generations;
 pub mod grants;
 pub mod hashed_ids;
@@ -42,6 +43,7 @@ pub mod invitations;
 pub mod launches;
 pub mod links;
 pub mod mails;
+pub mod mergers;
 pub mod organizations;
 pub mod passkeys;
 pub mod persons;
@@ -79,6 +81,7 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("clients", clients::STATEMENTS),
     ("contacts", contacts::STATEMENTS),
     ("consent", consent::STATEMENTS),
+    ("federated_identities", federated_identities::STATEMENTS),
     ("generations", generations::STATEMENTS),
     ("grants", grants::STATEMENTS),
     ("hashed_ids", hashed_ids::STATEMENTS),
@@ -86,6 +89,7 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("launches", launches::STATEMENTS),
     ("links", links::STATEMENTS),
     ("mails", mails::STATEMENTS),
+    ("mergers", mergers::STATEMENTS),
     ("organizations", organizations::STATEMENTS),
     ("passkeys", passkeys::STATEMENTS),
     ("persons", persons::STATEMENTS),

@@ -1,11 +1,15 @@
 //! How people are linked to their charts: codes from the desk, claims, and what ends a link. Everything goes through the
 //! pages, in browsers of patients and of staff.
 
+mod api;
 mod charts;
 mod claims;
 mod codes;
 mod console;
+mod elsewhere;
+mod mergers;
 mod proxies;
+mod tightened;
 mod unlink;
 
 use std::time::Duration;

@@ -351,6 +351,125 @@ impl Claims {
         }
     }
 
+    /// Somebody whose identity was proved elsewhere at IAL2 is linked if exactly one record of the organization has the same
+    /// names, birth date and a contact that the provider verified; else staff look (portal design, 2.4, P3).
+    ///
+    /// # Errors
+    /// [`ClaimError`].
+    pub async fn proofed(
+        &self,
+        account: AccountId,
+        organization: OrganizationId,
+        about: Demographics,
+        contacts: &[String],
+    ) -> Result<ClaimAnswer, ClaimError> {
+        let now = self.clock.now();
+        if claims::made_by(&self.db, account, now.minus(DAY)).await? >= i64::from(CLAIMS_IN_A_DAY) {
+            return Ok(ClaimAnswer::Queued);
+        }
+        let new = NewClaim {
+            organization,
+            given: about.given.join(" "),
+            family: about.family,
+            birth_date: about.birth_date,
+            number: "proved elsewhere".to_owned(),
+        };
+        let claim = Claim {
+            id: ClaimId::mint(&*self.random),
+            account,
+            organization,
+            said: said(&new)?,
+            made: now,
+            chart: None,
+            reasons: Vec::new(),
+            wrong_codes: 0,
+            state: ClaimState::Open,
+        };
+        let found = if is_minor(&claim.said.birth_date, now) {
+            Err(vec![Doubt::TooYoung])
+        } else {
+            self.proofed_chart(&claim, contacts).await?
+        };
+        let (chart, about) = match found {
+            Ok(found) => found,
+            Err(doubts) => return self.hand_over(claim, None, doubts).await,
+        };
+        let (source, patient) = chart.clone();
+        let place = own_place(&self.db, &*self.random, account, (source, &patient), &about).await?;
+        let Some(place) = place.filter(|place| !place.takes_over()) else {
+            return self.hand_over(claim, Some(chart), vec![Doubt::Taken]).await;
+        };
+        let how = (LinkMethod::IdentityProvider, Assurance::Ial2);
+        let link = place.new_link(&*self.random, (source, patient, about), how, now);
+        let (id, person, stored) = (claim.id, place.person, claim.clone());
+        let act = self.new_act(ActKind::Link).by(account).about(person).by_way_of("identity-provider").on("Claim", id);
+        let done = self.acts.write(move |tx| {
+            async move {
+                claims::insert(&mut *tx, &stored).await?;
+                place.put(&mut *tx, link, account, now).await?;
+                claims::decide(tx, id, "accepted", now, None).await?;
+                Ok::<_, StorageError>(((), Some(act)))
+            }
+            .boxed()
+        });
+        match done.await {
+            Ok(()) => Ok(ClaimAnswer::Linked(person)),
+            Err(StorageError::AlreadyTaken(_) | StorageError::NotFound { .. }) => {
+                self.hand_over(claim, Some(chart), vec![Doubt::Taken]).await
+            }
+            Err(error) => Err(ClaimError::Storage(error)),
+        }
+    }
+
+    async fn proofed_chart(&self, claim: &Claim, contacts: &[String]) -> Result<Proofed, StorageError> {
+        let mut found = Vec::new();
+        for source in sources::all(&self.db).await? {
+            if source.organization != claim.organization || !source.state.is_active() {
+                continue;
+            }
+            let leave = Identification::for_claim(vec![source.key]);
+            let by_birth = [("birthdate".to_owned(), claim.said.birth_date.clone())];
+            let Ok(candidates) = self.sources.chart_patients(&leave, source.key, &by_birth).await else {
+                return Ok(Err(vec![Doubt::Unreachable]));
+            };
+            match matching::proofed(&claim.said, contacts, &candidates) {
+                Ok(patient) => {
+                    found.extend(patient.demographics().map(|about| ((source.key, patient.id.clone()), about)))
+                }
+                Err(Doubt::NoCandidate) => {}
+                Err(doubt) => return Ok(Err(vec![doubt])),
+            }
+        }
+        Ok(match (found.pop(), found.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (Some(_), false) => Err(vec![Doubt::SeveralCandidates]),
+            (None, _) => Err(vec![Doubt::NoCandidate]),
+        })
+    }
+
+    /// Takes a claim down for staff at once: nobody else looks at it in between.
+    async fn hand_over(
+        &self,
+        claim: Claim,
+        chart: Option<(SourceKey, String)>,
+        doubts: Vec<Doubt>,
+    ) -> Result<ClaimAnswer, ClaimError> {
+        let reasons: Vec<String> = doubts.iter().map(|doubt| doubt.as_str().to_owned()).collect();
+        let id = claim.id;
+        let act = self.new_act(ActKind::Claim).by(claim.account).by_way_of("identity-provider").on("Claim", id);
+        let done = self.acts.write(move |tx| {
+            async move {
+                claims::insert(&mut *tx, &claim).await?;
+                let chart = chart.as_ref().map(|(source, patient)| (*source, patient.as_str()));
+                claims::queue(tx, id, chart, &reasons).await?;
+                Ok::<_, StorageError>(((), Some(act)))
+            }
+            .boxed()
+        });
+        done.await?;
+        Ok(ClaimAnswer::Queued)
+    }
+
     fn new_act(&self, kind: ActKind) -> Act {
         Act::new(kind, self.clock.now(), &*self.random)
     }
@@ -358,6 +477,9 @@ impl Claims {
 
 /// The chart and where to ask, or a chart that it may be and the doubts.
 type Judged = Result<(SourceKey, String, Contact), (Option<(SourceKey, String)>, Vec<Doubt>)>;
+
+/// The chart of somebody who was proofed, with whom it is about, or why staff must look.
+type Proofed = Result<((SourceKey, String), Demographics), Vec<Doubt>>;
 
 fn said(new: &NewClaim) -> Result<Said, ClaimError> {
     let text = |field: &'static str, text: &str| match text.trim() {

@@ -9,7 +9,8 @@ use crate::authorization::SignedIn;
 use crate::base::id::{AuthorizationId, GrantId};
 use crate::mail::template;
 use crate::storage::{
-    StorageError, accounts, authorizations, challenges, contacts, grants, passkeys, second_factors, sessions,
+    StorageError, accounts, authorizations, challenges, contacts, federated_identities, grants, passkeys,
+    second_factors, sessions,
 };
 
 /// What ends with an account.
@@ -62,6 +63,7 @@ impl Accounts {
                     challenges::withdraw_all(tx, account).await?;
                     contacts::end_all(tx, account, now).await?;
                     passkeys::delete_all(tx, account).await?;
+                    federated_identities::delete_all(tx, account).await?;
                     second_factors::delete_totp(tx, account).await?;
                     second_factors::delete_codes(tx, account).await?;
                     accounts::close(tx, account, now).await?;

@@ -1,4 +1,5 @@
 use super::{PasswordError, SignInError, Throttled};
+use crate::federated_login::ProviderError;
 use crate::identity::{ContactError, UsernameError};
 use crate::storage::StorageError;
 
@@ -35,6 +36,15 @@ pub enum AccountError {
     /// It is the last way in.
     #[error("this is the last way to sign in")]
     LastWay,
+    /// The provider of another sign-in.
+    #[error(transparent)]
+    Elsewhere(#[from] ProviderError),
+    /// The sign-in elsewhere is connected to another account.
+    #[error("this sign-in is connected to another account")]
+    IdentityTaken,
+    /// The provider did not prove who somebody is.
+    #[error("the provider did not prove who this is")]
+    NotProofed,
     /// The database.
     #[error(transparent)]
     Storage(#[from] StorageError),

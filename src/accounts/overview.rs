@@ -4,8 +4,8 @@ use super::Accounts;
 use crate::authorization::{active_links, person_name, reachable};
 use crate::base::id::{AccountId, LinkId, PersonId};
 use crate::config::SourceAuthentication;
-use crate::identity::GrantBasis;
-use crate::storage::{StorageError, accounts, organizations, source_tokens, sources};
+use crate::identity::{GrantBasis, Link};
+use crate::storage::{StorageError, accounts, mergers, organizations, source_tokens, sources};
 
 /// A person that an account may act for.
 #[derive(Clone, Debug)]
@@ -31,6 +31,17 @@ pub struct ChartOverview {
     pub connected: Connected,
     /// Whether the account may end what a sign-in at the EHR gave.
     pub may_disconnect: bool,
+    /// Where it comes from, if its practice became part of another and the record there was not found yet.
+    pub left_behind: Option<LeftBehind>,
+}
+
+/// A chart of a practice that became part of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// What the practice was called.
+    pub formerly: String,
+    /// Whether the person must come to the desk: nobody knows which record is theirs.
+    pub must_come: bool,
 }
 
 /// Whether data can flow from a chart.
@@ -63,6 +74,13 @@ impl Accounts {
         Ok(account.map(|account| account.username.typed().to_owned()))
     }
 
+    async fn left_behind(&self, link: &Link) -> Result<Option<LeftBehind>, StorageError> {
+        let Some(merger) = mergers::by_source(&self.db, link.source).await? else { return Ok(None) };
+        let formerly = organizations::by_id(&self.db, merger.from_organization).await?;
+        let row = mergers::row(&self.db, link.source, &link.patient).await?;
+        Ok(formerly.map(|formerly| LeftBehind { formerly: formerly.name, must_come: row.is_none() }))
+    }
+
     /// What an account can reach; `None` when it is not open.
     ///
     /// # Errors
@@ -80,8 +98,13 @@ impl Accounts {
                 let Some(source) = sources::by_key(&self.db, link.source).await? else { continue };
                 let organization = organizations::by_id(&self.db, source.organization).await?;
                 let practice = organization.map_or(source.name, |organization| organization.name);
-                let mut chart =
-                    ChartOverview { practice, link: link.id, connected: Connected::Yes, may_disconnect: false };
+                let mut chart = ChartOverview {
+                    practice,
+                    link: link.id,
+                    connected: Connected::Yes,
+                    may_disconnect: false,
+                    left_behind: self.left_behind(link).await?,
+                };
                 if let SourceAuthentication::PerPatient { .. } = source.authentication {
                     let tokens = source_tokens::by_link(&self.db, link.id).await?;
                     chart.connected = match &tokens {

@@ -17,7 +17,7 @@ use crate::base::id::{AccountId, PasskeyId};
 use crate::identity::{NotAnswered, RelyingParty};
 use crate::storage::challenges::{self, Challenge, Purpose};
 use crate::storage::passkeys::{self, StoredPasskey};
-use crate::storage::{StorageError, accounts};
+use crate::storage::{StorageError, accounts, federated_identities};
 
 /// Time to answer.
 const ANSWER: Duration = Duration::from_secs(600);
@@ -175,7 +175,8 @@ impl Accounts {
         self.require_proof(who)?;
         let account = who.account;
         let known = accounts::by_id(&self.db, account).await?.ok_or(AccountError::NotFound)?;
-        if known.password_hash.is_none() && self.passkeys(account).await?.len() < 2 {
+        let elsewhere = federated_identities::of_account(&self.db, account).await?;
+        if known.password_hash.is_none() && elsewhere.is_empty() && self.passkeys(account).await?.len() < 2 {
             return Err(AccountError::LastWay);
         }
         let letters = self.sign_in_changed(account).await?;

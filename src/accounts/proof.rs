@@ -19,6 +19,12 @@ const PROVED_FOR: Duration = Duration::from_secs(300);
 /// After somebody got back in, addresses stay, and nobody is let in, for so long.
 const HELD_FOR: Duration = Duration::from_secs(86_400);
 
+/// Whether an account was recovered within the last 24 hours.
+pub(super) async fn is_held(db: &Db, account: AccountId, now: Instant) -> Result<bool, StorageError> {
+    let standing = accounts::standing(db, Some(account)).await?;
+    Ok(standing.recovered.is_some_and(|at| now.since(at) < HELD_FOR))
+}
+
 impl Accounts {
     /// Whether whoever sits there showed within the last five minutes who they are.
     #[must_use]

@@ -10,12 +10,12 @@ use super::{AccountError, Accounts, NewSession, Verdict};
 use crate::audit::ActKind;
 use crate::authorization::SignedIn;
 use crate::base::hash::{base32, hmac_sha256};
-use crate::base::id::AccountId;
+use crate::base::id::{AccountId, InvitationId, LinkId};
 use crate::base::secret::Secret;
 use crate::identity::{TotpSecret, check_password};
 use crate::storage::second_factors::{self, StoredTotp};
 use crate::storage::sessions::{self, Advance, SessionState};
-use crate::storage::{StorageError, Tx, accounts};
+use crate::storage::{StorageError, Tx, accounts, invitations};
 
 /// Time for the second step of a sign-in.
 pub(super) const SECOND_STEP: Duration = Duration::from_secs(600);
@@ -38,6 +38,8 @@ pub(super) enum Shown {
     Totp(i64),
     /// A saved code.
     Code([u8; 32]),
+    /// A slip from the desk, for a chart that is linked to the account's holder.
+    Slip(InvitationId, LinkId),
 }
 
 impl Shown {
@@ -51,6 +53,7 @@ impl Shown {
         match self {
             Self::Totp(step) => second_factors::use_step(tx, account, step, now).await,
             Self::Code(hash) => second_factors::use_code(tx, account, &hash).await,
+            Self::Slip(slip, link) => invitations::redeem(tx, slip, now, account, Some(link)).await,
         }
     }
 
@@ -58,6 +61,7 @@ impl Shown {
         match self {
             Self::Totp(_) => "password totp",
             Self::Code(_) => "password saved-code",
+            Self::Slip(..) => "desk-slip",
         }
     }
 }

@@ -80,11 +80,22 @@ pub(super) struct Beginning {
     pub(super) state: SessionState,
     /// Less than a session's usual time.
     pub(super) lifetime: Option<Duration>,
+    /// When they showed who they are, if that is not now.
+    pub(super) proved: Option<Instant>,
 }
 
 impl Beginning {
     pub(super) const fn new(account: AccountId, factors: &'static str, browser: String) -> Self {
-        Self { account, previous: None, renewed: None, factors, browser, state: SessionState::Open, lifetime: None }
+        Self {
+            account,
+            previous: None,
+            renewed: None,
+            factors,
+            browser,
+            state: SessionState::Open,
+            lifetime: None,
+            proved: None,
+        }
     }
 }
 
@@ -180,7 +191,7 @@ impl Accounts {
             signed_in: now,
             last_used: now,
             expires,
-            proved: now,
+            proved: new.proved.unwrap_or(now),
             factors: new.factors.to_owned(),
             browser: new.browser,
             state: new.state,
@@ -252,6 +263,7 @@ impl Accounts {
             hash,
             session: stored.id,
             proved: stored.proved,
+            factors: stored.factors,
         }))
     }
 

@@ -23,11 +23,12 @@ use crate::http::metrics::RequestCounts;
 use crate::http::pages::Pages;
 use crate::http::{operations, request_log};
 use crate::jobs::{
-    Delivery, Expiry, answer_recoveries, check_charts, keep_signing_keys, look_at_claims, tell_before_sharing_changes,
+    Delivery, Expiry, answer_recoveries, bring_links, check_charts, keep_signing_keys, look_at_claims,
+    tell_before_sharing_changes,
 };
 use crate::mail::{Carrier, CarrierError, Outbox};
 use crate::mapping::{ConsentPolicies, ReleasePolicies, Terminology, VendorProfiles, sensitivity};
-use crate::practice::{self, ChartCheck, Desk, SharingNotices};
+use crate::practice::{self, ChartCheck, Desk, Mergers, SharingNotices};
 use crate::storage::{Db, StorageError, consent, generations, organizations, sources};
 use crate::upstream::Cache;
 
@@ -80,6 +81,8 @@ pub struct App {
     pub chart_check: Arc<ChartCheck>,
     /// What tells people of what they share.
     pub sharing_notices: Arc<SharingNotices>,
+    /// What organizations become.
+    pub mergers: Arc<Mergers>,
     /// What is written to people.
     pub outbox: Outbox,
     /// What sends it.
@@ -101,6 +104,14 @@ struct Linking {
 }
 
 impl App {
+    /// Looks at links that are to lead to new records, and says at how many.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn bring_links(&self) -> Result<usize, StorageError> {
+        self.mergers.run_once(&self.linking.sources).await
+    }
+
     /// The staff side with another clock: what was done at another time.
     #[must_use]
     pub fn desk_at(&self, clock: SharedClock, master_key: &MasterKey, random: SharedRandom) -> Desk {
@@ -184,8 +195,10 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let claims = Arc::new(Claims::new(linking(), &master_key, clock.clone(), random.clone()));
     let chart_check = Arc::new(ChartCheck::new(acts.clone(), sources.clone(), clock.clone(), random.clone()));
     let sharing_notices = Arc::new(SharingNotices::new(db.clone(), sources.clone(), outbox.clone(), clock.clone()));
+    let mergers = Arc::new(Mergers::new(acts.clone(), outbox.clone(), clock.clone(), random.clone()));
     let linked_sources = sources.clone();
-    let desk = Arc::new(Desk::new(linking(), &master_key, clock.clone(), random.clone()));
+    let desk = Desk::new(linking(), &master_key, clock.clone(), random.clone());
+    let desk = Arc::new(desk.with_second_factor(config.staff_second_factor()));
     let accounts = Arc::new(Accounts::new(acts.clone(), clock, random.clone(), &master_key, &config));
     let metadata = capability::statement(knowledge, &base_url, oauth_uris(&authorization))
         .map_err(|error| StartError::Knowledge(error.to_string()))?;
@@ -208,6 +221,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     tokio::spawn(refresh.run());
     tokio::spawn(look_at_claims(claims.clone()));
     tokio::spawn(check_charts(chart_check.clone()));
+    tokio::spawn(bring_links(mergers.clone(), linked_sources.clone()));
     tokio::spawn(Expiry::new(db.clone(), expiry_clock).run());
     tokio::spawn(answer_recoveries(accounts.clone()));
     tokio::spawn(tell_before_sharing_changes(sharing_notices.clone()));
@@ -227,6 +241,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         claims,
         desk,
         chart_check,
+        mergers,
         linking: Linking { sources: linked_sources, outbox: outbox.clone() },
         sharing_notices,
         outbox,

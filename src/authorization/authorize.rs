@@ -35,6 +35,17 @@ pub struct SignedIn {
     pub session: SessionId,
     /// When whoever sits there last showed who they are.
     pub proved: Instant,
+    /// What was shown to begin it: `password`, `password totp`, `passkey`, ….
+    pub factors: String,
+}
+
+impl SignedIn {
+    /// Whether more than one thing was shown: an authenticator or a saved code beside a password, or a passkey, which
+    /// asks for a finger or a PIN by itself.
+    #[must_use]
+    pub fn is_by_two_factors(&self) -> bool {
+        self.factors.split(' ').any(|factor| matches!(factor, "totp" | "saved-code" | "passkey"))
+    }
 }
 
 /// Where the browser goes next: a client's redirect URI with its answer.

@@ -78,7 +78,7 @@ minted!(
     RecoveryId,
     ConsentRuleId
 );
-minted!(InvitationId, ProofingId, ClaimId, StaffTaskId, ProxyRequestId);
+minted!(InvitationId, ProofingId, ClaimId, StaffTaskId, ProxyRequestId, FederatedIdentityId);
 
 ids! {
     /// A way to sign in.
@@ -121,6 +121,8 @@ ids! {
     StaffTaskId,
     /// That somebody is to act for somebody else.
     ProxyRequestId,
+    /// A sign-in elsewhere that leads to an account.
+    FederatedIdentityId,
 }
 
 impl AuditEventId {

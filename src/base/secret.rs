@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroize;
 
 /// A value that `Debug` does not show and that is wiped when dropped.
@@ -17,6 +18,13 @@ impl<T: Zeroize> Secret<T> {
     /// The value itself: each call is a place to look at in a review.
     pub const fn expose(&self) -> &T {
         &self.0
+    }
+}
+
+/// A secret that somebody sent.
+impl<'de, T: Zeroize + Deserialize<'de>> Deserialize<'de> for Secret<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        T::deserialize(from).map(Self)
     }
 }
 

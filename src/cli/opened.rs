@@ -10,6 +10,8 @@ use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::keys::MasterKey;
 use crate::base::random::{SharedRandom, SystemRandom};
 use crate::config::Config;
+use crate::mail::Outbox;
+use crate::practice::Mergers;
 use crate::storage::Db;
 
 /// Where the configuration comes from.
@@ -62,6 +64,12 @@ impl Opened {
     pub(super) fn authorization(&self, acts: &Acts) -> Result<Arc<AuthorizationServer>, CliError> {
         let (clock, random) = (self.clock.clone(), self.random.clone());
         Ok(AuthorizationServer::new(acts.clone(), clock, random, &self.master_key()?, &self.config))
+    }
+
+    pub(super) async fn mergers(&self) -> Result<Mergers, CliError> {
+        let (acts, key) = (self.acts().await?, self.master_key()?);
+        let outbox = Outbox::new(&self.config, &key, self.clock.clone(), self.random.clone());
+        Ok(Mergers::new(acts, outbox, self.clock.clone(), self.random.clone()))
     }
 
     fn master_key(&self) -> Result<MasterKey, CliError> {

@@ -1,7 +1,9 @@
 use super::opened::Settings;
 use super::{CliError, say};
+use crate::base::id::OrganizationId;
 use crate::config::Brand;
 use crate::mapping::{ConsentPolicies, ReleasePolicies, time_zone};
+use crate::organization::Mapping;
 use crate::practice;
 use crate::storage::consent::PolicyChoice;
 use crate::storage::organizations;
@@ -40,6 +42,42 @@ pub(super) enum Command {
         /// The file.
         file: std::path::PathBuf,
     },
+    /// Give an organization a new name; people find it by the old one as well.
+    Rename {
+        /// The organization's id, as `list` shows it.
+        id: String,
+        /// The new name.
+        name: String,
+    },
+    /// One organization becomes part of another, whose EHR has its records under the ids of a signed mapping. Take the
+    /// first one out of the configuration file, and bring its source under the second.
+    Absorb {
+        /// The id of the organization that ends.
+        from: String,
+        /// The id of the organization that goes on.
+        into: String,
+        /// The mapping: `{"from": source key, "into": source key, "rows": {"old id": "new id"}}`.
+        #[arg(long)]
+        mapping: std::path::PathBuf,
+        /// The signature: a JWS (RFC 7515, compact) whose claim `sha256` is that of the mapping, in hexadecimal digits.
+        #[arg(long)]
+        signature: std::path::PathBuf,
+        /// The public key of whoever signed it (RFC 7517), received by another way.
+        #[arg(long)]
+        key: std::path::PathBuf,
+    },
+    /// A source goes to an organization of its own.
+    Split {
+        /// The source's key, as `source list` shows it.
+        source: String,
+        /// The name of the new organization.
+        name: String,
+    },
+    /// An organization closes: its sources are asked no more, and links to them are frozen.
+    Close {
+        /// The organization's id, as `list` shows it.
+        id: String,
+    },
     /// List them.
     List,
 }
@@ -75,6 +113,26 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
             let acts = opened.acts().await?;
             practice::adopt_brand(&acts, id, &brand, (&opened.clock, &opened.random)).await?;
         }
+        Command::Rename { id, name } => opened.mergers().await?.rename(organization(&id)?, &name, None).await?,
+        Command::Absorb { from, into, mapping, signature, key } => {
+            let read =
+                |path: &std::path::Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+            let text = |path: &std::path::Path| {
+                read(path)
+                    .and_then(|bytes| String::from_utf8(bytes).map_err(|_| format!("{}: not UTF-8", path.display())))
+            };
+            let mapping = Mapping::read(&read(&mapping)?, &text(&signature)?, &text(&key)?)?;
+            let done = opened.mergers().await?.absorb(organization(&from)?, organization(&into)?, mapping).await?;
+            say(&format!(
+                "{} links are brought over, {} must be confirmed at the desk",
+                done.to_move, done.to_reconfirm
+            ))?;
+        }
+        Command::Split { source, name } => {
+            let key = source.parse().map_err(|_| format!("{source} is not the key of a source"))?;
+            say(&opened.mergers().await?.split(key, &name).await?.to_string())?;
+        }
+        Command::Close { id } => opened.mergers().await?.close(organization(&id)?).await?,
         Command::List => {
             for organization in organizations::all(&opened.db).await? {
                 say(&format!("{}  {}", organization.id, organization.name))?;
@@ -83,4 +141,8 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
     }
     opened.db.close().await;
     Ok(())
+}
+
+fn organization(id: &str) -> Result<OrganizationId, CliError> {
+    Ok(id.parse().map_err(|_| format!("{id} is not the id of an organization"))?)
 }

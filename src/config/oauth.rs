@@ -37,6 +37,8 @@ pub struct Oauth {
     pub registrations: u32,
     /// Ranges (CIDR) besides public addresses in which key sets of clients may be that the operator entered.
     pub key_set_private_addresses: Vec<String>,
+    /// Whether staff begin work only with more than a password. Left out: they do, except in the demo.
+    pub staff_second_factor: Option<bool>,
 }
 
 /// Whether apps register themselves (RFC 7591).
@@ -71,6 +73,7 @@ impl Default for Oauth {
             registrations_per_hour: 20,
             registrations: 10_000,
             key_set_private_addresses: Vec::new(),
+            staff_second_factor: None,
         }
     }
 }

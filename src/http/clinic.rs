@@ -5,6 +5,8 @@ mod find;
 mod home;
 mod invitations;
 mod issue;
+mod links;
+mod organization;
 mod proxies;
 mod queue;
 mod services;
@@ -40,6 +42,7 @@ pub(in crate::http) fn samples(hostile: &'static str) -> Vec<Result<String, aska
         viewers::sample(hostile),
         services::sample(hostile),
     ]);
+    all.extend([links::sample(hostile), organization::sample(hostile)]);
     all
 }
 
@@ -69,6 +72,10 @@ where
         .route("/clinic/queue/close", post(queue::close))
         .route("/clinic/queue/decide", post(queue::decide))
         .route("/clinic/access", get(viewers::get).post(viewers::post))
+        .route("/clinic/links/freeze", post(links::freeze))
+        .route("/clinic/links/free", post(links::free))
+        .route("/clinic/links/exposure", post(links::exposure))
+        .route("/clinic/organization", get(organization::get).post(organization::post))
         .route("/clinic/staff", get(staff::get).post(staff::post))
         .route("/clinic/services", get(services::get).post(services::post))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
@@ -177,6 +184,11 @@ pub(super) fn refusal(error: &DeskError) -> Response {
             StatusCode::FORBIDDEN,
             "Not yours to do",
             "Your role does not cover this. Ask your administrator.".to_owned(),
+        ),
+        DeskError::NeedsSecondFactor => (
+            StatusCode::FORBIDDEN,
+            "A second factor is needed",
+            "Work begins after a sign-in with more than a password.".to_owned(),
         ),
         DeskError::Unreachable => {
             (StatusCode::BAD_GATEWAY, "The EHR does not answer", "Please try again in a moment.".to_owned())

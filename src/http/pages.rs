@@ -9,6 +9,7 @@ mod browser;
 mod claim;
 mod connect;
 mod consent;
+mod elsewhere;
 mod encounter;
 mod error_page;
 mod find;
@@ -60,6 +61,7 @@ use crate::gateway::Gateway;
 use crate::storage::Db;
 
 pub(in crate::http) use access::looks;
+pub(in crate::http) use agent::browser_in_words;
 pub(crate) use around::surround;
 pub(in crate::http) use around::{head, language};
 pub use browser::{Browser, PeerAddress, Session};
@@ -82,6 +84,7 @@ pub struct Pages {
     form_key: Secret<[u8; 32]>,
     random: SharedRandom,
     trusted_proxies: Vec<IpAddr>,
+    providers: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Pages {
@@ -103,11 +106,17 @@ impl Pages {
             form_key: master_key.derive(KeyUse::FormToken),
             random,
             trusted_proxies: config.server.trusted_proxies.clone(),
+            providers: config.identity_providers.iter().map(|one| (one.key.clone(), one.name.clone())).collect(),
         })
     }
 }
 
 impl Pages {
+    /// Where else people can sign in: key and name.
+    fn providers(&self) -> &[(String, String)] {
+        &self.providers
+    }
+
     /// The address of this installation.
     pub(in crate::http) fn issuer(&self) -> &str {
         &self.issuer
@@ -183,6 +192,7 @@ where
 pub fn link_router<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
+    Arc<AuthorizationServer>: FromRef<S>,
     Arc<Accounts>: FromRef<S>,
     Arc<Claims>: FromRef<S>,
     Arc<Directory>: FromRef<S>,
@@ -191,6 +201,8 @@ where
     Db: FromRef<S>,
 {
     Router::new()
+        .route("/sign-in/with/{provider}", get(elsewhere::get))
+        .route("/sign-in/with/{provider}/callback", get(elsewhere::callback))
         .route("/invite", get(invite::get).post(invite::post))
         .route("/invite/renew", post(invite::renew))
         .route("/invite/account", get(invite_account::get).post(invite_account::post))
@@ -238,6 +250,14 @@ pub fn see_other(location: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     response.headers_mut().insert(header::LOCATION, location);
     protect(response, None)
+}
+
+/// 301: the page has another address for good.
+#[must_use]
+fn moved(location: &str) -> Response {
+    let mut response = see_other(location);
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    response
 }
 
 /// A page with status 200.
@@ -374,6 +394,7 @@ mod tests {
                 passkey_sign_in::PasskeySignInTemplate::sample(hostile).render(),
             ),
             (account::SessionsTemplate::sample("x").render(), account::SessionsTemplate::sample(hostile).render()),
+            (account::IdentitiesTemplate::sample("x").render(), account::IdentitiesTemplate::sample(hostile).render()),
             (launch::LaunchTemplate::sample("x").render(), launch::LaunchTemplate::sample(hostile).render()),
             (launch::OpenAppTemplate::sample("x").render(), launch::OpenAppTemplate::sample(hostile).render()),
             (
@@ -412,6 +433,7 @@ mod tests {
             account::AccountTemplate::sample("x").render().unwrap(),
             account::ContactTemplate::sample("x").render().unwrap(),
             account::SessionsTemplate::sample("x").render().unwrap(),
+            account::IdentitiesTemplate::sample("x").render().unwrap(),
             launch::LaunchTemplate::sample("x").render().unwrap(),
             launch::OpenAppTemplate::sample("x").render().unwrap(),
             encounter::EncounterTemplate::sample("x").render().unwrap(),

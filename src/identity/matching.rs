@@ -73,6 +73,13 @@ pub enum Verdict {
     },
 }
 
+/// Whom somebody says to be, in one spelling: by name and birth date, and by number. Two claims about one human are alike
+/// in one of them, however they are written.
+#[must_use]
+pub fn about(said: &Said) -> (String, String) {
+    (format!("{} {}", normal::one_spelling(&said.family, &said.given), said.birth_date), normal::number(&said.number))
+}
+
 /// Holds a claim against the patients that the EHR found for it. Family name, given name, birth date and number must all
 /// be those of exactly one patient.
 #[must_use]
@@ -87,6 +94,38 @@ pub fn verdict(said: &Said, candidates: &[ChartPatient], now: Instant) -> Verdic
         ([], []) => closest(&weighed),
         _ => Verdict::Queue { patient: None, doubts: vec![Doubt::SeveralCandidates] },
     }
+}
+
+/// The one patient of whom a provider proved names, birth date and a contact. All must be those of exactly one patient;
+/// a number is not asked for.
+///
+/// # Errors
+/// Why staff must look.
+pub fn proofed<'c>(
+    said: &Said,
+    contacts: &[String],
+    candidates: &'c [ChartPatient],
+) -> Result<&'c ChartPatient, Doubt> {
+    let is_same = |patient: &&ChartPatient| doubts(said, patient).iter().all(|doubt| *doubt == Doubt::Number);
+    let mut same = candidates.iter().filter(is_same);
+    match (same.next(), same.next()) {
+        (None, _) => Err(Doubt::NoCandidate),
+        (Some(_), Some(_)) => Err(Doubt::SeveralCandidates),
+        (Some(only), None) => {
+            let has = |known: &ChartContact| contacts.iter().any(|said| is_one_contact(said, known.contact.text()));
+            if only.contacts.iter().any(has) { Ok(only) } else { Err(Doubt::NoContact) }
+        }
+    }
+}
+
+/// Whether two ways to write a phone number or an address are one. Dots and what stands behind a plus are not folded: they
+/// are other mailboxes at some providers.
+fn is_one_contact(a: &str, b: &str) -> bool {
+    let one = |text: &str| match super::contact::Contact::email(text) {
+        Ok(email) => Some(email.address().to_ascii_lowercase()),
+        Err(_) => super::contact::Contact::phone(text).ok().map(|phone| phone.address().to_owned()),
+    };
+    one(a).is_some_and(|a| one(b) == Some(a))
 }
 
 fn accept(patient: &ChartPatient, contact: Option<Contact>, without: Doubt) -> Verdict {

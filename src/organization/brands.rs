@@ -62,6 +62,20 @@ impl Brands {
         named.filter(|(organization, names)| wanted.takes(organization, names)).collect()
     }
 
+    /// What an organization became part of, and that of, if it is not open any more.
+    #[must_use]
+    pub fn successor(&self, id: OrganizationId) -> Option<OrganizationId> {
+        let known = |id| self.organizations.iter().find(|organization| organization.id == id);
+        let mut current = known(id)?;
+        for _ in 0..self.organizations.len() {
+            match current.state {
+                OrganizationState::Absorbed { by, .. } => current = known(by)?,
+                _ => break,
+            }
+        }
+        (current.id != id).then_some(current.id)
+    }
+
     /// The gateway itself: the brand that the discovery document names.
     fn own(&self, endpoints: &Endpoints) -> Value {
         json!({

@@ -4,6 +4,8 @@
 mod claims;
 mod find;
 mod issue;
+mod links;
+mod organization;
 mod proxies;
 mod session;
 mod tasks;
@@ -28,6 +30,8 @@ use crate::storage::{Db, StorageError, accounts, organizations, sources, staff};
 pub use claims::{QueuedClaim, Ruling};
 pub use find::{Found, Wanted};
 pub use issue::{Handed, Issued, NewInvitation, NewProofing, Seen};
+pub use links::{Exposed, Exposure, LookedBy};
+pub use organization::Standing;
 pub use proxies::{Approval, QueuedProxy};
 pub use session::AtWork;
 pub use tasks::TaskLine;
@@ -42,6 +46,7 @@ pub struct Desk {
     hashes: CodeHashes,
     sources: Arc<Sources>,
     outbox: Outbox,
+    second_factor: bool,
 }
 
 impl fmt::Debug for Desk {
@@ -56,6 +61,9 @@ pub enum DeskError {
     /// No role of theirs covers it.
     #[error("your role does not cover this")]
     NotYours,
+    /// Work takes more than a password.
+    #[error("work begins with a second factor")]
+    NeedsSecondFactor,
     /// It is not there, or belongs to another organization.
     #[error("there is no such thing here")]
     NotFound,
@@ -79,7 +87,23 @@ impl Desk {
         clock: SharedClock,
         random: SharedRandom,
     ) -> Self {
-        Self { db: acts.db().clone(), hashes: CodeHashes::new(master_key), acts, clock, random, sources, outbox }
+        Self {
+            db: acts.db().clone(),
+            hashes: CodeHashes::new(master_key),
+            acts,
+            clock,
+            random,
+            sources,
+            outbox,
+            second_factor: true,
+        }
+    }
+
+    /// The same, where work begins with a password alone unless `needed`.
+    #[must_use]
+    pub const fn with_second_factor(mut self, needed: bool) -> Self {
+        self.second_factor = needed;
+        self
     }
 
     /// Where somebody is staff, and as what.

@@ -2,15 +2,16 @@
 
 use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
-use super::{DatabaseInconsistency, Executor, StorageError, Tx};
+use super::{DatabaseInconsistency, Db, Executor, StorageError, Tx};
 use crate::base::clock::Instant;
+use crate::base::hash::sha256_of_parts;
 use crate::base::id::{AccountId, ClaimId, OrganizationId};
 use crate::base::source_key::SourceKey;
-use crate::identity::{Claim, ClaimState, MOST_WRONG_CODES};
+use crate::identity::{Claim, ClaimState, MOST_WRONG_CODES, matching};
 
 statements! {
-    INSERT = "INSERT INTO claims (id, account_id, organization_id, said, made, reasons, wrong_codes, state) \
-              VALUES ($1, $2, $3, $4, $5, '[]', 0, 'open')";
+    INSERT = "INSERT INTO claims (id, account_id, organization_id, said, made, reasons, wrong_codes, state, about_name, \
+              about_number) VALUES ($1, $2, $3, $4, $5, '[]', 0, 'open', $6, $7)";
     BY_ID = "SELECT id, account_id, organization_id, said, made, source_key, patient, reasons, code_until, wrong_codes, \
              state, state_since, decided_by FROM claims WHERE id = $1";
     OPEN = "SELECT id, account_id, organization_id, said, made, source_key, patient, reasons, code_until, wrong_codes, \
@@ -21,7 +22,8 @@ statements! {
     NEWEST = "SELECT id, account_id, organization_id, said, made, source_key, patient, reasons, code_until, wrong_codes, \
               state, state_since, decided_by FROM claims WHERE account_id = $1 ORDER BY made DESC, id LIMIT 1";
     MADE_BY = "SELECT count(*) FROM claims WHERE account_id = $1 AND made > $2";
-    MADE_FOR = "SELECT count(*) FROM claims WHERE organization_id = $1 AND said = $2 AND made > $3";
+    MADE_FOR_NAME = "SELECT count(*) FROM claims WHERE organization_id = $1 AND about_name = $2 AND made > $3";
+    MADE_FOR_NUMBER = "SELECT count(*) FROM claims WHERE organization_id = $1 AND about_number = $2 AND made > $3";
     SEND_CODE = "UPDATE claims SET state = 'code-sent', source_key = $2, patient = $3, code_hash = $4, code_until = $5 \
                  WHERE id = $1 AND state = 'open'";
     QUEUE = "UPDATE claims SET state = 'queued', source_key = $2, patient = $3, reasons = $4, code_hash = NULL \
@@ -32,6 +34,7 @@ statements! {
                   WHERE id = $1 AND account_id = $2";
     PROVE = "UPDATE claims SET code_hash = NULL WHERE id = $1 AND account_id = $2 AND state = 'code-sent' \
              AND code_hash = $3 AND code_until > $4 AND wrong_codes < $5";
+    HAND_OVER = "UPDATE claims SET organization_id = $2 WHERE organization_id = $1";
     DECIDE = "UPDATE claims SET state = $2, state_since = $3, decided_by = $4, code_hash = NULL \
               WHERE id = $1 AND state IN ('open', 'code-sent', 'queued')";
 }
@@ -91,7 +94,8 @@ impl TryFrom<Row> for Claim {
 pub async fn insert(tx: &mut Tx, claim: &Claim) -> Result<(), StorageError> {
     let said = to_json(&claim.said)?;
     let (account, organization) = (claim.account.to_string(), claim.organization.to_string());
-    execute!(tx, INSERT, claim.id.to_string(), account, organization, said, claim.made.micros()).map(drop)
+    let (name, number) = about(claim);
+    execute!(tx, INSERT, claim.id.to_string(), account, organization, said, claim.made.micros(), name, number).map(drop)
 }
 
 /// The one with this id.
@@ -138,13 +142,24 @@ pub async fn made_by(on: impl Into<Executor<'_>>, account: AccountId, since: Ins
     fetch_value!(on, MADE_BY, account.to_string(), since.micros())
 }
 
-/// How often the very same was said to an organization since then, by whomever.
+/// How often an organization was told of the same human since then, by whomever: by name and birth date, or by number,
+/// whichever is more. Spelling does not count.
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn made_for(on: impl Into<Executor<'_>>, claim: &Claim, since: Instant) -> Result<i64, StorageError> {
-    let said = to_json(&claim.said)?;
-    fetch_value!(on, MADE_FOR, claim.organization.to_string(), said, since.micros())
+pub async fn made_for(db: &Db, claim: &Claim, since: Instant) -> Result<i64, StorageError> {
+    let (name, number) = about(claim);
+    let organization = claim.organization.to_string();
+    let by_name: i64 = fetch_value!(db, MADE_FOR_NAME, &organization, name, since.micros())?;
+    let by_number: i64 = fetch_value!(db, MADE_FOR_NUMBER, &organization, number, since.micros())?;
+    Ok(by_name.max(by_number))
+}
+
+/// Whom a claim is about, as hashes: a count needs no names.
+fn about(claim: &Claim) -> (Vec<u8>, Vec<u8>) {
+    let (name, number) = matching::about(&claim.said);
+    let hash = |what: &[u8], text: &str| sha256_of_parts([what, text.as_bytes()]).to_vec();
+    (hash(b"claim name", &name), hash(b"claim number", &number))
 }
 
 /// A one-time code goes to the contact of this chart.
@@ -210,4 +225,12 @@ pub async fn decide(
 ) -> Result<bool, StorageError> {
     let rows = execute!(tx, DECIDE, id.to_string(), state, at.micros(), by.map(|by| by.to_string()))?;
     Ok(rows == 1)
+}
+
+/// What was said to one organization was said to another from now on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn hand_over(tx: &mut Tx, from: OrganizationId, into: OrganizationId) -> Result<u64, StorageError> {
+    execute!(tx, HAND_OVER, from.to_string(), into.to_string())
 }

@@ -48,6 +48,12 @@ statements! {
                     WHERE source_key = $1 AND patient = $2 AND state IN ('issued', 'opened')";
     END_OF_CHART_SELF = "UPDATE invitations SET state = 'superseded', state_since = $3 \
                          WHERE source_key = $1 AND patient = $2 AND proxy IS NULL AND state IN ('issued', 'opened')";
+    HAND_OVER = "UPDATE invitations SET organization_id = $2 WHERE organization_id = $1";
+    HAND_OVER_OF_SOURCE = "UPDATE invitations SET organization_id = $2 WHERE source_key = $1";
+    MOVE_CHART = "UPDATE invitations SET source_key = $3, patient = $4 \
+                  WHERE source_key = $1 AND patient = $2 AND state IN ('issued', 'opened')";
+    END_OF_ORGANIZATION = "UPDATE invitations SET state = 'revoked', state_since = $2 \
+                           WHERE organization_id = $1 AND state IN ('issued', 'opened')";
     RENEWED = "SELECT count(*) FROM invitations WHERE root_id = $1 AND self_service = 1 AND issued > $2";
 }
 
@@ -259,4 +265,40 @@ pub async fn supersede_own(tx: &mut Tx, source: SourceKey, patient: &str, now: I
 /// [`StorageError`].
 pub async fn renewed(on: impl Into<Executor<'_>>, root: InvitationId, since: Instant) -> Result<i64, StorageError> {
     fetch_value!(on, RENEWED, root.to_string(), since.micros())
+}
+
+/// Every code of one organization is another's from now on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn hand_over(tx: &mut Tx, from: OrganizationId, into: OrganizationId) -> Result<u64, StorageError> {
+    execute!(tx, HAND_OVER, from.to_string(), into.to_string())
+}
+
+/// Every code for charts of a source is another organization's from now on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn hand_over_of_source(tx: &mut Tx, source: SourceKey, into: OrganizationId) -> Result<u64, StorageError> {
+    execute!(tx, HAND_OVER_OF_SOURCE, source.as_str(), into.to_string())
+}
+
+/// Open codes for a chart are for another one from now on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn move_chart(
+    tx: &mut Tx,
+    (source, patient): (SourceKey, &str),
+    (new_source, new_patient): (SourceKey, &str),
+) -> Result<u64, StorageError> {
+    execute!(tx, MOVE_CHART, source.as_str(), patient, new_source.as_str(), new_patient)
+}
+
+/// Ends every open code of an organization.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn end_of_organization(tx: &mut Tx, id: OrganizationId, now: Instant) -> Result<u64, StorageError> {
+    execute!(tx, END_OF_ORGANIZATION, id.to_string(), now.micros())
 }

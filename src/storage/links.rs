@@ -22,6 +22,10 @@ statements! {
     ACTIVE_AT = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, \
                  state, state_since, state_reason FROM links \
                  WHERE source_key = $1 AND patient = $2 AND state = 'active'";
+    ACTIVE_AT_SOURCE = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, \
+                        state, state_since, state_reason FROM links WHERE source_key = $1 AND state = 'active' \
+                        ORDER BY linked, id";
+    BRING_TO = "UPDATE links SET source_key = $2, patient = $3, checked = $4 WHERE id = $1 AND state = 'active'";
     SET_STATE = "UPDATE links SET state = $2, state_since = $3, state_reason = $4 WHERE id = $1 AND state <> 'ended'";
     UNCHECKED = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, state, \
                  state_since, state_reason FROM links WHERE state = 'active' AND demographics IS NOT NULL \
@@ -156,6 +160,35 @@ pub async fn active_at(
 ) -> Result<Option<Link>, StorageError> {
     let row: Option<Row> = fetch_optional!(on, ACTIVE_AT, source.as_str(), patient)?;
     row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// The links through which data of a source flows, the oldest first.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn active_at_source(on: impl Into<Executor<'_>>, source: SourceKey) -> Result<Vec<Link>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, ACTIVE_AT_SOURCE, source.as_str())?;
+    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+}
+
+/// The chart is another one at another source now: the link leads there, and the generation moves on. What a sign-in at the
+/// EHR gave was for the old one, and is gone.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when the link is not active, [`StorageError::AlreadyTaken`] when another one leads there.
+pub async fn bring_to(
+    tx: &mut Tx,
+    id: LinkId,
+    (source, patient): (SourceKey, &str),
+    now: Instant,
+) -> Result<(), StorageError> {
+    let rows = execute!(&mut *tx, BRING_TO, id.to_string(), source.as_str(), patient, now.micros())?;
+    if rows != 1 {
+        return Err(StorageError::NotFound { table: "links" });
+    }
+    source_tokens::delete(tx, id).await?;
+    generations::bump(tx);
+    Ok(())
 }
 
 /// Freezes, thaws or ends a link, and moves the generation on. What ended stays ended, and its tokens are gone.

@@ -18,6 +18,7 @@ statements! {
              FROM organizations WHERE id = $1";
     SET_RELEASE_POLICY = "UPDATE organizations SET release_policy = $2 WHERE id = $1";
     RENAME = "UPDATE organizations SET name = $2, former_names = $3, changed = $4 WHERE id = $1";
+    SET_STATE = "UPDATE organizations SET state = $2, ended = $3, absorbed_by = $4 WHERE id = $1 AND state = 'active'";
     SET_BRAND = "UPDATE organizations SET brand = $2, changed = $3 WHERE id = $1";
 }
 
@@ -62,16 +63,34 @@ impl TryFrom<Row> for Organization {
     }
 }
 
+/// A state as its three columns.
+fn columns(state: OrganizationState) -> (&'static str, Option<i64>, Option<String>) {
+    match state {
+        OrganizationState::Active => ("active", None, None),
+        OrganizationState::Closed { at } => ("closed", Some(at.micros()), None),
+        OrganizationState::Absorbed { at, by } => ("absorbed", Some(at.micros()), Some(by.to_string())),
+    }
+}
+
+/// Ends an open organization, and moves the generation on.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when it is not there or not open.
+pub async fn set_state(tx: &mut Tx, id: OrganizationId, state: OrganizationState) -> Result<(), StorageError> {
+    let (state, ended, absorbed_by) = columns(state);
+    if execute!(&mut *tx, SET_STATE, id.to_string(), state, ended, &absorbed_by)? != 1 {
+        return Err(StorageError::NotFound { table: "organizations" });
+    }
+    generations::bump(tx);
+    Ok(())
+}
+
 /// Enters an organization.
 ///
 /// # Errors
 /// [`Taken::Key`], or [`StorageError::ReferenceMissing`] for an absorber that is not there.
 pub async fn insert(tx: &mut Tx, organization: &Organization) -> Result<(), StorageError> {
-    let (state, ended, absorbed_by) = match organization.state {
-        OrganizationState::Active => ("active", None, None),
-        OrganizationState::Closed { at } => ("closed", Some(at.micros()), None),
-        OrganizationState::Absorbed { at, by } => ("absorbed", Some(at.micros()), Some(by.to_string())),
-    };
+    let (state, ended, absorbed_by) = columns(organization.state);
     let (alias, former_names) = (to_json(&organization.alias)?, to_json(&organization.former_names)?);
     let brand = to_json(&organization.brand)?;
     let rows = execute!(
@@ -110,7 +129,7 @@ pub async fn by_id(on: impl Into<Executor<'_>>, id: OrganizationId) -> Result<Op
     row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
 }
 
-/// Gives it a new name; the old one joins the former names.
+/// Gives it a new name; the old one joins the former names, and the generation moves on.
 ///
 /// # Errors
 /// [`StorageError::NotFound`].
@@ -120,8 +139,11 @@ pub async fn rename(tx: &mut Tx, id: OrganizationId, name: &str, now: Instant) -
     let mut former_names = organization.former_names;
     former_names.push(organization.name);
     let former_names = to_json(&former_names)?;
-    let rows = execute!(tx, RENAME, id.to_string(), name, &former_names, now.micros())?;
-    if rows == 1 { Ok(()) } else { Err(missing) }
+    if execute!(&mut *tx, RENAME, id.to_string(), name, &former_names, now.micros())? != 1 {
+        return Err(missing);
+    }
+    generations::bump(tx);
+    Ok(())
 }
 
 /// Changes how it shows itself.

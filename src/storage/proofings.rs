@@ -1,16 +1,20 @@
 //! That somebody was seen in person.
 
 use super::error::{RowKey, to_json};
-use super::statement::{execute, fetch_optional, statements};
+use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{Executor, StorageError, Tx};
 use crate::base::clock::Instant;
 use crate::base::id::ProofingId;
+use crate::base::source_key::SourceKey;
 use crate::identity::{Document, Proofing};
 
 statements! {
     INSERT = "INSERT INTO proofings (id, organization_id, source_key, patient, demographics, verified_by, attested_by, \
               document, issuer, document_expires, photo_compared, recorded) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    OF_CHART = "SELECT id, organization_id, source_key, patient, demographics, verified_by, attested_by, document, issuer, \
+                document_expires, photo_compared, recorded FROM proofings WHERE source_key = $1 AND patient = $2 \
+                ORDER BY recorded DESC, id";
     BY_ID = "SELECT id, organization_id, source_key, patient, demographics, verified_by, attested_by, document, issuer, \
              document_expires, photo_compared, recorded FROM proofings WHERE id = $1";
 }
@@ -62,9 +66,25 @@ pub async fn insert(tx: &mut Tx, proofing: &Proofing) -> Result<(), StorageError
 /// [`StorageError`].
 pub async fn by_id(on: impl Into<Executor<'_>>, id: ProofingId) -> Result<Option<Proofing>, StorageError> {
     let row: Option<Row> = fetch_optional!(on, BY_ID, id.to_string())?;
-    let Some(row) = row else { return Ok(None) };
+    row.map(read).transpose()
+}
+
+/// Those of a chart, the newest first.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn of_chart(
+    on: impl Into<Executor<'_>>,
+    source: SourceKey,
+    patient: &str,
+) -> Result<Vec<Proofing>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, OF_CHART, source.as_str(), patient)?;
+    rows.into_iter().map(read).collect()
+}
+
+fn read(row: Row) -> Result<Proofing, StorageError> {
     let key = RowKey { table: "proofings", key: &row.id };
-    Ok(Some(Proofing {
+    Ok(Proofing {
         id: key.parse("id", &row.id)?,
         organization: key.parse("organization_id", &row.organization_id)?,
         source: key.parse("source_key", &row.source_key)?,
@@ -77,5 +97,5 @@ pub async fn by_id(on: impl Into<Executor<'_>>, id: ProofingId) -> Result<Option
         patient: row.patient,
         issuer: row.issuer,
         document_expires: row.document_expires,
-    }))
+    })
 }

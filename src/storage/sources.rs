@@ -6,7 +6,7 @@ use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
-use crate::base::id::SourceId;
+use crate::base::id::{OrganizationId, SourceId};
 use crate::config::SourceView;
 use crate::organization::{Source, SourceKey, SourceState};
 
@@ -21,6 +21,8 @@ statements! {
     KEY_IS_ALIAS = "SELECT count(*) FROM source_key_aliases WHERE alias = $1";
     UPDATE = "UPDATE sources SET name = $2, base_url = $3, vendor = $4, authentication = $5, data_view = $6, \
               private_addresses = $7, ca_file = $8 WHERE id = $1 AND state = 'active'";
+    HAND_OVER = "UPDATE sources SET organization_id = $2 WHERE organization_id = $1";
+    HAND_OVER_ONE = "UPDATE sources SET organization_id = $2 WHERE key = $1";
     RETIRE = "UPDATE sources SET state = 'retired', ended = $2 WHERE id = $1 AND state = 'active'";
     INSERT_ALIAS = "INSERT INTO source_key_aliases (alias, key, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     ALIASES = "SELECT alias, key FROM source_key_aliases ORDER BY alias";
@@ -207,4 +209,23 @@ pub async fn aliases(on: impl Into<Executor<'_>>) -> Result<Vec<(SourceKey, Sour
             Ok((row.parse("alias", alias)?, row.parse("key", key)?))
         })
         .collect()
+}
+
+/// Every source of one organization is another's from now on, and the generation moves on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn hand_over(tx: &mut Tx, from: OrganizationId, into: OrganizationId) -> Result<(), StorageError> {
+    execute!(&mut *tx, HAND_OVER, from.to_string(), into.to_string())?;
+    generations::bump(tx);
+    Ok(())
+}
+
+/// A source is another organization's from now on, and the generation moves on.
+///
+/// # Errors
+/// [`StorageError::NotFound`].
+pub async fn hand_over_one(tx: &mut Tx, key: SourceKey, into: OrganizationId) -> Result<(), StorageError> {
+    let rows = execute!(&mut *tx, HAND_OVER_ONE, key.as_str(), into.to_string())?;
+    changed(tx, rows)
 }

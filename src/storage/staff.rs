@@ -11,6 +11,7 @@ statements! {
     INSERT = "INSERT INTO staff (account_id, organization_id, role, since) VALUES ($1, $2, $3, $4) \
               ON CONFLICT DO NOTHING";
     END = "UPDATE staff SET ended = $4 WHERE account_id = $1 AND organization_id = $2 AND role = $3 AND ended IS NULL";
+    END_ALL = "UPDATE staff SET ended = $2 WHERE organization_id = $1 AND ended IS NULL";
     OF_ACCOUNT = "SELECT s.account_id, s.organization_id, s.role, s.since FROM staff s \
                   JOIN accounts a ON a.id = s.account_id \
                   WHERE s.account_id = $1 AND s.ended IS NULL AND a.state = 'active' ORDER BY s.organization_id, s.role";
@@ -56,6 +57,14 @@ pub async fn end(
 ) -> Result<(), StorageError> {
     let rows = execute!(tx, END, account.to_string(), organization.to_string(), role.as_str(), at.micros())?;
     if rows == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "staff" }) }
+}
+
+/// Nobody works for an organization any more.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn end_all(tx: &mut Tx, organization: OrganizationId, at: Instant) -> Result<u64, StorageError> {
+    execute!(tx, END_ALL, organization.to_string(), at.micros())
 }
 
 /// The roles of an account that is open.

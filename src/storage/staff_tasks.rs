@@ -12,6 +12,7 @@ statements! {
               VALUES ($1, $2, $3, $4, $5, $6)";
     OPEN = "SELECT id, organization_id, kind, object, person_id, created FROM staff_tasks \
             WHERE organization_id = $1 AND closed IS NULL ORDER BY created, id LIMIT 500";
+    HAND_OVER = "UPDATE staff_tasks SET organization_id = $2 WHERE organization_id = $1 AND closed IS NULL";
     CLOSE = "UPDATE staff_tasks SET closed = $3, closed_by = $4, outcome = $5 \
              WHERE id = $1 AND organization_id = $2 AND closed IS NULL";
 }
@@ -106,4 +107,12 @@ pub async fn close(
 ) -> Result<(), StorageError> {
     let rows = execute!(tx, CLOSE, id.to_string(), organization.to_string(), at.micros(), by.to_string(), outcome)?;
     if rows == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "staff_tasks" }) }
+}
+
+/// What waits for one organization waits for another from now on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn hand_over(tx: &mut Tx, from: OrganizationId, into: OrganizationId) -> Result<u64, StorageError> {
+    execute!(tx, HAND_OVER, from.to_string(), into.to_string())
 }

@@ -24,10 +24,17 @@ pub struct Connection {
 
 /// An endpoint that the source's discovery document names.
 #[derive(Clone, Debug)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     pub(super) url: Url,
     /// It lies where the operator said the source is: the private ranges of the source hold for it.
     same_origin: bool,
+}
+
+impl Endpoint {
+    /// Where it is.
+    pub(crate) const fn url(&self) -> &Url {
+        &self.url
+    }
 }
 
 /// How the gateway proves itself to a source.
@@ -171,7 +178,7 @@ impl Connection {
 
     /// An endpoint that a document of the source names: on https, or on the source's own origin where that is a demo's
     /// plain http. A literal address that is not public counts only there as well.
-    pub(super) fn endpoint(&self, text: &str) -> Option<Endpoint> {
+    pub(crate) fn endpoint(&self, text: &str) -> Option<Endpoint> {
         let url = Url::parse(text).ok()?;
         let same_origin = url.origin() == self.base.origin();
         let literal = match url.host()? {
@@ -195,24 +202,25 @@ impl Connection {
     }
 
     /// `GET {base}/{segments…}` without a credential: metadata and discovery are open.
-    pub(super) async fn open_document(
+    pub(crate) async fn open_document(
         &self,
         segments: &[&str],
         limits: &Limits,
         cap: usize,
     ) -> Result<bytes::Bytes, SourceFailure> {
         let http = self.http_client(limits).map_err(|_| SourceFailure::Unreachable)?;
-        let mut request = reqwest::Request::new(reqwest::Method::GET, self.url(segments, &[]));
-        let accept = reqwest::header::HeaderValue::from_static("application/json, application/fhir+json;q=0.9");
-        request.headers_mut().insert(reqwest::header::ACCEPT, accept);
-        let time = Duration::from_millis(limits.source_deadline_ms);
-        let answer = tokio::time::timeout(time, super::client::execute(&http, request, cap));
-        let answer = answer.await.map_err(|_| SourceFailure::Timeout)??;
-        match answer.status {
-            reqwest::StatusCode::OK if answer.is_json => Ok(answer.body),
-            reqwest::StatusCode::OK => Err(SourceFailure::Malformed),
-            status => Err(SourceFailure::Refused { status: status.as_u16() }),
-        }
+        open_json(&http, self.url(segments, &[]), limits, cap).await
+    }
+
+    /// `GET` of an endpoint that a document of the source names.
+    pub(crate) async fn document_at(
+        &self,
+        endpoint: &Endpoint,
+        limits: &Limits,
+        cap: usize,
+    ) -> Result<bytes::Bytes, SourceFailure> {
+        let http = self.client_for(endpoint, limits).map_err(|_| SourceFailure::Unreachable)?;
+        open_json(&http, endpoint.url.clone(), limits, cap).await
     }
 
     pub(super) fn http_client(&self, limits: &Limits) -> Result<reqwest::Client, ConnectionError> {
@@ -230,6 +238,26 @@ impl Connection {
             .pool_max_idle_per_host(limits.source_concurrency)
             .dns_resolver(self.addresses.clone())
             .build()?)
+    }
+}
+
+/// A document without a credential, within bounds of size and time.
+async fn open_json(
+    http: &reqwest::Client,
+    url: Url,
+    limits: &Limits,
+    cap: usize,
+) -> Result<bytes::Bytes, SourceFailure> {
+    let mut request = reqwest::Request::new(reqwest::Method::GET, url);
+    let accept = reqwest::header::HeaderValue::from_static("application/json, application/fhir+json;q=0.9");
+    request.headers_mut().insert(reqwest::header::ACCEPT, accept);
+    let time = Duration::from_millis(limits.source_deadline_ms);
+    let answer = tokio::time::timeout(time, super::client::execute(http, request, cap));
+    let answer = answer.await.map_err(|_| SourceFailure::Timeout)??;
+    match answer.status {
+        reqwest::StatusCode::OK if answer.is_json => Ok(answer.body),
+        reqwest::StatusCode::OK => Err(SourceFailure::Malformed),
+        status => Err(SourceFailure::Refused { status: status.as_u16() }),
     }
 }
 

@@ -11,7 +11,7 @@ use oauth2::{
 };
 use tokio::sync::Mutex;
 
-use super::connection::Credential;
+use super::connection::{Connection, Credential, Endpoint};
 use super::failure::SourceFailure;
 use super::refusals::Refusals;
 use super::{assertion, client};
@@ -19,7 +19,7 @@ use crate::base::clock::{Instant, SharedClock};
 use crate::base::id::LinkId;
 use crate::base::random::{Random, SharedRandom};
 use crate::base::secret::Secret;
-use crate::config::SecretMethod;
+use crate::config::{Limits, SecretMethod};
 
 /// The bearer token of one source, asked for anew shortly before it ends; one request at a time asks.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ pub(super) const SHORTEST_TOKEN: Duration = Duration::from_secs(30);
 
 impl ClientProof {
     /// Where client id and secret go.
-    pub(super) const fn auth_type(&self) -> AuthType {
+    pub(crate) const fn auth_type(&self) -> AuthType {
         match self {
             Self::Secret { method: SecretMethod::Basic, .. } => AuthType::BasicAuth,
             // The id in the body at most.
@@ -100,7 +100,7 @@ impl ClientProof {
     }
 
     /// The secret, read anew each time: it may have been changed.
-    pub(super) async fn secret(&self) -> Result<Option<ClientSecret>, SourceFailure> {
+    pub(crate) async fn secret(&self) -> Result<Option<ClientSecret>, SourceFailure> {
         let Self::Secret { file, .. } = self else { return Ok(None) };
         let text = tokio::fs::read_to_string(file).await.map_err(|_| SourceFailure::CredentialRefused)?;
         Ok(Some(ClientSecret::new(text.trim_end().to_owned())))
@@ -118,7 +118,7 @@ impl ClientProof {
     }
 
     /// The parameters of a signed assertion, if this is one.
-    pub(super) async fn assertion(
+    pub(crate) async fn assertion(
         &self,
         client_id: &str,
         audience: &str,
@@ -232,7 +232,14 @@ impl Bearer {
 }
 
 /// The source's own HTTP client, as the OAuth library wants one.
-pub(super) struct TokenEndpoint(pub(super) reqwest::Client);
+pub(crate) struct TokenEndpoint(pub(super) reqwest::Client);
+
+impl TokenEndpoint {
+    /// The one that a document of whoever is at `connection` names.
+    pub(crate) fn at(connection: &Connection, endpoint: &Endpoint, limits: &Limits) -> Result<Self, SourceFailure> {
+        connection.client_for(endpoint, limits).map(Self).map_err(|_| SourceFailure::Unreachable)
+    }
+}
 
 impl<'c> AsyncHttpClient<'c> for TokenEndpoint {
     type Error = SourceFailure;

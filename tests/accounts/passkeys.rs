@@ -119,6 +119,7 @@ async fn site(database: &Database) -> Site {
         hash: [0; 32],
         session: SessionId::mint(&*random),
         proved: now,
+        factors: "password".to_owned(),
     };
     let accounts = Accounts::new(acts, clock.clone(), random, &master_key, &config);
     Site { accounts, clock, dana }

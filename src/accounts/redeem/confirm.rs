@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 
 use super::super::notice::letters_to;
 use super::super::place::{Place, is_one_human, own_place};
+use super::super::proof::is_held;
 use super::{Redemptions, task_of};
 use crate::access::Identification;
 use crate::audit::{Act, ActKind};
@@ -36,6 +37,9 @@ pub enum ConfirmError {
     /// account has: the clinic must look.
     #[error("the clinic must look at this first")]
     Review,
+    /// Somebody got back into the account within the last 24 hours: it takes on nobody else's record so soon.
+    #[error("this waits until 24 hours after the recovery")]
+    Held,
     /// The database did not answer.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -60,6 +64,10 @@ impl Redemptions {
         let invitation = self.opened(sealed, browser).await?.ok_or(ConfirmError::Gone)?;
         if !invitation.is_open(now) {
             return Err(ConfirmError::Gone);
+        }
+        // Portal design, 2.8: what lets an account act for others waits after a recovery. The code stays good.
+        if invitation.proxy.is_some() && is_held(&self.db, account, now).await? {
+            return Err(ConfirmError::Held);
         }
         // Whoever handed a code out does not use it.
         if invitation.issued_by == Some(account) {

@@ -46,6 +46,7 @@ struct FindTemplate {
     head: Head,
     lines: Vec<Line>,
     verifies: bool,
+    freezes: bool,
     problem: Option<String>,
 }
 
@@ -54,8 +55,8 @@ pub(super) fn sample(hostile: &'static str) -> Result<String, askama::Error> {
     let text = || hostile.to_owned();
     let line =
         Line { source: text(), patient: text(), name: text(), birth_date: text(), numbers: text(), note: hostile };
-    FindTemplate { head: super::tests::head(hostile), lines: vec![line], verifies: true, problem: Some(text()) }
-        .render()
+    let head = super::tests::head(hostile);
+    FindTemplate { head, lines: vec![line], verifies: true, freezes: true, problem: Some(text()) }.render()
 }
 
 /// `POST /clinic/find`.
@@ -63,8 +64,8 @@ pub(super) async fn post(State(desk): State<Arc<Desk>>, StaffForm { staff, poste
     let text = |name: &str| posted.text(name).to_owned();
     let wanted = Wanted { family: text("family"), birth_date: text("birth_date"), number: text("number") };
     let member = &staff.at_work.member;
-    let page =
-        |lines, problem| FindTemplate { head: staff.head(), lines, verifies: member.may(StaffAct::Verify), problem };
+    let (verifies, freezes) = (member.may(StaffAct::Verify), member.may(StaffAct::FreezeLink));
+    let page = |lines, problem| FindTemplate { head: staff.head(), lines, verifies, freezes, problem };
     match desk.find(member, &wanted).await {
         Ok(found) => render(&page(found.into_iter().map(Line::new).collect(), None)),
         Err(DeskError::Refused(_, problem)) => {

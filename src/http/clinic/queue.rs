@@ -14,6 +14,8 @@ struct Task {
     words: &'static str,
     patient: String,
     since: String,
+    /// The link that it is about.
+    link: Option<String>,
 }
 
 struct Claim {
@@ -39,6 +41,8 @@ struct QueueTemplate {
     head: Head,
     tasks: Vec<Task>,
     claims: Vec<Claim>,
+    frees: bool,
+    sees_exposure: bool,
 }
 
 #[cfg(test)]
@@ -53,8 +57,9 @@ pub(super) fn sample(hostile: &'static str) -> Result<String, askama::Error> {
         phones: text(),
     };
     let claim = Claim { id: text(), said: text(), since: text(), doubts: text(), candidate: Some(candidate) };
-    let task = Task { id: text(), words: hostile, patient: text(), since: text() };
-    QueueTemplate { head: super::tests::head(hostile), tasks: vec![task], claims: vec![claim] }.render()
+    let task = Task { id: text(), words: hostile, patient: text(), since: text(), link: Some(text()) };
+    let head = super::tests::head(hostile);
+    QueueTemplate { head, tasks: vec![task], claims: vec![claim], frees: true, sees_exposure: true }.render()
 }
 
 fn day(at: crate::base::clock::Instant) -> String {
@@ -68,6 +73,7 @@ impl Task {
             words: line.words,
             patient: line.patient.unwrap_or_default(),
             since: day(line.task.created),
+            link: line.task.object.strip_prefix("Link/").map(str::to_owned),
         }
     }
 }
@@ -107,7 +113,13 @@ async fn page(desk: &Desk, staff: &Staff) -> Result<QueueTemplate, DeskError> {
     let member = &staff.at_work.member;
     let tasks = desk.tasks(member).await?.into_iter().map(Task::new).collect();
     let claims = if member.may(StaffAct::DecideClaim) { desk.claims(member).await? } else { Vec::new() };
-    Ok(QueueTemplate { head: staff.head(), tasks, claims: claims.into_iter().map(Claim::new).collect() })
+    Ok(QueueTemplate {
+        head: staff.head(),
+        tasks,
+        claims: claims.into_iter().map(Claim::new).collect(),
+        frees: member.may(StaffAct::FreezeLink),
+        sees_exposure: member.may(StaffAct::SeeExposure),
+    })
 }
 
 /// `POST /clinic/queue/close`.

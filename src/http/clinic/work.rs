@@ -67,6 +67,12 @@ pub(super) async fn begin(State(desk): State<Arc<Desk>>, posted: Posted) -> Resp
             let page = ErrorPage::new("Sign in again", text).leading_to("/sign-in?next=/clinic", "Sign in");
             render_with(StatusCode::FORBIDDEN, &page, None)
         }
+        Err(DeskError::NeedsSecondFactor) => {
+            let text = "Work begins after a sign-in with more than a password: with an authenticator or a passkey. Set one \
+                        up in your account, then sign in again.";
+            let page = ErrorPage::new("A second factor is needed", text).leading_to("/account", "Your account");
+            render_with(StatusCode::FORBIDDEN, &page, None)
+        }
         Err(error) => refusal(&error),
     }
 }

@@ -3,6 +3,7 @@
 mod close;
 mod confirm;
 mod contact;
+mod identities;
 mod passkeys;
 mod password;
 mod prove;
@@ -21,6 +22,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 #[cfg(test)]
 pub(super) use contact::ContactTemplate;
+#[cfg(test)]
+pub(super) use identities::IdentitiesTemplate;
 #[cfg(test)]
 pub(super) use passkeys::PasskeysTemplate;
 #[cfg(test)]
@@ -55,6 +58,9 @@ where
         .route("/account/saved-codes", get(second_factor::codes).post(second_factor::renew))
         .route("/account/passkeys", get(passkeys::get).post(passkeys::post))
         .route("/account/passkeys/remove", post(passkeys::remove))
+        .route("/account/identities", get(identities::get))
+        .route("/account/identities/connect", post(identities::connect))
+        .route("/account/identities/disconnect", post(identities::disconnect))
         .route("/account/close", get(close::get).post(close::post))
         .route("/undo-contact", get(undo::get).post(undo::post))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
@@ -71,10 +77,11 @@ pub(super) enum Next {
     SavedCodes,
     Passkeys,
     Share,
+    Identities,
 }
 
 impl Next {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Overview,
         Self::Password,
         Self::Contact,
@@ -83,6 +90,7 @@ impl Next {
         Self::SavedCodes,
         Self::Passkeys,
         Self::Share,
+        Self::Identities,
     ];
 
     const fn name(self) -> &'static str {
@@ -95,6 +103,7 @@ impl Next {
             Self::SavedCodes => "saved-codes",
             Self::Passkeys => "passkeys",
             Self::Share => "share",
+            Self::Identities => "identities",
         }
     }
 
@@ -108,6 +117,7 @@ impl Next {
             Self::SavedCodes => "/account/saved-codes",
             Self::Passkeys => "/account/passkeys",
             Self::Share => "/people/invite",
+            Self::Identities => "/account/identities",
         }
     }
 
@@ -195,6 +205,12 @@ pub(super) fn problem(error: &AccountError, next: Next) -> Result<String, Instea
         AccountError::Username(error) => format!("Please look again: {error}."),
         AccountError::UsernameTaken => "This username cannot be had. Please choose another one.".to_owned(),
         AccountError::Password(error) => format!("Please choose another password: {error}."),
+        AccountError::Elsewhere(error) => {
+            tracing::warn!(%error, "a sign-in elsewhere failed");
+            "The other site does not answer as it must. Try again in a moment.".to_owned()
+        }
+        AccountError::IdentityTaken => "This sign-in is connected to another account.".to_owned(),
+        AccountError::NotProofed => "The other site did not show who you are surely enough.".to_owned(),
         AccountError::LastWay => "This is the last way to sign in. Add another one first.".to_owned(),
     })
 }
@@ -216,13 +232,14 @@ pub(super) struct AccountTemplate {
     username: String,
     contacts: Vec<String>,
     sessions: usize,
+    has_providers: bool,
 }
 
 impl AccountTemplate {
     #[cfg(test)]
     pub(super) fn sample(hostile: &str) -> Self {
         let text = || hostile.to_owned();
-        Self { style: text(), username: text(), contacts: vec![text()], sessions: 2 }
+        Self { style: text(), username: text(), contacts: vec![text()], sessions: 2, has_providers: true }
     }
 }
 
@@ -239,6 +256,7 @@ async fn overview(State(accounts): State<Arc<Accounts>>, session: Session) -> Re
         username,
         contacts: verified.map(|contact| contact.contact.address().to_owned()).collect(),
         sessions: accounts.devices(signed_in).await?.len(),
+        has_providers: accounts.providers().next().is_some(),
     }))
 }
 

@@ -20,7 +20,7 @@ const SYSTEMS: [(&str, &str); 6] = [
 ];
 
 /// `Firefox on Windows`.
-pub(super) fn browser_in_words(headers: &HeaderMap) -> String {
+pub(in crate::http) fn browser_in_words(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let word = |table: [(&'static str, &'static str); 6]| table.into_iter().find(|(sign, _)| agent.contains(sign));
     match (word(BROWSERS), word(SYSTEMS)) {

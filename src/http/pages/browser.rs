@@ -42,24 +42,24 @@ impl Pages {
     }
 
     /// Begins a session in this browser.
-    pub(super) fn set_session(&self, response: &mut Response, value: &str) {
+    pub(in crate::http) fn set_session(&self, response: &mut Response, value: &str) {
         set_cookie(response, &self.session_cookie(value));
     }
 
     /// Forgets the session in this browser.
-    pub(super) fn clear_session(&self, response: &mut Response) {
+    pub(in crate::http) fn clear_session(&self, response: &mut Response) {
         set_cookie(response, &format!("{}; Max-Age=0", self.cookie(SESSION, "")));
     }
 }
 
 impl Pages {
     /// Remembers a code that is being redeemed in this browser, or forgets it.
-    pub(super) fn set_redemption(&self, response: &mut Response, sealed: Option<&str>) {
+    pub(in crate::http) fn set_redemption(&self, response: &mut Response, sealed: Option<&str>) {
         self.set_or_clear(response, REDEMPTION, sealed);
     }
 
     /// The code that is being redeemed in this browser.
-    pub(super) fn redemption<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    pub(in crate::http) fn redemption<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         cookie(headers, &self.cookie_name(REDEMPTION))
     }
 
@@ -129,7 +129,7 @@ impl Browser {
     }
 
     /// Sets the cookie, if the browser has none yet.
-    pub(super) fn remember(&self, response: &mut Response) {
+    pub(in crate::http) fn remember(&self, response: &mut Response) {
         if self.new {
             set_cookie(response, &self.pages.cookie(BROWSER, &self.value));
         }
@@ -167,7 +167,7 @@ impl IntoResponse for SessionUnavailable {
 #[derive(Debug)]
 pub struct Session {
     pub(super) pages: Arc<Pages>,
-    pub(super) cookie: Option<String>,
+    pub(in crate::http) cookie: Option<String>,
     signed_in: Option<SignedIn>,
 }
 

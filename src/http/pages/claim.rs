@@ -8,11 +8,13 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::posted::Posted;
-use super::{ErrorPage, Form, Session, render, render_with, see_other};
+use super::{ErrorPage, Form, Session, moved, render, render_with, see_other};
 use crate::accounts::{ClaimAnswer, ClaimError, Claims, NewClaim};
 use crate::base::secret::Secret;
+use crate::http::brands::Directory;
 use crate::http::error::page_unavailable;
 use crate::http::form::{field, query_pairs};
+use crate::storage::Db;
 
 /// What the page shows.
 #[derive(Template, Default)]
@@ -26,6 +28,7 @@ pub(super) struct ClaimTemplate {
     birth_date: String,
     number: String,
     problem: Option<String>,
+    providers: Vec<(String, String)>,
 }
 
 /// What the page shows once somebody said who they are.
@@ -49,13 +52,19 @@ pub(super) fn samples(hostile: &'static str) -> [Result<String, askama::Error>; 
         birth_date: text(),
         number: text(),
         problem: Some(text()),
+        providers: vec![(text(), text())],
     };
     let code = ClaimCodeTemplate { style: text(), form_token: text(), problem: Some(hostile) };
     [claim.render(), code.render()]
 }
 
 /// `GET /claim?organization=…`.
-pub(super) async fn get(session: Session, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn get(
+    State(directory): State<Arc<Directory>>,
+    State(db): State<Db>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Response {
     let Some(signed_in) = session.signed_in() else {
         let text = "Sign in first. Without an account, your practice gives you a code, and the page for codes makes one: \
                     what you say of yourself must belong to somebody.";
@@ -66,8 +75,18 @@ pub(super) async fn get(session: Session, RawQuery(query): RawQuery) -> Response
     if organization.is_empty() {
         return see_other("/find");
     }
+    // A link from before a merger leads to what the practice became.
+    let brands = match directory.brands(&db).await {
+        Ok(brands) => brands,
+        Err(error) => return page_unavailable(&error),
+    };
+    if let Some(now) = organization.parse().ok().and_then(|id| brands.successor(id)) {
+        return moved(&format!("/claim?organization={now}"));
+    }
     let form_token = session.pages.form_token(Form::Claim, &signed_in.hash);
-    render(&ClaimTemplate { style: super::style::path(), form_token, organization, ..ClaimTemplate::default() })
+    let providers = session.pages.providers().to_vec();
+    let style = super::style::path();
+    render(&ClaimTemplate { style, form_token, organization, providers, ..ClaimTemplate::default() })
 }
 
 /// `POST /claim`.
@@ -103,6 +122,7 @@ fn again(posted: &Posted, hash: &[u8; 32], problem: &str) -> Response {
         birth_date: text("birth_date"),
         number: text("number"),
         problem: Some(format!("Please look again: {problem}.")),
+        providers: posted.browser.pages.providers().to_vec(),
     };
     render_with(StatusCode::UNPROCESSABLE_ENTITY, &page, None)
 }

@@ -1,5 +1,7 @@
 //! A page that says something and asks for little: what most pages about an account are.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
@@ -44,7 +46,7 @@ pub(super) struct FormPage {
     fields: Vec<Field>,
     problem: Option<String>,
     submit: Option<String>,
-    links: Vec<(String, &'static str)>,
+    links: Vec<(String, Cow<'static, str>)>,
 }
 
 impl FormPage {
@@ -85,7 +87,12 @@ impl FormPage {
     }
 
     pub(super) fn link_to(mut self, address: String, text: &'static str) -> Self {
-        self.links.push((address, text));
+        self.links.push((address, Cow::Borrowed(text)));
+        self
+    }
+
+    pub(super) fn link_named(mut self, address: String, text: String) -> Self {
+        self.links.push((address, Cow::Owned(text)));
         self
     }
 

@@ -26,6 +26,8 @@ struct ChartRow {
     disconnect: Option<String>,
     /// Where to unlink it, when it is one's own.
     unlink: Option<String>,
+    /// What became of its practice.
+    note: Option<String>,
 }
 
 /// What the first page shows.
@@ -72,6 +74,7 @@ impl HomeTemplate {
             again,
             disconnect: again.then(text),
             unlink: Some(text()),
+            note: Some(text()),
         };
         Self {
             style: text(),
@@ -91,7 +94,18 @@ impl ChartRow {
         let connect = (chart.connected != Connected::Yes).then(|| format!("/connect?link={}", chart.link));
         let disconnect = chart.may_disconnect.then(|| format!("/disconnect?link={}", chart.link));
         let unlink = is_own.then(|| format!("/unlink?link={}", chart.link));
-        Self { practice: chart.practice, connect, again: chart.connected == Connected::NoLonger, disconnect, unlink }
+        let note = chart.left_behind.map(|left| {
+            let formerly = left.formerly;
+            if left.must_come {
+                format!(
+                    "From {formerly}, which is part of it now. Please come to the desk: your new record was not found."
+                )
+            } else {
+                format!("From {formerly}, which is part of it now. Your new record is being looked for.")
+            }
+        });
+        let again = chart.connected == Connected::NoLonger;
+        Self { practice: chart.practice, connect, again, disconnect, unlink, note }
     }
 }
 

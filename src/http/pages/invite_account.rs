@@ -24,6 +24,7 @@ pub(super) struct InviteAccountTemplate {
     username: String,
     username_problem: Option<String>,
     password_problem: Option<String>,
+    providers: Vec<(String, String)>,
 }
 
 impl InviteAccountTemplate {
@@ -34,6 +35,7 @@ impl InviteAccountTemplate {
             username: String::new(),
             username_problem: None,
             password_problem: None,
+            providers: browser.pages.providers().to_vec(),
         }
     }
 
@@ -46,6 +48,7 @@ impl InviteAccountTemplate {
             username: text(),
             username_problem: Some(text()),
             password_problem: Some(text()),
+            providers: vec![(text(), text())],
         }
     }
 }

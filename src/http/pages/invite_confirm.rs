@@ -105,6 +105,11 @@ fn refused(error: &ConfirmError) -> Response {
             "Your practice must look at this first. They were told, and nothing was linked. You can call them: they see \
              what is missing.",
         ),
+        ConfirmError::Held => (
+            StatusCode::FORBIDDEN,
+            "You got back into your account a short time ago. This is possible 24 hours after that; the code stays good \
+             until it ends.",
+        ),
         ConfirmError::Storage(error) => return page_unavailable(error),
     };
     render_with(status, &ErrorPage::new("Not linked", text), None)

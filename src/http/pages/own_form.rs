@@ -67,6 +67,8 @@ pub enum Form {
     Switch,
     /// Somebody who is to see one's record, or whose record one asks to see.
     Proxy,
+    /// Sign-ins elsewhere connected and disconnected.
+    Identities,
 }
 
 impl Form {
@@ -101,6 +103,7 @@ impl Form {
             Self::People => b"people",
             Self::Switch => b"switch",
             Self::Proxy => b"proxy",
+            Self::Identities => b"identities",
         }
     }
 }

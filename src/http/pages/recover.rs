@@ -115,16 +115,17 @@ async fn linked(
 
 fn finish_page(browser: &Browser, returning: &Returning) -> FormPage {
     let page = FormPage::new("Choose a new password").says(format!("Your username is {}.", returning.username));
-    if !returning.can_show.totp && returning.can_show.codes == 0 {
-        return page
-            .says("The mail alone does not show that it is you, and your account has neither an authenticator nor saved codes.")
-            .says("Please ask at the desk of your practice for a new invitation: there you show who you are, and nothing is lost.")
-            .link("/sign-in", "Back to the sign-in");
-    }
-    page.says("Type the six digits that your authenticator shows, or one of the codes that you saved.")
-        .asks("/recover/finish", token(browser), "Change the password")
+    let page = if returning.can_show.totp || returning.can_show.codes > 0 {
+        page.says("Type the six digits that your authenticator shows, or one of the codes that you saved.")
+            .says("You have neither at hand? A slip from the desk of your practice will do: type the code on it.")
+    } else {
+        page.says("The mail alone does not show that it is you, and your account has neither an authenticator nor saved codes.")
+            .says("Ask at the desk of your practice for a slip: there you show who you are, and nothing is lost. Type its code here.")
+    };
+    page.asks("/recover/finish", token(browser), "Change the password")
         .field(Field::text("code", "Code", "one-time-code"))
         .field(Field::password("new_password", "New password", "new-password"))
+        .link("/sign-in", "Back to the sign-in")
 }
 
 /// `GET /recover/finish`.

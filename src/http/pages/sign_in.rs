@@ -28,6 +28,8 @@ pub struct SignInTemplate {
     next: Option<&'static str>,
     username: String,
     problem: Option<String>,
+    /// Where else people can sign in: key and name.
+    providers: Vec<(String, String)>,
 }
 
 /// Where a sign-in may lead to beside the first page. Whatever else is asked for leads there (security design, W04).
@@ -47,6 +49,7 @@ impl SignInTemplate {
             next: None,
             username: String::new(),
             problem: None,
+            providers: browser.pages.providers().to_vec(),
         }
     }
 
@@ -60,6 +63,7 @@ impl SignInTemplate {
             next: None,
             username: text(),
             problem: Some(text()),
+            providers: vec![(text(), text())],
         }
     }
 }

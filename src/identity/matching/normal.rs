@@ -57,6 +57,13 @@ pub(super) fn same_given_name(said: &str, known: &[String]) -> bool {
     said.concat() == known.concat() || first == first_known
 }
 
+/// Family name and first given name in one spelling: without case, marks, order of the parts, and what stands behind.
+pub(super) fn one_spelling(family: &str, given: &str) -> String {
+    let mut family = family_words(family);
+    family.sort();
+    format!("{}, {}", family.concat(), words(given).first().cloned().unwrap_or_default())
+}
+
 /// Whether two names are written alike but for case, marks and punctuation.
 #[must_use]
 pub fn same_name(a: &str, b: &str) -> bool {
@@ -83,7 +90,7 @@ pub(super) fn same_number(said: &str, known: &str) -> bool {
     !said.is_empty() && said == known
 }
 
-fn number(text: &str) -> String {
+pub(super) fn number(text: &str) -> String {
     let plain: String = text.nfkc().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect();
     let digits = plain.trim_start_matches(|c: char| c.is_alphabetic());
     let kept = if digits.is_empty() { plain.as_str() } else { digits };

@@ -38,7 +38,7 @@ impl Desk {
     /// Begins work at an organization, right after a sign-in. The value is for a cookie.
     ///
     /// # Errors
-    /// [`DeskError::NotYours`] when the sign-in is too old or they are no staff there.
+    /// [`DeskError::NotYours`] when the sign-in is too old or they are no staff there, [`DeskError::NeedsSecondFactor`].
     pub async fn begin_work(
         &self,
         signed_in: &SignedIn,
@@ -48,6 +48,12 @@ impl Desk {
         let memberships = self.memberships(signed_in.account).await?;
         let member = memberships.into_iter().map(|(_, member)| member).find(|m| m.organization == organization);
         let member = member.filter(|_| now.since(signed_in.signed_in) < SIGNED_IN_WITHIN).ok_or(DeskError::NotYours)?;
+        // NIST SP 800-63B-4 §2.2 (AAL2): whoever sees many people's records shows two things.
+        if self.second_factor && !signed_in.is_by_two_factors() {
+            let act = self.act(ActKind::SignIn, &member).by_way_of("staff").refused("one-factor");
+            self.acts.record(act).await?;
+            return Err(DeskError::NeedsSecondFactor);
+        }
         let cookie = TokenKind::Session.mint(&*self.random);
         let hash = TokenKind::Session.hash(cookie.expose()).ok_or(DeskError::NotYours)?;
         let session = StaffSession {

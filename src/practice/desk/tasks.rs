@@ -91,6 +91,8 @@ const fn words(kind: StaffTaskKind) -> &'static str {
         StaffTaskKind::ChartGone => "The chart is gone from the EHR.",
         StaffTaskKind::Deceased => "The chart says that the patient died.",
         StaffTaskKind::ManyTries => "Far more codes are tried than usual.",
-        StaffTaskKind::Reconfirm => "This patient has no row in the mapping of the merger.",
+        StaffTaskKind::Reconfirm => {
+            "After the merger this patient must be seen again: the mapping does not say which record is theirs."
+        }
     }
 }

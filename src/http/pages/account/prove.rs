@@ -15,19 +15,26 @@ use crate::authorization::SignedIn;
 use crate::base::secret::Secret;
 use crate::http::form::{field, query_pairs};
 
-fn page(session: &Session, signed_in: &SignedIn, next: Next) -> FormPage {
-    FormPage::new("It is you?")
+fn page(accounts: &Accounts, session: &Session, signed_in: &SignedIn, next: Next) -> FormPage {
+    let page = FormPage::new("It is you?")
         .says("Before you go on, please show once more that it is you. This is good for five minutes.")
         .asks("/account/prove", session.pages.form_token(Form::Prove, &signed_in.hash), "Go on")
         .hidden("next", next.name())
         .field(Field::password("password", "Password", "current-password"))
-        .link("/account", "Back to your account")
+        .link("/account", "Back to your account");
+    accounts.providers().fold(page, |page, (key, name)| {
+        page.link_named(format!("/sign-in/with/{key}?again=yes&next=/account"), format!("Or sign in with {name} again"))
+    })
 }
 
 /// `GET /account/prove`.
-pub(super) async fn get(session: Session, RawQuery(query): RawQuery) -> Result<Response, Instead> {
+pub(super) async fn get(
+    State(accounts): State<Arc<Accounts>>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Instead> {
     let pairs = query_pairs(query.as_deref());
-    Ok(page(&session, who(&session)?, Next::of(field(&pairs, "next"))).respond())
+    Ok(page(&accounts, &session, who(&session)?, Next::of(field(&pairs, "next"))).respond())
 }
 
 /// `POST /account/prove`.
@@ -49,7 +56,7 @@ pub(super) async fn post(
         }
         Err(error) => {
             let text = problem(&error, next)?;
-            Ok(waiting(page(&session, signed_in, next).problem(Some(text)).respond(), &error))
+            Ok(waiting(page(&accounts, &session, signed_in, next).problem(Some(text)).respond(), &error))
         }
     }
 }
