@@ -115,7 +115,6 @@ fn an_absorbed_practice_leaves_accounts_and_links_and_brings_over_what_fits() {
             panic!("the code is not good any more: {}", ready.body);
         }
         // Found by its former name; old addresses lead on.
-        world.clock.advance(hours(1));
         let found = found(&world, "riverside").await;
         assert!(found.contains("Lakeside Cardiology") && found.contains("Riverside Family Practice"), "{found}");
         let moved = daniel.get(&format!("/claim?organization={riverside}")).await;
