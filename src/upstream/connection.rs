@@ -209,10 +209,12 @@ impl Connection {
         cap: usize,
     ) -> Result<bytes::Bytes, SourceFailure> {
         let http = self.http_client(limits).map_err(|_| SourceFailure::Unreachable)?;
-        open_json(&http, self.url(segments, &[]), limits, cap).await
+        let (body, is_json) = open(&http, self.url(segments, &[]), limits, cap).await?;
+        if is_json { Ok(body) } else { Err(SourceFailure::Malformed) }
     }
 
-    /// `GET` of an endpoint that a document of the source names.
+    /// `GET` of an endpoint that a document of the source names. Key sets have a media type of their own (RFC 7517 §8.5.2),
+    /// and some servers none.
     pub(crate) async fn document_at(
         &self,
         endpoint: &Endpoint,
@@ -220,7 +222,7 @@ impl Connection {
         cap: usize,
     ) -> Result<bytes::Bytes, SourceFailure> {
         let http = self.client_for(endpoint, limits).map_err(|_| SourceFailure::Unreachable)?;
-        open_json(&http, endpoint.url.clone(), limits, cap).await
+        open(&http, endpoint.url.clone(), limits, cap).await.map(|(body, _)| body)
     }
 
     pub(super) fn http_client(&self, limits: &Limits) -> Result<reqwest::Client, ConnectionError> {
@@ -241,22 +243,23 @@ impl Connection {
     }
 }
 
-/// A document without a credential, within bounds of size and time.
-async fn open_json(
+/// A document without a credential, within bounds of size and time, and whether it says that it is JSON.
+async fn open(
     http: &reqwest::Client,
     url: Url,
     limits: &Limits,
     cap: usize,
-) -> Result<bytes::Bytes, SourceFailure> {
+) -> Result<(bytes::Bytes, bool), SourceFailure> {
     let mut request = reqwest::Request::new(reqwest::Method::GET, url);
-    let accept = reqwest::header::HeaderValue::from_static("application/json, application/fhir+json;q=0.9");
+    let accept = reqwest::header::HeaderValue::from_static(
+        "application/json, application/fhir+json;q=0.9, application/jwk-set+json",
+    );
     request.headers_mut().insert(reqwest::header::ACCEPT, accept);
     let time = Duration::from_millis(limits.source_deadline_ms);
     let answer = tokio::time::timeout(time, super::client::execute(http, request, cap));
     let answer = answer.await.map_err(|_| SourceFailure::Timeout)??;
     match answer.status {
-        reqwest::StatusCode::OK if answer.is_json => Ok(answer.body),
-        reqwest::StatusCode::OK => Err(SourceFailure::Malformed),
+        reqwest::StatusCode::OK => Ok((answer.body, answer.is_json)),
         status => Err(SourceFailure::Refused { status: status.as_u16() }),
     }
 }

@@ -49,7 +49,7 @@ def run(demo, name, options, seconds):
 def main():
     demo = json.loads(Path(os.environ["CHARTGATE_DEMO"]).read_text(encoding="utf-8"))
     ends = "|".join(re.escape(path) for path in ENDS)
-    run(demo, "signed in", ["-H", f"cookie: {sign_in(demo, 'carlos')}", "--exclude-path-regex", f"^({ends})$"], 25)
+    run(demo, "signed in", ["-H", f"cookie: {sign_in(demo, 'dana')}", "--exclude-path-regex", f"^({ends})$"], 25)
     run(demo, "nobody", [], 15)
     return 0
 

@@ -44,7 +44,9 @@ async fn provider() -> Provider {
         }))
     };
     let jwks = async |State(op): State<Arc<Answering>>| {
-        axum::Json(json!({"keys": [op.key.jwk(), {"kty": "oct", "k": "AAAA", "kid": "shared"}]}))
+        // RFC 7517 §8.5.2: a media type of its own.
+        let body = json!({"keys": [op.key.jwk(), {"kty": "oct", "k": "AAAA", "kid": "shared"}]});
+        ([("content-type", "application/jwk-set+json; charset=utf-8")], body.to_string())
     };
     let token = async |State(op): State<Arc<Answering>>, form: String| {
         *op.form.lock().unwrap() = form;
