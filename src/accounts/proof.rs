@@ -92,9 +92,3 @@ impl Accounts {
         Ok(NewSession { cookie, account, state: SessionState::Open, expires: who.expires })
     }
 }
-
-/// Whether an account was recovered a short time ago.
-pub(super) async fn is_held(db: &Db, account: AccountId, now: Instant) -> Result<bool, StorageError> {
-    let standing = accounts::standing(db, Some(account)).await?;
-    Ok(standing.recovered.is_some_and(|at| now.since(at) < HELD_FOR))
-}
