@@ -166,7 +166,8 @@ impl Accounts {
         };
         // Each is a row: from one address, not many at a time.
         self.throttle.attempt("", who.address, self.clock.now())?;
-        let again = matches!(errand, Errand::SignIn { again: true, .. });
+        // Whoever the provider still knows from somebody else's visit must not be taken for the one who sits here.
+        let again = matches!(errand, Errand::SignIn { again: true, .. } | Errand::Connect | Errand::Prove(_));
         let begun = provider.begin(again).await?;
         let hash = sha256(begun.state.expose().as_bytes());
         let kept = Kept { pending: begun.pending, errand, session: session.map(|session| session.hash) };

@@ -19,7 +19,7 @@ use crate::mail::{Minutes, template};
 use crate::storage::challenges::{self, Challenge, Purpose};
 use crate::storage::recoveries::{self, RecoveryRequest};
 use crate::storage::sessions::{self, Advance, SessionState};
-use crate::storage::{StorageError, accounts, contacts, invitations, links};
+use crate::storage::{StorageError, accounts, contacts, federated_identities, invitations, links};
 
 /// The link is good for so long (portal design 2.8).
 const LINK: Duration = Duration::from_secs(1_800);
@@ -191,6 +191,8 @@ impl Accounts {
                 accounts::set_password(&mut *tx, id, &password).await?;
                 accounts::forget_failures(&mut *tx, id).await?;
                 accounts::set_recovered(&mut *tx, id, now).await?;
+                // Whoever was in the account may have connected a sign-in of theirs; the way in is the new password.
+                federated_identities::delete_all(&mut *tx, id).await?;
                 sessions::delete_others(&mut *tx, id, Some(&hash)).await?;
                 challenges::withdraw_all(&mut *tx, id).await?;
                 queue_all(tx, letters).await?;

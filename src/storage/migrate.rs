@@ -43,13 +43,13 @@ const MIGRATIONS: &[Migration] = migrations![
     7 "0007_clients",
     8 "0008_source_authorities",
     9 "0009_invitations",
-    10 "0010_identity",
     11 "0011_mail",
     12 "0012_credentials",
     13 "0013_consent",
     14 "0014_proxy_requests",
-    15 "0015_organizations",
     16 "0016_family_more",
+    17 "0017_identity",
+    18 "0018_organizations",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.
