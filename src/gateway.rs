@@ -234,7 +234,10 @@ impl Gateway {
             Err(refusal) => Err(refusal),
         };
         match &outcome {
-            Ok(answer) => entry.permitted(answer.resources),
+            Ok(answer) => {
+                entry.permitted(answer.resources);
+                entry.from_sources(&answer.sources);
+            }
             Err(refusal @ (Refusal::Denied(_) | Refusal::NotFound | Refusal::Invalid { .. })) => {
                 entry.denied(refusal.rule());
             }

@@ -15,10 +15,10 @@ pub use connect::{ConnectError, adopt_brand, adopt_release_policy, connect, conn
 pub use consent::{NewRule, adopt_consent_policy, lay_down, lift, limit_grant};
 pub use desk::{
     Approval, AtWork, Desk, DeskError, Exposed, Exposure, Found, Handed, Issued, LookedBy, NewInvitation, NewProofing,
-    QueuedClaim, QueuedProxy, Ruling, Seen, Standing, TaskLine, Viewed, Viewer, Wanted,
+    QueuedClaim, QueuedProxy, Ruling, Seen, Standing, Stopped, TaskLine, Viewed, Viewer, Wanted,
 };
 pub use enrol::{EnrolError, NewAccount, NewGrant, NewLink, account, appoint, grant, link, person};
 pub use exchange::{ImportError, export as export_consents, import as import_consents};
-pub use mergers::{Absorbed, MergerError, Mergers};
+pub use mergers::{Absorbed, MergerError, Mergers, Rewritten};
 pub use probe::{ProbeReport, SmartReport, TestReport, TypeReport, probe};
 pub use sharing_notices::SharingNotices;

@@ -9,6 +9,7 @@ mod console;
 mod elsewhere;
 mod mergers;
 mod proxies;
+mod succession;
 mod tightened;
 mod unlink;
 

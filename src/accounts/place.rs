@@ -7,7 +7,7 @@ use crate::base::random::Random;
 use crate::identity::matching::same_name;
 use crate::identity::{Assurance, Demographics, Link, LinkMethod, LinkState};
 use crate::organization::SourceKey;
-use crate::storage::{Db, StorageError, Tx, accounts, links, persons};
+use crate::storage::{Db, StorageError, Taken, Tx, accounts, links, persons};
 
 /// What a chart is to an account.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,10 @@ impl Place {
             accounts::set_person(tx, account, self.person).await?;
         }
         if let Some(link) = &link {
+            // Staff may have stopped it since it was looked at.
+            if links::frozen_at(&mut *tx, (link.source, &link.patient)).await?.is_some() {
+                return Err(StorageError::AlreadyTaken(Taken::Chart));
+            }
             links::insert(tx, link).await?;
         }
         if let Some(alias) = self.merges {
@@ -90,8 +94,8 @@ impl Place {
     }
 }
 
-/// The place of a chart that somebody says is their own. `None` when it is somebody else's already, or does not fit the
-/// record that the account has: then staff must look.
+/// The place of a chart that somebody says is their own. `None` when it is somebody else's already, does not fit the
+/// record that the account has, or was linked by a link that is frozen, whoever's that is: then staff must look.
 ///
 /// # Errors
 /// [`StorageError`].
@@ -113,6 +117,9 @@ pub(crate) async fn own_place(
         if known.any(|known| !is_one_human(known, about)) {
             return Ok(None);
         }
+    }
+    if links::frozen_at(db, (source, patient)).await?.is_some() {
+        return Ok(None);
     }
     let Some(link) = links::active_at(db, source, patient).await? else {
         return Ok(Some(own.map_or_else(|| Place::new_person(random, true), |own| Place::known(own, None))));

@@ -135,6 +135,9 @@ pub struct Parts {
 
 /// How often changes of sources, and of rights that end what the cache keeps, are looked for that another process made.
 const SOURCES_INTERVAL: Duration = Duration::from_millis(500);
+/// Rights that were read before a change are not used any more after this. A source that went to another organization is that
+/// one's only then: leave for the one must not be taken for leave for the other in between.
+const RIGHTS_FIRST: Duration = Duration::from_millis(300);
 
 /// Opens the database, connects the sources, and starts what runs beside requests.
 ///
@@ -165,7 +168,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         tokens: tokens.clone(),
     };
     let refresh = Refresh { db: db.clone(), sources: sources.clone(), mappings, clients };
-    refresh.run_once().await?;
+    refresh.run_once(Duration::ZERO).await?;
     let authorization = AuthorizationServer::new(acts.clone(), clock.clone(), random.clone(), &master_key, &config);
     let chart_access = Arc::new(ChartAccess::new(
         (acts.clone(), sources.clone(), tokens),
@@ -193,7 +196,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let linking = || (acts.clone(), sources.clone(), outbox.clone());
     let redemptions = Arc::new(Redemptions::new(linking(), &master_key, clock.clone(), random.clone()));
     let claims = Arc::new(Claims::new(linking(), &master_key, clock.clone(), random.clone()));
-    let chart_check = Arc::new(ChartCheck::new(acts.clone(), sources.clone(), clock.clone(), random.clone()));
+    let chart_check = Arc::new(ChartCheck::new(linking(), clock.clone(), random.clone()));
     let sharing_notices = Arc::new(SharingNotices::new(db.clone(), sources.clone(), outbox.clone(), clock.clone()));
     let mergers = Arc::new(Mergers::new(acts.clone(), outbox.clone(), clock.clone(), random.clone()));
     let linked_sources = sources.clone();
@@ -266,10 +269,12 @@ struct Refresh {
 }
 
 impl Refresh {
-    async fn run_once(&self) -> Result<(), StartError> {
+    /// Takes over what is stored, `after` it was read.
+    async fn run_once(&self, after: Duration) -> Result<(), StartError> {
         let organizations = organizations::all(&self.db).await?;
         let stored = sources::all(&self.db).await?;
         let choices = consent::policies(&self.db).await?;
+        tokio::time::sleep(after).await;
         Ok(self.sources.replace((&organizations, &choices), &stored, &self.mappings, &self.clients)?)
     }
 
@@ -285,7 +290,7 @@ impl Refresh {
             if seen == Some(generation) {
                 continue;
             }
-            match self.run_once().await {
+            match self.run_once(RIGHTS_FIRST).await {
                 Ok(()) => seen = Some(generation),
                 Err(error) => tracing::error!(%error, "sources were not refreshed"),
             }

@@ -80,6 +80,7 @@ impl Act {
             withheld: None,
             rule: None,
             object: None,
+            sources: Vec::new(),
         })
     }
 

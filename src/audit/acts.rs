@@ -52,14 +52,34 @@ impl Acts {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
+        self.write_all(move |tx| {
+            Box::pin(async move {
+                let (value, act) = work(&mut *tx).await?;
+                Ok((value, act.into_iter().collect()))
+            })
+        })
+        .await
+    }
+
+    /// The same for work that is several acts, such as one that concerns many people.
+    ///
+    /// # Errors
+    /// As [`Acts::write`].
+    pub async fn write_all<T, E>(
+        &self,
+        work: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<(T, Vec<Act>), E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
         let chain = self.chain.clone();
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    let (value, act) = work(&mut *tx).await?;
-                    if let Some(act) = act {
-                        audit::append_act(tx, &chain, act.row()).await?;
-                    }
+                    let (value, acts) = work(&mut *tx).await?;
+                    let rows: Vec<_> = acts.iter().map(|act| act.row().clone()).collect();
+                    audit::append(tx, &chain, &rows).await?;
                     Ok(value)
                 })
             })

@@ -3,6 +3,7 @@ use crate::access::Subject;
 use crate::base::clock::Instant;
 use crate::base::id::AuditEventId;
 use crate::base::random::Random;
+use crate::base::source_key::SourceKey;
 use crate::fhir::interaction::Interaction;
 use crate::storage::audit::{AuditOutcome, AuditRow};
 
@@ -30,6 +31,7 @@ impl Entry {
             withheld: None,
             rule: None,
             object: None,
+            sources: Vec::new(),
         })
     }
 
@@ -43,6 +45,11 @@ impl Entry {
     pub fn permitted(&mut self, released: usize) {
         self.0.outcome = AuditOutcome::Permitted;
         self.0.released = i64::try_from(released).ok();
+    }
+
+    /// From these sources, so many resources from each.
+    pub fn from_sources(&mut self, sources: &[(SourceKey, usize)]) {
+        self.0.sources = sources.iter().map(|(key, count)| (*key, i64::try_from(*count).unwrap_or(i64::MAX))).collect();
     }
 
     /// So many resources that sources sent were about somebody else, and were kept back.

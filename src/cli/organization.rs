@@ -4,7 +4,7 @@ use crate::base::id::OrganizationId;
 use crate::config::Brand;
 use crate::mapping::{ConsentPolicies, ReleasePolicies, time_zone};
 use crate::organization::Mapping;
-use crate::practice;
+use crate::practice::{self, Absorbed, MergerError, Rewritten};
 use crate::storage::consent::PolicyChoice;
 use crate::storage::organizations;
 
@@ -65,6 +65,10 @@ pub(super) enum Command {
         /// The public key of whoever signed it (RFC 7517), received by another way.
         #[arg(long)]
         key: std::path::PathBuf,
+        /// Other rules may hold for the records from now on: time zone, consent policy, release policy. Without it nothing is
+        /// done where they differ, and what would change is said.
+        #[arg(long)]
+        accept_policy: bool,
     },
     /// A source goes to an organization of its own.
     Split {
@@ -114,7 +118,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
             practice::adopt_brand(&acts, id, &brand, (&opened.clock, &opened.random)).await?;
         }
         Command::Rename { id, name } => opened.mergers().await?.rename(organization(&id)?, &name, None).await?,
-        Command::Absorb { from, into, mapping, signature, key } => {
+        Command::Absorb { from, into, mapping, signature, key, accept_policy } => {
             let read =
                 |path: &std::path::Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
             let text = |path: &std::path::Path| {
@@ -122,11 +126,14 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
                     .and_then(|bytes| String::from_utf8(bytes).map_err(|_| format!("{}: not UTF-8", path.display())))
             };
             let mapping = Mapping::read(&read(&mapping)?, &text(&signature)?, &text(&key)?)?;
-            let done = opened.mergers().await?.absorb(organization(&from)?, organization(&into)?, mapping).await?;
-            say(&format!(
-                "{} links are brought over, {} must be confirmed at the desk",
-                done.to_move, done.to_reconfirm
-            ))?;
+            let (from, into) = (organization(&from)?, organization(&into)?);
+            let done = match opened.mergers().await?.absorb(from, into, mapping, accept_policy).await {
+                Err(error @ MergerError::Differs(_)) => {
+                    return Err(format!("{error}\nif that is meant, say so with --accept-policy").into());
+                }
+                other => other?,
+            };
+            absorbed(&done)?;
         }
         Command::Split { source, name } => {
             let key = source.parse().map_err(|_| format!("{source} is not the key of a source"))?;
@@ -140,6 +147,25 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
         }
     }
     opened.db.close().await;
+    Ok(())
+}
+
+/// What came of an absorption, and what is different now.
+fn absorbed(done: &Absorbed) -> Result<(), CliError> {
+    say(&format!("{} links are brought over, {} must be confirmed at the desk", done.to_move, done.to_reconfirm))?;
+    for change in &done.changes {
+        say(&format!("from now on for its records: {change}"))?;
+    }
+    let Rewritten { left_out, limited } = done.leave;
+    if left_out > 0 {
+        say(&format!("{left_out} who were left out of one of the two do not see the source that has the records now"))?;
+    }
+    if limited > 0 {
+        say(&format!(
+            "{limited} who were let in to one of the two alone see that and nothing beside; where records are brought over, \
+             the desk is told to let them in anew"
+        ))?;
+    }
     Ok(())
 }
 

@@ -343,7 +343,7 @@ fn way(right: &Right, asking: &Asking<'_>) -> Result<Way, Rule> {
     let is_for_minor = matches!(right.basis, GrantBasis::Parent | GrantBasis::GuardianMinor | GrantBasis::Foster);
     let gates =
         if is_for_minor || right.basis == GrantBasis::PatientConsent { gates(right, asking)? } else { Vec::new() };
-    if !right.scope.covers_organization(asking.organization) {
+    if !right.scope.covers_source(asking.organization, asking.source) {
         return Err(Rule::ScopeSource);
     }
     if !right.scope.covers_action(asking.action) && !gates.contains(&Gate::Bills) {

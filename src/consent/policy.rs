@@ -80,6 +80,99 @@ impl Policy {
     }
 }
 
+/// What is different for those who act for somebody under another policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What, in words.
+    pub words: String,
+    /// Whether they may see or do something that they may not now, as far as can be told.
+    pub is_looser: bool,
+}
+
+impl Policy {
+    /// What would be different under another policy, from birth on; nothing where both say the same.
+    #[must_use]
+    pub fn changes_to(&self, other: &Self) -> Vec<Change> {
+        let mut begins: Vec<Boundary> = self.bands.iter().chain(&other.bands).map(|band| band.from).collect();
+        begins.sort_unstable();
+        begins.dedup();
+        let mut changes: Vec<Change> =
+            begins.into_iter().filter_map(|from| change(from, self.band_at(from)?, other.band_at(from)?)).collect();
+        let mut general = |is_other: bool, is_looser: bool, words: &str| {
+            if is_other {
+                changes.push(Change { words: words.to_owned(), is_looser });
+            }
+        };
+        general(
+            self.shows_restricted != other.shows_restricted,
+            other.shows_restricted,
+            "what the EHR labels as restricted is shown or withheld otherwise",
+        );
+        general(self.leap_day != other.leap_day, true, "birthdays of those born on 29 February");
+        let actions: BTreeSet<&Action> = self.assurance.keys().chain(other.assurance.keys()).collect();
+        let asked = |policy: &Self| actions.iter().map(|action| policy.assurance_for(**action)).collect::<Vec<_>>();
+        let (now, then) = (asked(self), asked(other));
+        let is_less = now.iter().zip(&then).any(|(now, then)| then < now);
+        general(now != then, is_less, "how sure a sign-in must be");
+        changes
+    }
+
+    /// The band that somebody is in at that age.
+    fn band_at(&self, age: Boundary) -> Option<&Band> {
+        self.bands.iter().take_while(|band| band.from <= age).last()
+    }
+}
+
+fn change(from: Boundary, now: &Band, then: &Band) -> Option<Change> {
+    let is_same = now.rule == then.rule && now.is_expandable == then.is_expandable && now.actions == then.actions;
+    let shows_more = !then.rule.is_within(&now.rule);
+    let is_looser =
+        shows_more || !then.actions.is_subset(&now.actions) || (then.is_expandable && !now.is_expandable);
+    let words = || {
+        format!(
+            "{} years: a parent sees {} and may do {}, instead of {} and {}",
+            from.years,
+            then.rule.words(),
+            names(&then.actions),
+            now.rule.words(),
+            names(&now.actions)
+        )
+    };
+    (!is_same).then(|| Change { words: words(), is_looser })
+}
+
+fn names(actions: &BTreeSet<Action>) -> String {
+    let names: Vec<&str> = actions.iter().map(|action| action.as_str()).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+impl BandRule {
+    /// Whether it shows nothing that the other does not show.
+    fn is_within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Nothing, _) | (_, Self::Everything) => true,
+            (Self::AllowList(own), Self::AllowList(known)) => own.iter().all(|line| known.contains(line)),
+            (Self::AllowList(_) | Self::WithoutLabels, Self::WithoutLabels) => true,
+            _ => false,
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Everything => "everything".to_owned(),
+            Self::WithoutLabels => "everything without a label".to_owned(),
+            Self::Nothing => "nothing".to_owned(),
+            Self::AllowList(allowed) => {
+                let line = |allow: &Allow| {
+                    let how = if allow.is_outline { " (outline)" } else { "" };
+                    format!("{}{how}", allow.category.as_str())
+                };
+                format!("only {}", allowed.iter().map(line).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
 impl Allow {
     /// Whether it lists this item.
     #[must_use]

@@ -7,6 +7,7 @@ use super::label::Labels;
 use super::words::{Action, Category, Level};
 use crate::base::clock::Instant;
 use crate::base::id::OrganizationId;
+use crate::base::source_key::SourceKey;
 use crate::fhir::ResourceType;
 use crate::identity::GrantBasis;
 
@@ -34,6 +35,13 @@ pub struct GrantScope {
     /// Practices that are left out, those that join later not among them.
     #[serde(default)]
     pub without_organizations: BTreeSet<OrganizationId>,
+    /// Sources that are covered beside those of the practices: what a practice had when it became part of another, or was
+    /// divided.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sources: BTreeSet<SourceKey>,
+    /// Sources that are left out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without_sources: BTreeSet<SourceKey>,
     /// Which dates the data may have.
     #[serde(default)]
     pub data_period: Option<DataPeriod>,
@@ -86,6 +94,8 @@ impl GrantScope {
             sensitivity: Sensitivity::All,
             organizations: None,
             without_organizations: BTreeSet::new(),
+            sources: BTreeSet::new(),
+            without_sources: BTreeSet::new(),
             data_period: None,
             review_by: None,
             springing: false,
@@ -121,11 +131,12 @@ impl GrantScope {
             || self.categories.as_ref().is_none_or(|categories| categories.contains(&category))
     }
 
-    /// Whether it covers a practice.
+    /// Whether it covers a source of a practice.
     #[must_use]
-    pub fn covers_organization(&self, organization: OrganizationId) -> bool {
-        self.organizations.as_ref().is_none_or(|known| known.contains(&organization))
-            && !self.without_organizations.contains(&organization)
+    pub fn covers_source(&self, organization: OrganizationId, source: SourceKey) -> bool {
+        let is_named = self.organizations.as_ref().is_none_or(|known| known.contains(&organization))
+            || self.sources.contains(&source);
+        is_named && !self.without_organizations.contains(&organization) && !self.without_sources.contains(&source)
     }
 
     /// Whether it covers an action.

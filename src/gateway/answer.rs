@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::content::Content;
 use super::outcome::issue;
 use crate::access::Denial;
+use crate::base::source_key::SourceKey;
 use crate::fhir::model::Issue;
 
 /// What may leave: only the gateway makes one, from released resources.
@@ -19,8 +20,22 @@ pub struct Answer {
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
     pub(super) resources: usize,
+    /// The sources that they came from, and how many from each. What several made together counts for each.
+    pub(super) sources: Vec<(SourceKey, usize)>,
     /// What a Binary holds, in place of a body.
     pub(super) content: Option<Content>,
+}
+
+/// How many there are of each source.
+pub(super) fn tally(keys: impl IntoIterator<Item = SourceKey>) -> Vec<(SourceKey, usize)> {
+    let mut counts: Vec<(SourceKey, usize)> = Vec::new();
+    for key in keys {
+        match counts.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => counts.push((key, 1)),
+        }
+    }
+    counts
 }
 
 impl Answer {

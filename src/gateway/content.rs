@@ -8,7 +8,7 @@ use bytes::Bytes;
 use data_encoding::{BASE64, BASE64_NOPAD};
 
 use super::Gateway;
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Refusal, tally};
 use super::chart::{Chart, Charts};
 use super::fetch;
 use super::identifier::GatewayId;
@@ -81,7 +81,7 @@ impl Gateway {
             content = self.native(&readable, document).await;
         }
         let content = content.map_err(|failure| self.refusal_of(&readable.chart, failure))?;
-        Ok(Answer { body: Bytes::new(), etag: None, last_modified: None, resources: 1, content: Some(content) })
+        Ok(Answer { body: Bytes::new(), etag: None, last_modified: None, resources: 1, sources: tally([readable.chart.key()]), content: Some(content) })
     }
 
     async fn open(&self, readable: &Readable, accept: &'static str) -> Result<Document, Refusal> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Gateway;
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Refusal, tally};
 use super::bundle::{self, Frame, Link};
 use super::care_dates::CareDates;
 use super::chart::Charts;
@@ -95,7 +95,11 @@ impl Gateway {
             links: vec![Link { relation: "self", url: bundle::url(&url, &known) }],
         };
         let body = bundle::write(&frame, &written, &issues);
-        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, content: None })
+        let sources = tally(entries.iter().filter_map(|entry| match &entry.content {
+            Content::Released(released) => Some(released.chart().key()),
+            Content::Merged(_) => None,
+        }));
+        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, sources, content: None })
     }
 
     fn asked_of_docref(&self, parameters: &[(String, String)]) -> Result<Asked, Refusal> {

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::Gateway;
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Refusal, tally};
 use super::bundle::{self, Frame, Link};
 use super::care_dates::CareDates;
 use super::chart::Charts;
@@ -351,7 +351,16 @@ impl Gateway {
         };
         let body = bundle::write(&frame, &entries, &issues);
         let resources = page.items.len();
-        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, content: None })
+        // The person alone has an id without a source: it is made of what all of them say.
+        let own: BTreeSet<SourceKey> = first.links().iter().map(|link| link.source).collect();
+        let key_of = |item: &Item| -> Option<SourceKey> {
+            let id = item.id.rsplit('/').next()?;
+            id.split_once('.')?.0.parse().ok()
+        };
+        let of_one = page.items.iter().filter_map(key_of);
+        let of_all = page.items.iter().filter(|item| key_of(item).is_none()).flat_map(|_| own.iter().copied());
+        let sources = tally(of_one.chain(of_all));
+        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, sources, content: None })
     }
 }
 

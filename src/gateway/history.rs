@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::Gateway;
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Refusal, tally};
 use super::bundle::{self, Frame, Link};
 use super::chart::Charts;
 use super::fetch;
@@ -68,7 +68,8 @@ impl Gateway {
         };
         let entries: Vec<&[u8]> = shown.iter().map(|version| version.entry.as_slice()).collect();
         let body = bundle::write(&frame, &entries, &[]);
-        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources: shown.len(), content: None })
+        let sources = tally(shown.iter().map(|_| place.chart.key()));
+        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources: shown.len(), sources, content: None })
     }
 
     fn asked_of_history(

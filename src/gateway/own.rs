@@ -20,7 +20,7 @@ impl Gateway {
         let (grant, name, is_active) = found.filter(|_| !permit.is_constrained()).ok_or(Refusal::NotFound)?;
         let body = related_person(&grant, permit.person(), name.as_deref(), is_active).to_string().into_bytes();
         let etag = Some(etag(&body, "1"));
-        Ok(Answer { etag, last_modified: None, body: body.into(), resources: 1, content: None })
+        Ok(Answer { etag, last_modified: None, body: body.into(), resources: 1, sources: Vec::new(), content: None })
     }
 
     /// A grant to act for the permit's person, if the caller is one of its two sides: with the name of its holder, and

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Gateway;
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Refusal, tally};
 use super::chart::{Chart, Charts};
 use super::fetch;
 use super::identifier::GatewayId;
@@ -16,6 +16,7 @@ use super::released::{Filter, Released, VisibleOwners};
 use super::search::unavailable;
 use crate::access::Permit;
 use crate::base::hash::{base32, sha256};
+use crate::base::source_key::SourceKey;
 use crate::consent::exchange::grant_of;
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::AuthorizationKind;
@@ -93,7 +94,7 @@ impl Gateway {
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
         let (raw, facts) = (released.raw(), &released.raw().facts);
         let version = text(raw, facts.version_id).unwrap_or_default();
-        Ok(answer(body, &version, text(raw, facts.last_updated)))
+        Ok(answer(body, &version, text(raw, facts.last_updated), place.chart.key()))
     }
 
     async fn read_person(&self, permit: &Permit, charts: &Charts) -> Result<Answer, Refusal> {
@@ -106,7 +107,8 @@ impl Gateway {
         // No single time says when what several sources show together last changed: a chart that was linked today may
         // be years old. The version covers all that is shown.
         let etag = Some(format!("W/\"{version}\""));
-        Ok(Answer { etag, last_modified: None, body: bytes.into(), resources: 1, content: None })
+        let sources = tally(charts.connected.iter().map(|chart| chart.key()));
+        Ok(Answer { etag, last_modified: None, body: bytes.into(), resources: 1, sources, content: None })
     }
 
     /// Fetches one resource and lets it through the filter. Hidden and missing are the same, in the calls that are made
@@ -219,7 +221,7 @@ pub(super) fn text(raw: &RawResource, span: Option<scan::Span>) -> Option<String
     scan::unescape(span?.of(&raw.bytes)).map(std::borrow::Cow::into_owned)
 }
 
-fn answer(body: Vec<u8>, version: &str, last_modified: Option<String>) -> Answer {
+fn answer(body: Vec<u8>, version: &str, last_modified: Option<String>, source: SourceKey) -> Answer {
     let etag = Some(etag(&body, version));
-    Answer { etag, last_modified, body: body.into(), resources: 1, content: None }
+    Answer { etag, last_modified, body: body.into(), resources: 1, sources: tally([source]), content: None }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Gateway;
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Refusal, tally};
 use super::bundle::{Frame, Link};
 use super::chart::{Chart, Charts};
 use super::hashed::ResolvedIds;
@@ -14,7 +14,7 @@ use super::outcome::{self, Missing};
 use super::page_link::{self, PAGE, Place, Position};
 use super::plan::Translation;
 use super::rewrite::Rewriter;
-use super::searchset::{self, Entry, Page};
+use super::searchset::{self, Content, Entry, Page};
 use super::subset::Subset;
 use crate::access::Permit;
 use crate::fhir::ResourceType;
@@ -196,7 +196,15 @@ impl Gateway {
         let body = searchset::write(&frame, page, &mut rewriter);
         self.hashed.store(rewriter.hashed).await.map_err(|_| unavailable())?;
         let resources = entries.len().saturating_add(included.len());
-        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, content: None })
+        let all = || entries.iter().chain(&included);
+        let released = all().filter_map(|entry| match &entry.content {
+            Content::Released(released) => Some(released.chart().key()),
+            Content::Merged(_) => None,
+        });
+        let merged = all().filter(|entry| matches!(entry.content, Content::Merged(_)));
+        let made_of = merged.flat_map(|_| search.charts.connected.iter().map(|chart| chart.key()));
+        let sources = tally(released.chain(made_of));
+        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, sources, content: None })
     }
 
     fn next_link(

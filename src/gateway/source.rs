@@ -17,7 +17,7 @@ use crate::consent::{CodeSets, Policy};
 use crate::fhir::ResourceType;
 use crate::fhir::search::Criterion;
 use crate::mapping::{
-    ConsentPolicies, ReleasePolicies, ReleasePolicyError, STANDARD_CONSENT_POLICY, STANDARD_RELEASE_POLICY,
+    ConsentPolicies, ReleasePolicies, ReleasePolicyError, STANDARD_CONSENT_POLICY, STANDARD_RELEASE_POLICY, STANDARD_ZONE,
     SourceTerms, Terminology, VendorError, VendorProfile, VendorProfiles, time_zone,
 };
 use crate::organization::{Organization, ReleasePolicy, Source, SourceKey};
@@ -170,7 +170,7 @@ fn release_policy(
 /// What a practice decides by; it has chosen nothing where it says nothing.
 fn consent_rules(source: &Source, choice: Option<&PolicyChoice>, mappings: &Mappings) -> Option<ConsentRules> {
     let policy = choice.map_or(STANDARD_CONSENT_POLICY, |choice| choice.policy.as_str());
-    let zone = choice.map_or(DEFAULT_ZONE, |choice| choice.time_zone.as_str());
+    let zone = choice.map_or(STANDARD_ZONE, |choice| choice.time_zone.as_str());
     match (mappings.consents.by_name(policy), time_zone(zone)) {
         (Ok(policy), Ok(zone)) => Some(ConsentRules { policy, zone, sets: mappings.sensitivity.clone() }),
         (Err(error), _) | (_, Err(error)) => {
@@ -179,9 +179,6 @@ fn consent_rules(source: &Source, choice: Option<&PolicyChoice>, mappings: &Mapp
         }
     }
 }
-
-/// The zone of a practice that names none: a birthday begins there before it does anywhere in the Americas.
-const DEFAULT_ZONE: &str = "UTC";
 
 fn connect(
     source: &Source,

@@ -74,6 +74,7 @@ where
         .route("/clinic/access", get(viewers::get).post(viewers::post))
         .route("/clinic/links/freeze", post(links::freeze))
         .route("/clinic/links/free", post(links::free))
+        .route("/clinic/links/end", post(links::end))
         .route("/clinic/links/exposure", post(links::exposure))
         .route("/clinic/organization", get(organization::get).post(organization::post))
         .route("/clinic/staff", get(staff::get).post(staff::post))

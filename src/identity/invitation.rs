@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,10 @@ pub struct ProxyDraft {
     /// Whether whose record it is gave it, who is of age: then it is not for one practice alone.
     #[serde(default)]
     pub is_own_word: bool,
+    /// The sources that the practice had when its staff gave leave, if it became part of another since: the leave was for
+    /// these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<BTreeSet<SourceKey>>,
 }
 
 impl ProxyDraft {

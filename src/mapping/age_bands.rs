@@ -11,6 +11,9 @@ use crate::consent::{Action, Allow, Assurance, Band, BandRule, Boundary, Categor
 /// The policy of a practice that names none.
 pub const STANDARD: &str = "standard";
 
+/// The zone of a practice that names none: a birthday begins there before it does anywhere in the Americas.
+pub const STANDARD_ZONE: &str = "UTC";
+
 /// All policies of consent by name.
 #[derive(Clone, Debug)]
 pub struct ConsentPolicies(BTreeMap<String, Arc<Policy>>);

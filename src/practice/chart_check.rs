@@ -8,16 +8,18 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use crate::access::Identification;
-use crate::accounts::is_one_human;
+use crate::accounts::{is_one_human, letters_to};
 use crate::audit::{Act, ActKind, Acts};
+use crate::authorization::current_person;
 use crate::base::clock::{Instant, SharedClock};
 use crate::base::id::{OrganizationId, StaffTaskId};
 use crate::base::random::SharedRandom;
 use crate::gateway::Sources;
 use crate::identity::matching::{ChartPatient, same_family_name};
 use crate::identity::{Demographics, Link, LinkState};
+use crate::mail::{Letter, Outbox, template};
 use crate::storage::staff_tasks::{self, StaffTask, StaffTaskKind};
-use crate::storage::{Db, StorageError, invitations, links, sources};
+use crate::storage::{Db, StorageError, accounts, invitations, links, sources};
 use crate::upstream::SourceFailure;
 
 /// A merge is followed from one record to the next so often at most.
@@ -36,6 +38,7 @@ pub struct ChartCheck {
     clock: SharedClock,
     random: SharedRandom,
     sources: Arc<Sources>,
+    outbox: Outbox,
 }
 
 impl fmt::Debug for ChartCheck {
@@ -63,8 +66,12 @@ enum Finding {
 impl ChartCheck {
     /// The check on this database.
     #[must_use]
-    pub fn new(acts: Acts, sources: Arc<Sources>, clock: SharedClock, random: SharedRandom) -> Self {
-        Self { db: acts.db().clone(), acts, clock, random, sources }
+    pub fn new(
+        (acts, sources, outbox): (Acts, Arc<Sources>, Outbox),
+        clock: SharedClock,
+        random: SharedRandom,
+    ) -> Self {
+        Self { db: acts.db().clone(), acts, clock, random, sources, outbox }
     }
 
     /// Looks at the links whose turn it is, and says at how many.
@@ -137,12 +144,17 @@ impl ChartCheck {
         self.db.write(move |tx| async move { links::checked(tx, id, now).await }.boxed()).await
     }
 
-    /// The chart was merged into another record of the same human: the link leads there from now on. Where somebody else is
+    /// The chart was merged into another record of the same human: the link leads there from now on, and its holder is told
+    /// that there is something new. Where somebody else is
     /// linked to that record, the newer of the two links is frozen until staff decide.
     async fn follow(&self, link: &Link, patient: String, now: Instant) -> Result<(), StorageError> {
+        // While staff decide about the other record, nobody comes to see it by this one.
+        if links::frozen_at(&self.db, (link.source, &patient)).await?.is_some() {
+            return self.note(link, now).await;
+        }
         if let Some(other) = links::active_at(&self.db, link.source, &patient).await? {
             let newer = if other.linked > link.linked { &other } else { link };
-            if other.person != link.person {
+            if current_person(&self.db, other.person).await? != current_person(&self.db, link.person).await? {
                 return self.freeze(newer, StaffTaskKind::TwoOnOneChart, now).await;
             }
             // Both charts were this person's: one link is enough.
@@ -158,12 +170,16 @@ impl ChartCheck {
                 })
                 .await;
         }
+        let letters = self.news(link).await?;
         let (link, act) = (link.clone(), self.act(link).by_way_of("re-pointed"));
         self.acts
             .write(move |tx| {
                 async move {
                     invitations::end_of_chart(tx, link.source, &link.patient, "revoked", now).await?;
                     links::move_to(tx, link.id, &patient, now).await?;
+                    for letter in letters {
+                        letter.queue(&mut *tx).await?;
+                    }
                     Ok(((), Some(act)))
                 }
                 .boxed()
@@ -195,6 +211,13 @@ impl ChartCheck {
                 .boxed()
             })
             .await
+    }
+
+    async fn news(&self, link: &Link) -> Result<Vec<Letter>, StorageError> {
+        let person = current_person(&self.db, link.person).await?.unwrap_or(link.person);
+        let Some(holder) = accounts::by_person(&self.db, person).await? else { return Ok(Vec::new()) };
+        let news = template::News { sign_in: self.outbox.link("/sign-in") };
+        letters_to(&self.db, &self.outbox, holder.id, &news).await
     }
 
     async fn organization_of(&self, link: &Link) -> Result<Option<OrganizationId>, StorageError> {

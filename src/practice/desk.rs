@@ -30,7 +30,7 @@ use crate::storage::{Db, StorageError, accounts, organizations, sources, staff};
 pub use claims::{QueuedClaim, Ruling};
 pub use find::{Found, Wanted};
 pub use issue::{Handed, Issued, NewInvitation, NewProofing, Seen};
-pub use links::{Exposed, Exposure, LookedBy};
+pub use links::{Exposed, Exposure, LookedBy, Stopped};
 pub use organization::Standing;
 pub use proxies::{Approval, QueuedProxy};
 pub use session::AtWork;

@@ -35,6 +35,9 @@ pub enum ImportError {
     Storage(#[from] StorageError),
 }
 
+/// The lists of a scope that name sources.
+const SOURCES: [&str; 2] = ["sources", "without_sources"];
+
 /// What names are here, and the other way round.
 struct Names {
     organizations: BTreeMap<String, OrganizationId>,
@@ -124,6 +127,7 @@ fn micros(period: Period) -> Value {
 fn whole_grant(grant: &Grant, scope: &GrantScope, who: (&Value, Option<&str>), names: &Names) -> Value {
     let mut scope = json!(scope);
     each_organization(&mut scope, |id| names.organization(id));
+    each_source(&mut scope, |key| names.source(key.as_str()?).map(|url| json!(url)));
     let (state, at, reason) = match &grant.state {
         GrantState::Pending => ("pending", None, None),
         GrantState::Active => ("active", None, None),
@@ -140,6 +144,15 @@ fn whole_grant(grant: &Grant, scope: &GrantScope, who: (&Value, Option<&str>), n
 /// Changes the practices of a scope; those that lead nowhere stand as `null`, and are refused when they are read.
 fn each_organization(scope: &mut Value, change: impl Fn(&Value) -> Option<Value>) {
     for list in ["organizations", "without_organizations"] {
+        for item in scope.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            *item = change(item).unwrap_or(Value::Null);
+        }
+    }
+}
+
+/// The same for its sources, which are written as FHIR base URLs.
+fn each_source(scope: &mut Value, change: impl Fn(&Value) -> Option<Value>) {
+    for list in SOURCES {
         for item in scope.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             *item = change(item).unwrap_or(Value::Null);
         }
@@ -168,7 +181,7 @@ fn put(value: &mut Value, pointer: &str, new: Value) {
 
 /// Something that was read and waits to be stored.
 enum Read {
-    Grant(Grant, GrantScope),
+    Grant(Grant, Box<GrantScope>),
     Rule(ConsentRule),
 }
 
@@ -269,6 +282,12 @@ async fn grant_of(db: &Db, names: &Names, everything: &Value, person: PersonId) 
         return Err(ImportError::Missing("practice", unknown.to_string()));
     }
     each_organization(&mut scope, id_of);
+    let key_of = |url: &Value| names.sources.get(url.as_str()?).map(|key| json!(key.to_string()));
+    let all = SOURCES.iter().filter_map(|list| scope.get(list)?.as_array());
+    if let Some(unknown) = all.flatten().find(|url| key_of(url).is_none()) {
+        return Err(ImportError::Missing("source", unknown.to_string()));
+    }
+    each_source(&mut scope, key_of);
     let read = || {
         let text = |name: &str| everything.get(name)?.as_str();
         let state = everything.get("state")?;
@@ -290,7 +309,7 @@ async fn grant_of(db: &Db, names: &Names, everything: &Value, person: PersonId) 
             created: at(everything.get("created"))?,
             state,
         };
-        Some(Read::Grant(grant, serde_json::from_value(scope.clone()).ok()?))
+        Some(Read::Grant(grant, Box::new(serde_json::from_value(scope.clone()).ok()?)))
     };
     Ok(read())
 }

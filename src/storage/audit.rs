@@ -8,6 +8,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Db, Executor, StorageError, Taken, Tx};
@@ -16,6 +18,7 @@ use crate::base::hash::{equal_in_constant_time, hmac_sha256};
 use crate::base::id::{AccountId, AuditEventId, ChainId, PersonId};
 use crate::base::keys::{KeyUse, MasterKey};
 use crate::base::secret::Secret;
+use crate::base::source_key::SourceKey;
 use crate::fhir::resource_type::ResourceType;
 use crate::identity::named;
 
@@ -119,6 +122,8 @@ pub struct AuditRow {
     pub rule: Option<String>,
     /// What an act was done to, as `Type/id`. Reads have none.
     pub object: Option<String>,
+    /// From which sources a read was answered, and how many resources came from each.
+    pub sources: Vec<(SourceKey, i64)>,
 }
 
 /// What became of a chain.
@@ -152,8 +157,9 @@ struct Block {
 }
 
 /// An entry as an array: id, recorded (microseconds), kind, outcome, account, client, person, type, interaction, names
-/// of parameters, released, withheld, rule, object.
-type Stored<'r> = (
+/// of parameters, released, withheld, rule, object, sources. Entries from before sources were recorded end with the object.
+#[derive(Serialize, Deserialize)]
+struct Stored<'r>(
     AuditEventId,
     i64,
     Cow<'r, str>,
@@ -168,11 +174,12 @@ type Stored<'r> = (
     Option<i64>,
     Option<Cow<'r, str>>,
     Option<Cow<'r, str>>,
+    #[serde(default)] Cow<'r, [(SourceKey, i64)]>,
 );
 
 impl AuditRow {
     fn stored(&self) -> Stored<'_> {
-        (
+        Stored(
             self.id,
             self.recorded.micros(),
             Cow::from(&*self.kind),
@@ -187,6 +194,7 @@ impl AuditRow {
             self.withheld,
             self.rule.as_deref().map(Cow::from),
             self.object.as_deref().map(Cow::from),
+            Cow::from(&*self.sources),
         )
     }
 }
@@ -210,8 +218,8 @@ impl Block {
         let stored: Vec<Stored<'_>> = key.json("entries", &self.entries)?;
         let mut rows = Vec::with_capacity(stored.len());
         for entry in stored {
-            let (id, recorded, kind, outcome, account, client, person, resource_type, interaction, ..) = &entry;
-            let (.., parameters, released, withheld, rule, object) = &entry;
+            let Stored(id, recorded, kind, outcome, account, client, person, resource_type, interaction, ..) = &entry;
+            let Stored(.., parameters, released, withheld, rule, object, sources) = &entry;
             let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
             let resource_type =
                 resource_type.as_deref().map(|name| key.column("entries", ResourceType::parse(name))).transpose()?;
@@ -230,6 +238,7 @@ impl Block {
                 withheld: *withheld,
                 rule: text(rule),
                 object: text(object),
+                sources: sources.to_vec(),
             });
         }
         rows.reverse();

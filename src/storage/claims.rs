@@ -2,7 +2,7 @@
 
 use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
-use super::{DatabaseInconsistency, Db, Executor, StorageError, Tx};
+use super::{DatabaseInconsistency, Db, Executor, StorageError, Tx, organizations};
 use crate::base::clock::Instant;
 use crate::base::hash::sha256_of_parts;
 use crate::base::id::{AccountId, ClaimId, OrganizationId};
@@ -35,6 +35,11 @@ statements! {
     PROVE = "UPDATE claims SET code_hash = NULL WHERE id = $1 AND account_id = $2 AND state = 'code-sent' \
              AND code_hash = $3 AND code_until > $4 AND wrong_codes < $5";
     HAND_OVER = "UPDATE claims SET organization_id = $2 WHERE organization_id = $1";
+    HAND_OVER_OF_SOURCE = "UPDATE claims SET organization_id = $2 WHERE source_key = $1";
+    MOVE_CHART = "UPDATE claims SET source_key = $3, patient = $4 \
+                  WHERE source_key = $1 AND patient = $2 AND state IN ('code-sent', 'queued')";
+    END_OF_ORGANIZATION = "UPDATE claims SET state = 'withdrawn', state_since = $2, code_hash = NULL \
+                           WHERE organization_id = $1 AND state IN ('open', 'code-sent', 'queued')";
     DECIDE = "UPDATE claims SET state = $2, state_since = $3, decided_by = $4, code_hash = NULL \
               WHERE id = $1 AND state IN ('open', 'code-sent', 'queued')";
 }
@@ -90,8 +95,9 @@ impl TryFrom<Row> for Claim {
 /// Writes down what somebody says, to be looked at.
 ///
 /// # Errors
-/// [`StorageError`].
+/// [`StorageError::ReferenceMissing`] when the organization is not there or not open.
 pub async fn insert(tx: &mut Tx, claim: &Claim) -> Result<(), StorageError> {
+    organizations::hold_open(&mut *tx, claim.organization).await?;
     let said = to_json(&claim.said)?;
     let (account, organization) = (claim.account.to_string(), claim.organization.to_string());
     let (name, number) = about(claim);
@@ -233,4 +239,32 @@ pub async fn decide(
 /// [`StorageError`].
 pub async fn hand_over(tx: &mut Tx, from: OrganizationId, into: OrganizationId) -> Result<u64, StorageError> {
     execute!(tx, HAND_OVER, from.to_string(), into.to_string())
+}
+
+/// The same for what is said about charts of one source.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn hand_over_of_source(tx: &mut Tx, source: SourceKey, into: OrganizationId) -> Result<u64, StorageError> {
+    execute!(tx, HAND_OVER_OF_SOURCE, source.as_str(), into.to_string())
+}
+
+/// What waits about a chart is about another one from now on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn move_chart(
+    tx: &mut Tx,
+    (source, patient): (SourceKey, &str),
+    (new_source, new_patient): (SourceKey, &str),
+) -> Result<u64, StorageError> {
+    execute!(tx, MOVE_CHART, source.as_str(), patient, new_source.as_str(), new_patient)
+}
+
+/// Nobody decides any more what was said to an organization.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn end_of_organization(tx: &mut Tx, id: OrganizationId, now: Instant) -> Result<u64, StorageError> {
+    execute!(tx, END_OF_ORGANIZATION, id.to_string(), now.micros())
 }

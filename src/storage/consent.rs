@@ -25,6 +25,13 @@ statements! {
                    LEFT JOIN person_aliases a ON a.alias_id = r.person_id AND a.undone IS NULL \
                    WHERE (r.person_id = $1 OR a.person_id = $1) AND r.ended IS NULL ORDER BY r.created, r.id";
     SCOPE = "SELECT scope FROM grants WHERE id = $1";
+    /// Scopes of grants that did not end, if they may name one of these.
+    SCOPES_NAMING = "SELECT id, person_id, scope FROM grants WHERE state <> 'ended' \
+                     AND (scope LIKE $1 OR scope LIKE $2 OR scope LIKE $3) ORDER BY id";
+    SCOPES_OF = "SELECT g.id, g.person_id, g.scope FROM grants g \
+                 LEFT JOIN person_aliases a ON a.alias_id = g.person_id AND a.undone IS NULL \
+                 WHERE g.state <> 'ended' AND g.scope IS NOT NULL AND COALESCE(a.person_id, g.person_id) = $1 ORDER BY g.id";
+    POLICY = "SELECT policy, time_zone FROM organization_policies WHERE organization_id = $1";
     PERSONS = "SELECT person_id FROM grants UNION SELECT person_id FROM consent_rules WHERE ended IS NULL \
                ORDER BY person_id";
     SET_POLICY = "INSERT INTO organization_policies (organization_id, policy, time_zone) VALUES ($1, $2, $3) \
@@ -119,6 +126,43 @@ pub async fn scope(on: impl Into<Executor<'_>>, grant: GrantId) -> Result<Option
     let row: Option<(Option<String>,)> = fetch_optional!(on, SCOPE, &id)?;
     let key = RowKey { table: "grants", key: &id };
     Ok(row.and_then(|(scope,)| scope).map(|text| key.json("scope", &text)).transpose()?)
+}
+
+/// A grant that did not end, whose record it is for, and how far it goes.
+pub type Scoped = (GrantId, PersonId, GrantScope);
+
+fn scoped(rows: Vec<(String, String, String)>) -> Result<Vec<Scoped>, StorageError> {
+    let read = |(id, person, scope): (String, String, String)| {
+        let key = RowKey { table: "grants", key: &id };
+        Ok((key.parse("id", &id)?, key.parse("person_id", &person)?, key.json("scope", &scope)?))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Grants that did not end, if what is written of how far they go may hold one of these texts.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn scopes_naming(on: impl Into<Executor<'_>>, any: [&str; 3]) -> Result<Vec<Scoped>, StorageError> {
+    let [a, b, c] = any.map(|text| format!("%{text}%"));
+    scoped(fetch_all!(on, SCOPES_NAMING, a, b, c)?)
+}
+
+/// Grants for the record of one person, merges followed, that did not end and of which it is written how far they go.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn scopes_of(on: impl Into<Executor<'_>>, person: PersonId) -> Result<Vec<Scoped>, StorageError> {
+    scoped(fetch_all!(on, SCOPES_OF, person.to_string())?)
+}
+
+/// What a practice chose, if it did.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn policy(on: impl Into<Executor<'_>>, id: OrganizationId) -> Result<Option<PolicyChoice>, StorageError> {
+    let row: Option<(String, String)> = fetch_optional!(on, POLICY, id.to_string())?;
+    Ok(row.map(|(policy, time_zone)| PolicyChoice { policy, time_zone }))
 }
 
 /// Everybody about whom there are grants or rules, by id.

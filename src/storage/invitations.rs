@@ -2,11 +2,11 @@
 
 use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
-use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx};
+use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, organizations};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, InvitationId, LinkId, OrganizationId};
 use crate::base::source_key::SourceKey;
-use crate::identity::{Assurance, Channel, Invitation, InvitationState, MOST_WRONG_ANSWERS};
+use crate::identity::{Assurance, Channel, Invitation, InvitationState, MOST_WRONG_ANSWERS, ProxyDraft};
 
 statements! {
     INSERT = "INSERT INTO invitations (id, code_hash, handle, organization_id, source_key, patient, demographics, proxy, \
@@ -52,6 +52,12 @@ statements! {
     HAND_OVER_OF_SOURCE = "UPDATE invitations SET organization_id = $2 WHERE source_key = $1";
     MOVE_CHART = "UPDATE invitations SET source_key = $3, patient = $4 \
                   WHERE source_key = $1 AND patient = $2 AND state IN ('issued', 'opened')";
+    /// Codes for somebody who acts for the patient that were not used: what a later code takes over is among it.
+    DRAFTS = "SELECT id, organization_id, proxy FROM invitations WHERE proxy IS NOT NULL AND state <> 'redeemed' \
+              AND (organization_id = $1 OR proxy LIKE $2) ORDER BY id";
+    DRAFTS_OF_CHART = "SELECT id, organization_id, proxy FROM invitations WHERE proxy IS NOT NULL \
+                       AND state IN ('issued', 'opened') AND source_key = $1 AND patient = $2 ORDER BY id";
+    SET_DRAFT = "UPDATE invitations SET proxy = $2 WHERE id = $1 AND state <> 'redeemed'";
     END_OF_ORGANIZATION = "UPDATE invitations SET state = 'revoked', state_since = $2 \
                            WHERE organization_id = $1 AND state IN ('issued', 'opened')";
     RENEWED = "SELECT count(*) FROM invitations WHERE root_id = $1 AND self_service = 1 AND issued > $2";
@@ -123,13 +129,15 @@ impl TryFrom<Row> for Invitation {
 /// Stores a new code by its hash. `self_service` says that nobody of the staff was asked.
 ///
 /// # Errors
-/// [`Taken::Key`] when the code is taken: mint another.
+/// [`Taken::Key`] when the code is taken: mint another. [`StorageError::ReferenceMissing`] when the organization is not
+/// there or not open.
 pub async fn insert(
     tx: &mut Tx,
     hash: &[u8; 32],
     invitation: &Invitation,
     self_service: bool,
 ) -> Result<(), StorageError> {
+    organizations::hold_open(&mut *tx, invitation.organization).await?;
     let demographics = to_json(&invitation.demographics)?;
     let proxy = invitation.proxy.as_ref().map(to_json).transpose()?;
     let rows = execute!(
@@ -301,4 +309,43 @@ pub async fn move_chart(
 /// [`StorageError`].
 pub async fn end_of_organization(tx: &mut Tx, id: OrganizationId, now: Instant) -> Result<u64, StorageError> {
     execute!(tx, END_OF_ORGANIZATION, id.to_string(), now.micros())
+}
+
+/// What a code that was not used says of who is to act for the patient, and whose code it is.
+pub type Draft = (InvitationId, OrganizationId, ProxyDraft);
+
+fn drafts_of(rows: Vec<(String, String, String)>) -> Result<Vec<Draft>, StorageError> {
+    let read = |(id, organization, proxy): (String, String, String)| {
+        let key = RowKey { table: "invitations", key: &id };
+        Ok((key.parse("id", &id)?, key.parse("organization_id", &organization)?, key.json("proxy", &proxy)?))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Drafts of an organization's codes, and of every code whose draft may name it.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn drafts(on: impl Into<Executor<'_>>, of: OrganizationId, named: &str) -> Result<Vec<Draft>, StorageError> {
+    drafts_of(fetch_all!(on, DRAFTS, of.to_string(), format!("%{named}%"))?)
+}
+
+/// Drafts of the open codes for a chart.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn drafts_of_chart(
+    on: impl Into<Executor<'_>>,
+    source: SourceKey,
+    patient: &str,
+) -> Result<Vec<Draft>, StorageError> {
+    drafts_of(fetch_all!(on, DRAFTS_OF_CHART, source.as_str(), patient)?)
+}
+
+/// Says anew who is to act for the patient, and how far.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn set_draft(tx: &mut Tx, id: InvitationId, draft: &ProxyDraft) -> Result<(), StorageError> {
+    execute!(tx, SET_DRAFT, id.to_string(), to_json(draft)?).map(drop)
 }

@@ -25,7 +25,17 @@ statements! {
     ACTIVE_AT_SOURCE = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, \
                         state, state_since, state_reason FROM links WHERE source_key = $1 AND state = 'active' \
                         ORDER BY linked, id";
-    BRING_TO = "UPDATE links SET source_key = $2, patient = $3, checked = $4 WHERE id = $1 AND state = 'active'";
+    FROZEN_OF_SOURCE = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, \
+                        state, state_since, state_reason FROM links WHERE source_key = $1 AND (state = 'frozen' \
+                        OR (state = 'ended' AND state_since > $2 AND state_reason IN ('not-mine', 'wrong-record'))) \
+                        ORDER BY state_since DESC, id";
+    /// A frozen link to a chart, or to one that a merger says became this chart.
+    FROZEN_AT = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, state, \
+                 state_since, state_reason FROM links WHERE state = 'frozen' AND ((source_key = $1 AND patient = $2) \
+                 OR EXISTS (SELECT 1 FROM mergers m JOIN merger_rows r ON r.source_key = m.source_key \
+                 WHERE m.into_key = $1 AND m.source_key = links.source_key AND r.patient = links.patient \
+                 AND r.new_patient = $2 AND r.refused IS NULL)) ORDER BY linked, id LIMIT 1";
+    BRING_TO = "UPDATE links SET source_key = $2, patient = $3, checked = $4 WHERE id = $1 AND state <> 'ended'";
     SET_STATE = "UPDATE links SET state = $2, state_since = $3, state_reason = $4 WHERE id = $1 AND state <> 'ended'";
     UNCHECKED = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, state, \
                  state_since, state_reason FROM links WHERE state = 'active' AND demographics IS NOT NULL \
@@ -162,6 +172,32 @@ pub async fn active_at(
     row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
 }
 
+/// A link to a chart that staff have to decide about, whoever's it is: nobody gets round it by another one. A chart that
+/// was taken over counts as the one it became.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn frozen_at(
+    on: impl Into<Executor<'_>>,
+    (source, patient): (SourceKey, &str),
+) -> Result<Option<Link>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, FROZEN_AT, source.as_str(), patient)?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// The links to a source that are frozen, and those that ended as wrong since then; the newest first.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn stopped_at_source(
+    on: impl Into<Executor<'_>>,
+    source: SourceKey,
+    since: Instant,
+) -> Result<Vec<Link>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, FROZEN_OF_SOURCE, source.as_str(), since.micros())?;
+    rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
+}
+
 /// The links through which data of a source flows, the oldest first.
 ///
 /// # Errors
@@ -175,7 +211,7 @@ pub async fn active_at_source(on: impl Into<Executor<'_>>, source: SourceKey) ->
 /// EHR gave was for the old one, and is gone.
 ///
 /// # Errors
-/// [`StorageError::NotFound`] when the link is not active, [`StorageError::AlreadyTaken`] when another one leads there.
+/// [`StorageError::NotFound`] when the link ended, [`StorageError::AlreadyTaken`] when another active one leads there.
 pub async fn bring_to(
     tx: &mut Tx,
     id: LinkId,

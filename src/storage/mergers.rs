@@ -17,7 +17,7 @@ statements! {
             WHERE into_organization_id = $1 ORDER BY effective, source_key";
     ROW = "SELECT new_patient FROM merger_rows WHERE source_key = $1 AND patient = $2 AND refused IS NULL";
     WAITING = "SELECT l.id, m.into_key, r.new_patient FROM merger_rows r JOIN mergers m ON m.source_key = r.source_key \
-               JOIN links l ON l.source_key = r.source_key AND l.patient = r.patient AND l.state = 'active' \
+               JOIN links l ON l.source_key = r.source_key AND l.patient = r.patient AND l.state <> 'ended' \
                WHERE r.refused IS NULL AND (r.tried IS NULL OR r.tried < $1) \
                ORDER BY COALESCE(r.tried, 0), l.id LIMIT $2";
     TRIED = "UPDATE merger_rows SET tried = $3 WHERE source_key = $1 AND patient = $2";

@@ -19,6 +19,11 @@ statements! {
     SET_RELEASE_POLICY = "UPDATE organizations SET release_policy = $2 WHERE id = $1";
     RENAME = "UPDATE organizations SET name = $2, former_names = $3, changed = $4 WHERE id = $1";
     SET_STATE = "UPDATE organizations SET state = $2, ended = $3, absorbed_by = $4 WHERE id = $1 AND state = 'active'";
+    /// The row is held until the write ends, so that nobody closes it meanwhile.
+    HOLD_OPEN = {
+        sqlite: "SELECT id FROM organizations WHERE id = $1 AND state = 'active'",
+        postgres: "SELECT id FROM organizations WHERE id = $1 AND state = 'active' FOR SHARE",
+    };
     SET_BRAND = "UPDATE organizations SET brand = $2, changed = $3 WHERE id = $1";
 }
 
@@ -83,6 +88,15 @@ pub async fn set_state(tx: &mut Tx, id: OrganizationId, state: OrganizationState
     }
     generations::bump(tx);
     Ok(())
+}
+
+/// Makes sure that an organization is open, and stays so until the write ends: a closed one takes nothing new in.
+///
+/// # Errors
+/// [`StorageError::ReferenceMissing`] when it is not open or not there: the one is as the other.
+pub async fn hold_open(tx: &mut Tx, id: OrganizationId) -> Result<(), StorageError> {
+    let row: Option<(String,)> = fetch_optional!(tx, HOLD_OPEN, id.to_string())?;
+    row.map(drop).ok_or(StorageError::ReferenceMissing)
 }
 
 /// Enters an organization.

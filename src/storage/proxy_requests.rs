@@ -2,10 +2,11 @@
 
 use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
-use super::{DatabaseInconsistency, Executor, StorageError, Tx};
+use super::{DatabaseInconsistency, Executor, StorageError, Tx, organizations};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, OrganizationId, PersonId, ProofingId, ProxyRequestId};
-use crate::identity::{ProxyRequest, RequestOrigin, RequestState};
+use crate::base::source_key::SourceKey;
+use crate::identity::{ProxyDraft, ProxyRequest, RequestOrigin, RequestState};
 
 statements! {
     INSERT = "INSERT INTO proxy_requests (id, organization_id, origin, asked_by, asked, person_id, source_key, patient, \
@@ -22,6 +23,14 @@ statements! {
                 WHERE asked_by = $1 AND origin <> 'desk' ORDER BY asked DESC, id LIMIT 50";
     COUNT_OF = "SELECT count(*) FROM proxy_requests WHERE asked_by = $1 AND origin = $2 AND asked > $3";
     SILENT = "SELECT count(*) FROM proxy_requests WHERE proofing_id = $1 AND silent IS NOT NULL";
+    HAND_OVER = "UPDATE proxy_requests SET organization_id = $2 WHERE organization_id = $1";
+    HAND_OVER_OF_SOURCE = "UPDATE proxy_requests SET organization_id = $2 WHERE source_key = $1";
+    MOVE_CHART = "UPDATE proxy_requests SET source_key = $3, patient = $4 \
+                  WHERE source_key = $1 AND patient = $2 AND state IN ('waiting', 'approved')";
+    END_OF_ORGANIZATION = "UPDATE proxy_requests SET state = 'refused', decided = $2, reason = $3 \
+                           WHERE organization_id = $1 AND state IN ('waiting', 'approved')";
+    DRAFTS = "SELECT id, draft FROM proxy_requests WHERE state IN ('waiting', 'approved') AND draft LIKE $1 ORDER BY id";
+    SET_DRAFT = "UPDATE proxy_requests SET draft = $2 WHERE id = $1 AND state IN ('waiting', 'approved')";
     SET = "UPDATE proxy_requests SET state = $3, person_id = $4, source_key = $5, patient = $6, proofing_id = $7, \
            approved_by = $8, approved = $9, decided = $10, decided_by = $11, reason = $12, invitation_id = $13, \
            silent = $14 WHERE id = $1 AND state = $2";
@@ -86,8 +95,9 @@ fn typed(rows: Vec<Row>) -> Result<Vec<ProxyRequest>, StorageError> {
 /// Writes one down.
 ///
 /// # Errors
-/// [`StorageError`].
+/// [`StorageError::ReferenceMissing`] when the organization is not there or not open.
 pub async fn insert(tx: &mut Tx, request: &ProxyRequest) -> Result<(), StorageError> {
+    organizations::hold_open(&mut *tx, request.organization).await?;
     let (source, patient) = request.chart.clone().map(|(key, id)| (key.to_string(), id)).unzip();
     let (approved_by, approved) = request.approved.map(|(by, at)| (by.to_string(), at.micros())).unzip();
     execute!(
@@ -197,4 +207,69 @@ pub async fn decide(
         request.silent.as_deref()
     )?;
     Ok(rows == 1)
+}
+
+/// Staff of another organization decide what waited, and have what was decided.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn hand_over(tx: &mut Tx, from: OrganizationId, into: OrganizationId) -> Result<u64, StorageError> {
+    execute!(tx, HAND_OVER, from.to_string(), into.to_string())
+}
+
+/// The same for requests about charts of one source.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn hand_over_of_source(tx: &mut Tx, source: SourceKey, into: OrganizationId) -> Result<u64, StorageError> {
+    execute!(tx, HAND_OVER_OF_SOURCE, source.as_str(), into.to_string())
+}
+
+/// What waits about a chart is about another one from now on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn move_chart(
+    tx: &mut Tx,
+    (source, patient): (SourceKey, &str),
+    (new_source, new_patient): (SourceKey, &str),
+) -> Result<u64, StorageError> {
+    execute!(tx, MOVE_CHART, source.as_str(), patient, new_source.as_str(), new_patient)
+}
+
+/// Nobody decides any more what an organization was asked.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn end_of_organization(
+    tx: &mut Tx,
+    id: OrganizationId,
+    now: Instant,
+    reason: &str,
+) -> Result<u64, StorageError> {
+    execute!(tx, END_OF_ORGANIZATION, id.to_string(), now.micros(), reason)
+}
+
+/// Drafts of requests that wait, if they may name an organization.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn drafts(
+    on: impl Into<Executor<'_>>,
+    named: &str,
+) -> Result<Vec<(ProxyRequestId, ProxyDraft)>, StorageError> {
+    let rows: Vec<(String, String)> = fetch_all!(on, DRAFTS, format!("%{named}%"))?;
+    let read = |(id, draft): (String, String)| {
+        let key = RowKey { table: "proxy_requests", key: &id };
+        Ok((key.parse("id", &id)?, key.json("draft", &draft)?))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Says anew who is to act, and how far.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn set_draft(tx: &mut Tx, id: ProxyRequestId, draft: &ProxyDraft) -> Result<(), StorageError> {
+    execute!(tx, SET_DRAFT, id.to_string(), to_json(draft)?).map(drop)
 }

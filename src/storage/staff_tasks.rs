@@ -5,6 +5,7 @@ use super::statement::{execute, fetch_all, statements};
 use super::{Executor, StorageError, Tx};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, OrganizationId, PersonId, StaffTaskId};
+use crate::base::source_key::SourceKey;
 use crate::identity::named;
 
 statements! {
@@ -13,6 +14,13 @@ statements! {
     OPEN = "SELECT id, organization_id, kind, object, person_id, created FROM staff_tasks \
             WHERE organization_id = $1 AND closed IS NULL ORDER BY created, id LIMIT 500";
     HAND_OVER = "UPDATE staff_tasks SET organization_id = $2 WHERE organization_id = $1 AND closed IS NULL";
+    /// What is about a link to the source, or a code for a chart there.
+    HAND_OVER_OF_SOURCE = "UPDATE staff_tasks SET organization_id = $2 WHERE closed IS NULL AND (\
+                           EXISTS (SELECT 1 FROM links l WHERE l.source_key = $1 AND 'Link/' || l.id = object) \
+                           OR EXISTS (SELECT 1 FROM invitations i WHERE i.source_key = $1 \
+                           AND 'Invitation/' || i.id = object))";
+    END_OF_ORGANIZATION = "UPDATE staff_tasks SET closed = $2, outcome = $3 \
+                           WHERE organization_id = $1 AND closed IS NULL";
     CLOSE = "UPDATE staff_tasks SET closed = $3, closed_by = $4, outcome = $5 \
              WHERE id = $1 AND organization_id = $2 AND closed IS NULL";
 }
@@ -44,6 +52,8 @@ named! {
         ManyTries = "many-tries",
         /// A patient of an organization that was taken over has no row in the mapping.
         Reconfirm = "reconfirm",
+        /// Whoever acts for a patient had leave for the record of an organization that was taken over, which is another now.
+        ReconfirmProxy = "reconfirm-proxy",
     }
 }
 
@@ -115,4 +125,25 @@ pub async fn close(
 /// [`StorageError`].
 pub async fn hand_over(tx: &mut Tx, from: OrganizationId, into: OrganizationId) -> Result<u64, StorageError> {
     execute!(tx, HAND_OVER, from.to_string(), into.to_string())
+}
+
+/// The same for what is about one source.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn hand_over_of_source(tx: &mut Tx, source: SourceKey, into: OrganizationId) -> Result<u64, StorageError> {
+    execute!(tx, HAND_OVER_OF_SOURCE, source.as_str(), into.to_string())
+}
+
+/// Nobody looks any more at what waited for an organization.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn end_of_organization(
+    tx: &mut Tx,
+    id: OrganizationId,
+    now: Instant,
+    outcome: &str,
+) -> Result<u64, StorageError> {
+    execute!(tx, END_OF_ORGANIZATION, id.to_string(), now.micros(), outcome)
 }

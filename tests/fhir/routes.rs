@@ -83,6 +83,7 @@ const ROUTES: &[(&str, &[&str], &[u16])] = &[
     ("/clinic/queue/decide", &["POST"], &[303, 403, 415]),
     ("/clinic/links/freeze", &["POST"], &[303, 403, 415]),
     ("/clinic/links/free", &["POST"], &[303, 403, 415]),
+    ("/clinic/links/end", &["POST"], &[303, 403, 415]),
     ("/clinic/links/exposure", &["POST"], &[303, 403, 415]),
     ("/clinic/organization", &["GET", "POST"], &[303, 403, 415]),
     ("/clinic/staff", &["GET", "POST"], &[303, 403, 415]),

@@ -32,12 +32,12 @@ async fn practices() -> World {
     world
 }
 
-fn source(world: &World, practice: &str) -> SourceKey {
+pub(super) fn source(world: &World, practice: &str) -> SourceKey {
     world.practice(practice).source.parse().unwrap()
 }
 
 /// Puts a copy of a Riverside patient into Lakeside's EHR under another id.
-async fn copy_to_lakeside(world: &World, from: &str, id: &str) {
+pub(super) async fn copy_to_lakeside(world: &World, from: &str, id: &str) {
     let mut patient = world.practice("riverside").find("Patient", from).unwrap().clone();
     patient["id"] = json!(id);
     let url = format!("{}/Patient/{id}", world.practice("lakeside").base_url);
@@ -51,7 +51,7 @@ async fn queue_of(browser: &mut Browser) -> Vec<String> {
     page.body.split("<h3>").skip(1).map(|part| part.split('<').next().unwrap().to_owned()).collect()
 }
 
-async fn acts(world: &World) -> Vec<String> {
+pub(super) async fn acts(world: &World) -> Vec<String> {
     let rows = audit::recent(&world.app.db, 400).await.unwrap();
     rows.into_iter().map(|row| format!("{} {}", row.kind, row.interaction.unwrap_or_default())).collect()
 }
@@ -76,10 +76,10 @@ fn an_absorbed_practice_leaves_accounts_and_links_and_brings_over_what_fits() {
         let mapping = Mapping { from, into, rows, digest: [7; 32] };
         let swapped = Mapping { from: into, into: from, ..mapping.clone() };
         let mergers = &world.app.mergers;
-        assert!(matches!(mergers.absorb(riverside, lakeside, swapped).await, Err(MergerError::OtherSources)));
-        let done = mergers.absorb(riverside, lakeside, mapping.clone()).await.unwrap();
+        assert!(matches!(mergers.absorb(riverside, lakeside, swapped, false).await, Err(MergerError::OtherSources)));
+        let done = mergers.absorb(riverside, lakeside, mapping.clone(), false).await.unwrap();
         assert_eq!((done.to_move, done.to_reconfirm), (2, 1));
-        assert!(matches!(mergers.absorb(riverside, lakeside, mapping).await, Err(MergerError::NoOrganization)));
+        assert!(matches!(mergers.absorb(riverside, lakeside, mapping, false).await, Err(MergerError::NoOrganization)));
 
         // Whoever is signed in stays it, and sees what goes on; nothing is lost meanwhile.
         let home = daniel.get("/").await.body;

@@ -37,6 +37,7 @@ fn row(n: i64) -> AuditRow {
         withheld: None,
         rule: None,
         object: None,
+        sources: vec![],
     }
 }
 
@@ -53,6 +54,7 @@ fn full_row(n: i64, person: PersonId) -> AuditRow {
         withheld: Some(0),
         rule: Some("age-band".to_owned()),
         object: Some("Client/portal".to_owned()),
+        sources: vec![("abcd".parse().unwrap(), 3), ("0000".parse().unwrap(), i64::MAX)],
         ..row(n)
     }
 }
@@ -165,7 +167,7 @@ fn s08_sqlite_every_change_behind_the_back_is_found_at_its_place() {
                                UPDATE audit_chains SET seq = (SELECT seq FROM kept_head), mac = (SELECT mac FROM kept_head)";
         sqlx::raw_sql(SAVE).execute(&mut raw).await.unwrap();
         // Each of the columns of an entry, by its place in the array.
-        let entries: Vec<(&'static str, i64)> = (0..14)
+        let entries: Vec<(&'static str, i64)> = (0..15)
             .map(|column| {
                 let change = format!(
                     "UPDATE audit_blocks SET entries = json_set(entries, '$[3][{column}]', 'x') WHERE last_seq = 768"

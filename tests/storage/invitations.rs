@@ -190,6 +190,7 @@ async fn an_invitation_comes_back_as_it_went_in(database: Database) {
         scope: None,
         person: None,
         is_own_word: false,
+        sources: None,
         basis: "parent".to_owned(),
         family: "Reed".to_owned(),
         given: "Marcus".to_owned(),

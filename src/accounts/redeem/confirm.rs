@@ -1,5 +1,7 @@
 //! "This is me": the one write in which a code becomes a link or a grant.
 
+use std::collections::BTreeSet;
+
 use futures_util::FutureExt;
 
 use super::super::notice::letters_to;
@@ -126,7 +128,12 @@ impl Redemptions {
         invitation: &Invitation,
         account: AccountId,
     ) -> Result<Option<Place>, StorageError> {
-        let there = links::active_at(&self.db, invitation.source, &invitation.patient).await?;
+        let chart = (invitation.source, invitation.patient.as_str());
+        // What staff stopped is not opened by a code for somebody else either.
+        if links::frozen_at(&self.db, chart).await?.is_some() {
+            return Ok(None);
+        }
+        let there = links::active_at(&self.db, chart.0, chart.1).await?;
         let meant = match invitation.proxy.as_ref().and_then(|draft| draft.person) {
             Some(person) => Some(current_person(&self.db, person).await?.unwrap_or(person)),
             None => None,
@@ -286,7 +293,12 @@ fn scope(invitation: &Invitation, basis: GrantBasis) -> Result<GrantScope, Stora
     if draft.is_some_and(|draft| draft.is_own_word) {
         return Ok(scope);
     }
-    Ok(GrantScope { organizations: Some([invitation.organization].into()), ..scope })
+    // Leave from before the practice became part of another is for what the practice had.
+    let (organizations, sources) = match draft.and_then(|draft| draft.sources.clone()) {
+        Some(sources) => (BTreeSet::new(), sources),
+        None => ([invitation.organization].into(), BTreeSet::new()),
+    };
+    Ok(GrantScope { organizations: Some(organizations), sources, ..scope })
 }
 
 /// Whether a chart is about whom it was: in use, alive, the same birth date and name.

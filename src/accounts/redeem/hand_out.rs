@@ -19,6 +19,7 @@ use crate::identity::{
     ProxyRequest, RequestOrigin, RequestState,
 };
 use crate::mail::template;
+use crate::organization::OrganizationState;
 use crate::storage::{StorageError, accounts, consent, invitations, organizations, proxy_requests, sources};
 
 /// Codes that somebody hands out, or requests that somebody makes, in a day.
@@ -180,8 +181,8 @@ impl Redemptions {
         let birth_date = birth_date(born).ok_or(HandOutError::Field("birth_date"))?;
         let said = Demographics { family: line(family, "family")?, given: vec![line(given, "given")?], birth_date };
         let draft = named((&new.own.0, &new.own.1), "", new.basis)?;
-        let is_there = organizations::by_id(&self.db, new.organization).await?.is_some();
-        if !is_there {
+        let known = organizations::by_id(&self.db, new.organization).await?;
+        if known.is_none_or(|known| known.state != OrganizationState::Active) {
             return Err(HandOutError::Field("practice"));
         }
         let mut request = self.request(session, (new.organization, RequestOrigin::Document), said, draft);
@@ -353,5 +354,6 @@ fn named((given, family): (&str, &str), born: &str, basis: GrantBasis) -> Result
         scope: None,
         person: None,
         is_own_word: false,
+        sources: None,
     })
 }

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::CliError;
-use super::state::{Account, Client, Code, State};
+use super::state::{Account, Claim, Client, Code, State};
 use crate::app::App;
 use crate::cli::say;
 use crate::config::Config;
@@ -19,6 +19,7 @@ struct Ready<'a> {
     accounts: &'a [Account],
     clients: &'a [Client],
     codes: &'a [Code],
+    claims: &'a [Claim],
 }
 
 #[derive(Serialize)]
@@ -46,6 +47,7 @@ pub(super) async fn announce(app: &App, config: &Config, state: &State, json: bo
         accounts: &state.accounts,
         clients: &state.clients,
         codes: &state.codes,
+        claims: &state.claims,
     };
     if json {
         return say(&serde_json::to_string(&ready)?);
@@ -74,6 +76,10 @@ fn lines(ready: &Ready<'_>) -> Vec<String> {
     lines.push(format!("  Activation codes, for {}invite", ready.portal));
     for code in ready.codes {
         lines.push(format!("    {:<24} {}", code.code, code.words));
+    }
+    lines.push(format!("  Without a code, at {}find", ready.portal));
+    for claim in ready.claims {
+        lines.push(format!("    {:<24} {}", claim.username, claim.words));
     }
     lines.push(format!("  The front desk is {}clinic, for clerk, registrar, clinician and admin", ready.portal));
     lines.push(String::new());

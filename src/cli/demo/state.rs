@@ -20,6 +20,16 @@ pub(super) struct State {
     pub(super) clients: Vec<Client>,
     #[serde(default)]
     pub(super) codes: Vec<Code>,
+    #[serde(default)]
+    pub(super) claims: Vec<Claim>,
+}
+
+/// What somebody without a code says to be linked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Claim {
+    pub(super) username: String,
+    /// What they say, and what comes of it.
+    pub(super) words: String,
 }
 
 /// A code that the front desk handed out.

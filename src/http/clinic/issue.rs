@@ -176,6 +176,7 @@ fn proxy(posted: &Posted, family: String) -> Result<ProxyDraft, &'static str> {
         scope: None,
         person: None,
         is_own_word: false,
+        sources: None,
     })
 }
 

@@ -75,6 +75,15 @@ pub(super) async fn free(State(desk): State<Arc<Desk>>, StaffForm { staff, poste
     }
 }
 
+/// `POST /clinic/links/end`: it was not this person's record.
+pub(super) async fn end(State(desk): State<Arc<Desk>>, StaffForm { staff, posted }: StaffForm) -> Response {
+    let Ok(link) = posted.text("link").parse() else { return refusal(&DeskError::NotFound) };
+    match desk.end_wrong(&staff.at_work.member, link).await {
+        Ok(()) => see_other("/clinic/queue"),
+        Err(error) => refusal(&error),
+    }
+}
+
 /// `POST /clinic/links/exposure`: by POST, as looking is recorded.
 pub(super) async fn exposure(State(desk): State<Arc<Desk>>, StaffForm { staff, posted }: StaffForm) -> Response {
     let Ok(link) = posted.text("link").parse() else { return refusal(&DeskError::NotFound) };

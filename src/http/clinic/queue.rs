@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::{Head, Staff, StaffForm, refusal};
 use crate::http::pages::{render, see_other};
 use crate::identity::StaffAct;
-use crate::practice::{Desk, DeskError, QueuedClaim, Ruling, TaskLine};
+use crate::practice::{Desk, DeskError, QueuedClaim, Ruling, Stopped, TaskLine};
 
 struct Task {
     id: String,
@@ -26,6 +26,15 @@ struct Claim {
     candidate: Option<Candidate>,
 }
 
+/// A link that is stopped, or ended as wrong.
+struct Stop {
+    link: String,
+    patient: String,
+    why: String,
+    since: String,
+    is_frozen: bool,
+}
+
 struct Candidate {
     source: String,
     patient: String,
@@ -41,6 +50,7 @@ struct QueueTemplate {
     head: Head,
     tasks: Vec<Task>,
     claims: Vec<Claim>,
+    stops: Vec<Stop>,
     frees: bool,
     sees_exposure: bool,
 }
@@ -58,8 +68,10 @@ pub(super) fn sample(hostile: &'static str) -> Result<String, askama::Error> {
     };
     let claim = Claim { id: text(), said: text(), since: text(), doubts: text(), candidate: Some(candidate) };
     let task = Task { id: text(), words: hostile, patient: text(), since: text(), link: Some(text()) };
+    let stop = Stop { link: text(), patient: text(), why: text(), since: text(), is_frozen: true };
     let head = super::tests::head(hostile);
-    QueueTemplate { head, tasks: vec![task], claims: vec![claim], frees: true, sees_exposure: true }.render()
+    let (tasks, claims, stops) = (vec![task], vec![claim], vec![stop]);
+    QueueTemplate { head, tasks, claims, stops, frees: true, sees_exposure: true }.render()
 }
 
 fn day(at: crate::base::clock::Instant) -> String {
@@ -101,6 +113,18 @@ impl Claim {
     }
 }
 
+impl Stop {
+    fn new(stopped: Stopped) -> Self {
+        Self {
+            link: stopped.link.to_string(),
+            patient: stopped.patient,
+            why: stopped.reason,
+            since: day(stopped.at),
+            is_frozen: stopped.is_frozen,
+        }
+    }
+}
+
 /// `GET /clinic/queue`: everything that waits, with its age.
 pub(super) async fn get(State(desk): State<Arc<Desk>>, staff: Staff) -> Response {
     match page(&desk, &staff).await {
@@ -113,9 +137,11 @@ async fn page(desk: &Desk, staff: &Staff) -> Result<QueueTemplate, DeskError> {
     let member = &staff.at_work.member;
     let tasks = desk.tasks(member).await?.into_iter().map(Task::new).collect();
     let claims = if member.may(StaffAct::DecideClaim) { desk.claims(member).await? } else { Vec::new() };
+    let stops = if member.may(StaffAct::SeeExposure) { desk.stopped(member).await? } else { Vec::new() };
     Ok(QueueTemplate {
         head: staff.head(),
         tasks,
+        stops: stops.into_iter().map(Stop::new).collect(),
         claims: claims.into_iter().map(Claim::new).collect(),
         frees: member.may(StaffAct::FreezeLink),
         sees_exposure: member.may(StaffAct::SeeExposure),

@@ -111,7 +111,8 @@ impl Desk {
             return Ok(Handed::Waits);
         }
         let handing = Handing { new, old: None, is_stored: false, request: None };
-        Ok(Handed::Code(Box::new(self.issue(member, (source, &patient), proofing, handing).await?)))
+        // Boxed, as the other ways to a code do: none of them carries room for what comes of it.
+        Ok(Handed::Code(Box::new(Box::pin(self.issue(member, (source, &patient), proofing, handing)).await?)))
     }
 
     /// What staff saw, as it is written down.
@@ -170,7 +171,7 @@ impl Desk {
         })?;
         let new = NewInvitation { channel, proxy: old.proxy };
         let handing = Handing { new, old: Some(old.id), is_stored: true, request: None };
-        self.issue(member, (source, &patient), proofing, handing).await
+        Box::pin(self.issue(member, (source, &patient), proofing, handing)).await
     }
 
     pub(super) async fn issue(

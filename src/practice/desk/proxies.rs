@@ -105,7 +105,7 @@ impl Desk {
         request.decided = Some(self.clock.now());
         let new = NewInvitation { channel: Channel::Slip, proxy: Some(request.draft.clone()) };
         let handing = Handing { new, old: None, is_stored, request: Some((before, request)) };
-        match self.issue(member, (source, &patient), proofing, handing).await {
+        match Box::pin(self.issue(member, (source, &patient), proofing, handing)).await {
             Ok(issued) => Ok(Handed::Code(Box::new(issued))),
             // Somebody was quicker.
             Err(DeskError::Storage(StorageError::NotFound { .. })) => Err(DeskError::NotFound),

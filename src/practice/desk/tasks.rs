@@ -87,12 +87,15 @@ const fn words(kind: StaffTaskKind) -> &'static str {
         StaffTaskKind::WrongRecord => "Somebody says that a record linked to them is not theirs.",
         StaffTaskKind::ChartChanged => "The chart is about somebody else than when it was linked.",
         StaffTaskKind::MergeMismatch => "The chart was merged into one that does not fit.",
-        StaffTaskKind::TwoOnOneChart => "Two people came to one chart.",
+        StaffTaskKind::TwoOnOneChart => "Two people came to one chart, or somebody to one that is stopped.",
         StaffTaskKind::ChartGone => "The chart is gone from the EHR.",
         StaffTaskKind::Deceased => "The chart says that the patient died.",
         StaffTaskKind::ManyTries => "Far more codes are tried than usual.",
         StaffTaskKind::Reconfirm => {
             "After the merger this patient must be seen again: the mapping does not say which record is theirs."
+        }
+        StaffTaskKind::ReconfirmProxy => {
+            "After the merger somebody who acts for this patient must be let in anew: their leave was for the old record alone."
         }
     }
 }
