@@ -9,4 +9,5 @@ mod hashed_ids;
 mod invitations;
 pub(crate) mod sample;
 mod schema;
+mod successions;
 mod writes;

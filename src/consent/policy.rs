@@ -126,8 +126,7 @@ impl Policy {
 fn change(from: Boundary, now: &Band, then: &Band) -> Option<Change> {
     let is_same = now.rule == then.rule && now.is_expandable == then.is_expandable && now.actions == then.actions;
     let shows_more = !then.rule.is_within(&now.rule);
-    let is_looser =
-        shows_more || !then.actions.is_subset(&now.actions) || (then.is_expandable && !now.is_expandable);
+    let is_looser = shows_more || !then.actions.is_subset(&now.actions) || (then.is_expandable && !now.is_expandable);
     let words = || {
         format!(
             "{} years: a parent sees {} and may do {}, instead of {} and {}",

@@ -81,7 +81,14 @@ impl Gateway {
             content = self.native(&readable, document).await;
         }
         let content = content.map_err(|failure| self.refusal_of(&readable.chart, failure))?;
-        Ok(Answer { body: Bytes::new(), etag: None, last_modified: None, resources: 1, sources: tally([readable.chart.key()]), content: Some(content) })
+        Ok(Answer {
+            body: Bytes::new(),
+            etag: None,
+            last_modified: None,
+            resources: 1,
+            sources: tally([readable.chart.key()]),
+            content: Some(content),
+        })
     }
 
     async fn open(&self, readable: &Readable, accept: &'static str) -> Result<Document, Refusal> {

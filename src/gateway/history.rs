@@ -69,7 +69,14 @@ impl Gateway {
         let entries: Vec<&[u8]> = shown.iter().map(|version| version.entry.as_slice()).collect();
         let body = bundle::write(&frame, &entries, &[]);
         let sources = tally(shown.iter().map(|_| place.chart.key()));
-        Ok(Answer { body: body.into(), etag: None, last_modified: None, resources: shown.len(), sources, content: None })
+        Ok(Answer {
+            body: body.into(),
+            etag: None,
+            last_modified: None,
+            resources: shown.len(),
+            sources,
+            content: None,
+        })
     }
 
     fn asked_of_history(

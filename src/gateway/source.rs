@@ -17,8 +17,8 @@ use crate::consent::{CodeSets, Policy};
 use crate::fhir::ResourceType;
 use crate::fhir::search::Criterion;
 use crate::mapping::{
-    ConsentPolicies, ReleasePolicies, ReleasePolicyError, STANDARD_CONSENT_POLICY, STANDARD_RELEASE_POLICY, STANDARD_ZONE,
-    SourceTerms, Terminology, VendorError, VendorProfile, VendorProfiles, time_zone,
+    ConsentPolicies, ReleasePolicies, ReleasePolicyError, STANDARD_CONSENT_POLICY, STANDARD_RELEASE_POLICY,
+    STANDARD_ZONE, SourceTerms, Terminology, VendorError, VendorProfile, VendorProfiles, time_zone,
 };
 use crate::organization::{Organization, ReleasePolicy, Source, SourceKey};
 use crate::storage::consent::PolicyChoice;

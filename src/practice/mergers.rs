@@ -278,7 +278,8 @@ impl Mergers {
         persons.push(person);
         for person in persons {
             let flags = consent::rules_of(&self.db, person).await?;
-            let is_here = |kind: &RuleKind| matches!(kind, RuleKind::Flag { source, .. } if *source == link.source.as_str());
+            let is_here =
+                |kind: &RuleKind| matches!(kind, RuleKind::Flag { source, .. } if *source == link.source.as_str());
             if flags.iter().any(|known| is_here(&known.rule.kind)) {
                 return Ok(true);
             }

@@ -34,7 +34,8 @@ statements! {
                  state_since, state_reason FROM links WHERE state = 'frozen' AND ((source_key = $1 AND patient = $2) \
                  OR EXISTS (SELECT 1 FROM mergers m JOIN merger_rows r ON r.source_key = m.source_key \
                  WHERE m.into_key = $1 AND m.source_key = links.source_key AND r.patient = links.patient \
-                 AND r.new_patient = $2 AND r.refused IS NULL)) ORDER BY linked, id LIMIT 1";
+                 AND r.new_patient = $2 \
+                 AND COALESCE(r.refused, '') NOT IN ('another-human', 'no-such-record'))) ORDER BY linked, id LIMIT 1";
     BRING_TO = "UPDATE links SET source_key = $2, patient = $3, checked = $4 WHERE id = $1 AND state <> 'ended'";
     SET_STATE = "UPDATE links SET state = $2, state_since = $3, state_reason = $4 WHERE id = $1 AND state <> 'ended'";
     UNCHECKED = "SELECT id, person_id, source_key, patient, rank, method, assurance, demographics, linked, state, \

@@ -253,7 +253,26 @@ async fn refusals(instance: &Instance, bundle: Value) {
         1,
         "it can be read at all"
     );
+    // Sources are written as addresses, and read as what is behind the address here.
+    let urls = ["aaaa", "bbbb"].map(|source| json!([format!("https://{source}.example/fhir")]));
+    let mut of_sources = first(|_| {});
+    let text = of_sources["entry"][0]["resource"]["extension"][0]["valueString"].as_str().unwrap();
+    let mut whole: Value = serde_json::from_str(text).unwrap();
+    [whole["scope"]["sources"], whole["scope"]["without_sources"]] = urls.clone();
+    let grant: GrantId = whole["grant"].as_str().unwrap().parse().unwrap();
+    of_sources["entry"][0]["resource"]["extension"][0]["valueString"] = json!(whole.to_string());
+    assert_eq!(import_consents(&instance.acts, &random, now, &of_sources).await.unwrap(), 1);
+    let scope = consent::scope(&instance.database.db, grant).await.unwrap().unwrap();
+    let keys = ["aaaa", "bbbb"].map(|source| [instance.sources[source]].into());
+    assert_eq!([scope.sources, scope.without_sources], keys);
+    let again = export_consents(&instance.database.db, "https://records.example/fhir", None, now).await.unwrap();
+    let again = again.to_string();
+    let written =
+        |list: &str, url: &Value| again.contains(&format!("\\\"{list}\\\":{}", url.to_string().replace('"', "\\\"")));
+    assert!(written("sources", &urls[0]) && written("without_sources", &urls[1]), "{again}");
     for (what, bundle) in [
+        ("another source", first(|whole| whole["scope"]["without_sources"] = json!(["https://cccc.example/fhir"]))),
+        ("no source", first(|whole| whole["scope"]["sources"] = json!([null]))),
         ("another account", first(|whole| whole["account"] = json!("nobody"))),
         ("another practice", first(|whole| whole["scope"]["without_organizations"] = json!(["three"]))),
         ("no practice", first(|whole| whole["scope"]["organizations"] = json!([null]))),

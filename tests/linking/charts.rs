@@ -216,7 +216,10 @@ fn i20_of_two_accounts_on_one_survivor_the_newer_is_frozen_and_neither_sees_the_
         let (db, key) = (&world.app.db, source(&world, "riverside"));
         let news = async || {
             let mails = world.mails().await;
-            mails.iter().filter(|mail| mail.to == "daniel@example.org" && mail.subject.contains("something new")).count()
+            mails
+                .iter()
+                .filter(|mail| mail.to == "daniel@example.org" && mail.subject.contains("something new"))
+                .count()
         };
         let before = news().await;
         later(&world).await;
@@ -258,13 +261,17 @@ fn i20_a_wrong_merge_is_stopped_told_of_and_undone() {
         later(&world).await;
         let (db, key) = (&world.app.db, source(&world, "riverside"));
         let link = links::active_at(db, key, "pat-2009").await.unwrap().expect("followed");
+        // Hours have passed: the first token is over.
+        let token = world.token_for("amara", "amara", "later", EVERYTHING).await;
         assert_eq!(world.get("/fhir/Patient", &token).await.matches().len(), 1);
         // The EHR takes it back: what is in the survivor was somebody else's. Staff flag it.
         let known = world.practice("riverside").find("Patient", "pat-1009").unwrap().clone();
         put(&world, "pat-1009", &known).await;
         let count = async || {
             let rows = audit::of_person(db, world.person("amara").id, 200).await.unwrap();
-            rows.iter().filter(|row| row.kind == "fhir" && row.resource_type.is_some_and(|t| t.as_str() == "Patient")).count()
+            rows.iter()
+                .filter(|row| row.kind == "fhir" && row.resource_type.is_some_and(|t| t.as_str() == "Patient"))
+                .count()
         };
         for _ in 0..500 {
             if count().await > 0 {
@@ -279,7 +286,7 @@ fn i20_a_wrong_merge_is_stopped_told_of_and_undone() {
         assert!(world.get("/fhir/Patient", &token).await.matches().is_empty(), "at once");
         // What was read in between, by whom and through which app: for whoever has to tell the other patient.
         let seen = about_link(&mut officer, "/clinic/links/exposure", &link).await.body;
-        assert!(seen.contains("1 of Patient, by whoever it was linked to, through the app app"), "{seen}");
+        assert!(seen.contains("1 of Patient, by whoever it was linked to, through the app later"), "{seen}");
         let queue = officer.get("/clinic/queue").await;
         assert_eq!(submit(&mut officer, &queue, "/clinic/links/end", &[]).await.location(), "/clinic/queue");
         let code = own_code(&world, "MRN-416602").await;
@@ -288,9 +295,15 @@ fn i20_a_wrong_merge_is_stopped_told_of_and_undone() {
         let confirm = amara.get("/invite/confirm").await;
         let done = submit(&mut amara, &confirm, "/invite/confirm", &[("answer", "yes")]).await;
         assert_eq!(done.location(), "/", "{}", done.body);
-        assert_eq!(world.get("/fhir/Condition", &token).await.ids().len(), own, "her own, and nothing kept of the other");
+        assert_eq!(
+            world.get("/fhir/Condition", &token).await.ids().len(),
+            own,
+            "her own, and nothing kept of the other"
+        );
         let acts = link_acts(&world).await;
-        for (how, rule) in [("re-pointed", ""), ("freeze", "staff"), ("exposure", key.as_str()), ("end", "wrong-record")] {
+        for (how, rule) in
+            [("re-pointed", ""), ("freeze", "staff"), ("exposure", key.as_str()), ("end", "wrong-record")]
+        {
             assert!(holds(&acts, how, rule), "{how} {rule}: {acts:?}");
         }
     });
@@ -302,13 +315,13 @@ fn i20_who_died_and_whose_id_is_anothers_are_closed_to_everybody_and_it_is_recor
         let world = family().await;
         let_in(&world).await;
         let key = world.practice("riverside").source.clone();
-        let sees = async |holder: &str, person: &str| {
-            let token = world.token_for(holder, person, "app", EVERYTHING).await;
+        let sees = async |client: &str, holder: &str, person: &str| {
+            let token = world.token_for(holder, person, client, EVERYTHING).await;
             let ids = world.get("/fhir/Condition?_count=200", &token).await.ids();
             ids.iter().any(|id| id.starts_with(key.as_str()))
         };
         for person in ["amara", "maria"] {
-            assert!(sees(person, person).await && sees("whole", person).await, "{person}");
+            assert!(sees("app", person, person).await && sees("app", "whole", person).await, "{person}");
         }
         let open = own_code(&world, "MRN-416602").await;
         change(&world, "pat-1009", |patient| patient["deceasedDateTime"] = json!("2026-09-15")).await;
@@ -320,10 +333,10 @@ fn i20_who_died_and_whose_id_is_anothers_are_closed_to_everybody_and_it_is_recor
         let before = world.mails().await.len();
         later(&world).await;
         for person in ["amara", "maria"] {
-            assert!(!sees(person, person).await && !sees("whole", person).await, "{person}");
+            assert!(!sees("later", person, person).await && !sees("later", "whole", person).await, "{person}");
         }
         let other = &world.practice("lakeside").source;
-        let token = world.token("maria").await;
+        let token = world.token_for("maria", "maria", "later", EVERYTHING).await;
         let elsewhere = world.get("/fhir/Condition?_count=200", &token).await.ids();
         assert!(elsewhere.iter().any(|id| id.starts_with(other.as_str())), "what is elsewhere is seen as before");
         let mut waits = waiting(&world).await;

@@ -94,7 +94,9 @@ async fn seen_of_teen(world: &World) -> BTreeSet<String> {
     let token = world.token_for("marcus", "zoe", "app", EVERYTHING).await;
     let mut found = BTreeSet::new();
     for kind in ["Observation", "Immunization", "AllergyIntolerance", "Condition", "Encounter", "Patient"] {
-        found.extend(world.get(&format!("/fhir/{kind}"), &token).await.ids().into_iter().map(|id| format!("{kind}/{id}")));
+        found.extend(
+            world.get(&format!("/fhir/{kind}"), &token).await.ids().into_iter().map(|id| format!("{kind}/{id}")),
+        );
     }
     found
 }
@@ -208,7 +210,9 @@ fn nobody_sees_more_or_loses_what_was_theirs_when_a_practice_is_absorbed() {
         assert_eq!((keys("out"), keys("only")), (vec![there.clone()], vec![here.clone()]));
         assert_eq!((keys("lake"), keys("whole").len()), (vec![there.clone()], 2));
         let teen = seen_of_teen(&world).await;
-        assert!(teen.iter().any(|id| id.starts_with("Patient/")) && !teen.iter().any(|id| id.starts_with("Immunization/")));
+        assert!(
+            teen.iter().any(|id| id.starts_with("Patient/")) && !teen.iter().any(|id| id.starts_with("Immunization/"))
+        );
         let waiting = proxy_code(&world, "Lund").await;
         let riverside = organization(&world, "riverside").await;
         let left_out = GrantScope { without_organizations: [riverside].into(), ..GrantScope::whole(Level::View) };
@@ -247,7 +251,8 @@ fn nobody_sees_more_or_loses_what_was_theirs_when_a_practice_is_absorbed() {
         let request = proxy_requests::by_id(&world.app.db, asked).await.unwrap().unwrap();
         assert_eq!(request.organization, organization(&world, "lakeside").await);
         let scope: Value = serde_json::from_str(request.draft.scope.as_deref().unwrap()).unwrap();
-        let mut named: Vec<_> = scope["without_sources"].as_array().unwrap().iter().map(|k| k.as_str().unwrap()).collect();
+        let mut named: Vec<_> =
+            scope["without_sources"].as_array().unwrap().iter().map(|k| k.as_str().unwrap()).collect();
         named.sort_unstable();
         let mut keys = [here.as_str(), there.as_str()];
         keys.sort_unstable();
@@ -255,7 +260,10 @@ fn nobody_sees_more_or_loses_what_was_theirs_when_a_practice_is_absorbed() {
         // Leave that staff gave before is for what the practice had.
         let (status, scope) = acts_for_maria(&world, &waiting, "ada").await;
         let scope = scope.unwrap();
-        assert_eq!((status, scope.organizations, scope.sources), (303, Some(BTreeSet::new()), [source(&world, "riverside")].into()));
+        assert_eq!(
+            (status, scope.organizations, scope.sources),
+            (303, Some(BTreeSet::new()), [source(&world, "riverside")].into())
+        );
     });
 }
 
@@ -334,7 +342,10 @@ fn a_practice_that_parts_keeps_its_rules_and_everybodys_leave() {
         daniel_with_mail(&world).await;
         let told = async || {
             let mails = world.mails().await;
-            mails.iter().filter(|mail| mail.to == "daniel@example.org" && mail.subject.contains("something new")).count()
+            mails
+                .iter()
+                .filter(|mail| mail.to == "daniel@example.org" && mail.subject.contains("something new"))
+                .count()
         };
         let asked = ask(&world, "riverside", GrantScope::whole(Level::View)).await;
         let code = proxy_code(&world, "Lund").await;
@@ -359,7 +370,10 @@ fn a_practice_that_parts_keeps_its_rules_and_everybodys_leave() {
         // It closes: nothing is shown, nothing waits, and nothing new comes in.
         world.app.mergers.close(new).await.unwrap();
         assert_eq!(told().await, 2);
-        assert_eq!(seen(&world, "whole", "maria").await.keys().collect::<Vec<_>>(), [&world.practice("lakeside").source]);
+        assert_eq!(
+            seen(&world, "whole", "maria").await.keys().collect::<Vec<_>>(),
+            [&world.practice("lakeside").source]
+        );
         assert_eq!(proxy_requests::by_id(db, asked).await.unwrap().unwrap().state, RequestState::Refused);
         assert!(staff_tasks::open(db, new).await.unwrap().is_empty());
         let mut browser = world.browser("boss").await;
@@ -377,7 +391,11 @@ fn a_practice_that_parts_keeps_its_rules_and_everybodys_leave() {
         assert_eq!(browser.post("/claim", &claim(there)).await.status, 200);
         let refused = browser.post("/claim", &claim(new.to_string())).await;
         assert_eq!(refused.status, 422, "{}", refused.body);
-        let ask = ProxyRequest { organization: new, id: ProxyRequestId::mint(&SystemRandom::default()), ..request(&world, asked).await };
+        let ask = ProxyRequest {
+            organization: new,
+            id: ProxyRequestId::mint(&SystemRandom::default()),
+            ..request(&world, asked).await
+        };
         let refused: Result<(), StorageError> =
             db.write(move |tx| Box::pin(async move { proxy_requests::insert(tx, &ask).await })).await;
         assert_eq!(refused, Err(StorageError::ReferenceMissing));
@@ -392,7 +410,8 @@ fn a_practice_that_parts_keeps_its_rules_and_everybodys_leave() {
         assert_eq!(refused, Err(StorageError::ReferenceMissing));
         // Each whose link was frozen finds that in their history.
         let maria = chartgate::storage::audit::of_person(db, world.person("maria").id, 200).await.unwrap();
-        let froze = maria.iter().find(|row| row.interaction.as_deref() == Some("freeze")).expect("an entry about Maria");
+        let froze =
+            maria.iter().find(|row| row.interaction.as_deref() == Some("freeze")).expect("an entry about Maria");
         assert_eq!(froze.rule.as_deref(), Some("organization-closed"));
     });
 }
@@ -522,7 +541,8 @@ fn the_privacy_officer_sees_what_was_looked_at_of_their_own_practice_and_only_of
         assert_eq!(refused.status, 422, "it flows as it should: {}", refused.body);
         // Entries of reads wait a moment before they are stored.
         let stored = async || {
-            let rows = chartgate::storage::audit::of_person(&world.app.db, world.person("maria").id, 200).await.unwrap();
+            let rows =
+                chartgate::storage::audit::of_person(&world.app.db, world.person("maria").id, 200).await.unwrap();
             rows.into_iter().filter(|row| row.kind == "fhir").count()
         };
         for _ in 0..500 {

@@ -26,12 +26,12 @@ on_both!(
     a_task_is_closed_once_at_its_own_organization,
 );
 
-struct Place {
-    organization: chartgate::base::id::OrganizationId,
-    source: SourceKey,
+pub(super) struct Place {
+    pub(super) organization: chartgate::base::id::OrganizationId,
+    pub(super) source: SourceKey,
 }
 
-async fn place(db: &Db) -> Place {
+pub(super) async fn place(db: &Db) -> Place {
     let organization = sample::organization();
     let source = sample::source(organization.id);
     let place = Place { organization: organization.id, source: source.key };
@@ -46,18 +46,18 @@ async fn place(db: &Db) -> Place {
     place
 }
 
-async fn account(db: &Db, name: &str) -> AccountId {
+pub(super) async fn account(db: &Db, name: &str) -> AccountId {
     let account = sample::account(name, None);
     let id = account.id;
     db.write(move |tx| Box::pin(async move { accounts::insert(tx, &account).await })).await.unwrap();
     id
 }
 
-fn demographics() -> Demographics {
+pub(super) fn demographics() -> Demographics {
     Demographics { family: "Okafor".to_owned(), given: vec!["Daniel".to_owned()], birth_date: "1991-04-14".to_owned() }
 }
 
-fn invitation(place: &Place) -> Invitation {
+pub(super) fn invitation(place: &Place) -> Invitation {
     let id = InvitationId::mint(&SystemRandom::default());
     Invitation {
         id,
@@ -80,7 +80,7 @@ fn invitation(place: &Place) -> Invitation {
     }
 }
 
-async fn store(db: &Db, hash: [u8; 32], invitation: &Invitation) {
+pub(super) async fn store(db: &Db, hash: [u8; 32], invitation: &Invitation) {
     let invitation = invitation.clone();
     db.write(move |tx| Box::pin(async move { invitations::insert(tx, &hash, &invitation, false).await }))
         .await

@@ -169,7 +169,9 @@ impl Desk {
                 "this person must be seen again: it is a year ago, or the record changed".into(),
             )
         })?;
-        let new = NewInvitation { channel, proxy: old.proxy };
+        // Whoever hands it out now gives leave for what is theirs now.
+        let proxy = old.proxy.map(|draft| ProxyDraft { sources: None, ..draft });
+        let new = NewInvitation { channel, proxy };
         let handing = Handing { new, old: Some(old.id), is_stored: true, request: None };
         Box::pin(self.issue(member, (source, &patient), proofing, handing)).await
     }

@@ -157,7 +157,7 @@ impl Desk {
     /// # Errors
     /// [`DeskError`].
     pub async fn end_wrong(&self, member: &StaffMember, id: LinkId) -> Result<(), DeskError> {
-        covered(member, StaffAct::SeeExposure)?;
+        covered(member, StaffAct::FreezeLink)?;
         let link = self.own_link(member, id).await?;
         if !matches!(link.state, LinkState::Frozen { .. }) {
             return Err(DeskError::NotFound);
@@ -204,9 +204,9 @@ impl Desk {
                     LinkState::Ended { at, reason } => (false, at, reason),
                     LinkState::Active => continue,
                 };
-                let patient = link.demographics.map(|known| {
-                    format!("{} {}, born {}", known.given.join(" "), known.family, known.birth_date)
-                });
+                let patient = link
+                    .demographics
+                    .map(|known| format!("{} {}, born {}", known.given.join(" "), known.family, known.birth_date));
                 found.push(Stopped { link: link.id, patient: patient.unwrap_or_default(), at, reason, is_frozen });
             }
         }

@@ -62,9 +62,8 @@ impl Inside {
         for key in own {
             there.extend(links::active_at_source(&mut *tx, key).await?);
         }
-        let (to_move, rest): (Vec<Link>, Vec<Link>) = there
-            .into_iter()
-            .partition(|link| link.source == mapping.from && mapping.rows.contains_key(&link.patient));
+        let (to_move, rest): (Vec<Link>, Vec<Link>) =
+            there.into_iter().partition(|link| link.source == mapping.from && mapping.rows.contains_key(&link.patient));
         for link in rest.iter().filter(|link| link.source == mapping.from) {
             staff_tasks::insert(&mut *tx, &self.task(link, into, StaffTaskKind::Reconfirm)).await?;
         }

@@ -13,13 +13,8 @@ const LOOSER: &str = "LOOSER: ";
 ///
 /// # Errors
 /// [`StorageError`].
-pub(super) async fn changes(
-    tx: &mut Tx,
-    now: &Organization,
-    then: &Organization,
-) -> Result<Vec<String>, StorageError> {
-    let standard =
-        || PolicyChoice { policy: STANDARD_CONSENT_POLICY.to_owned(), time_zone: STANDARD_ZONE.to_owned() };
+pub(super) async fn changes(tx: &mut Tx, now: &Organization, then: &Organization) -> Result<Vec<String>, StorageError> {
+    let standard = || PolicyChoice { policy: STANDARD_CONSENT_POLICY.to_owned(), time_zone: STANDARD_ZONE.to_owned() };
     let before = consent::policy(&mut *tx, now.id).await?.unwrap_or_else(standard);
     let after = consent::policy(tx, then.id).await?.unwrap_or_else(standard);
     let mut lines = Vec::new();
