@@ -148,6 +148,22 @@ async fn the_newest_are_found_over_blocks_and_chains(database: Database) {
     }
 }
 
+/// Entries from before it was recorded which sources a read was answered from end one value earlier.
+#[test]
+fn entries_from_before_sources_were_recorded_are_read() {
+    with_sqlite(async |database| {
+        let (db, chain) = (&database.db, chain());
+        start(db, &chain).await.unwrap();
+        let full = full_row(1, PersonId::mint(&SystemRandom::default()));
+        append(db, &chain, vec![full.clone()]).await.unwrap();
+        let url = format!("sqlite:{}", database.file().display());
+        let mut raw = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+        let cut = "UPDATE audit_blocks SET entries = json_remove(entries, '$[0][14]')";
+        sqlx::raw_sql(cut).execute(&mut raw).await.unwrap();
+        assert_eq!(audit::recent(db, 10).await.unwrap(), [AuditRow { sources: vec![], ..full }]);
+    });
+}
+
 /// S08: a fault table over a chain of 1,500 entries in blocks of 256, by SQL behind the gateway's back.
 #[test]
 fn s08_sqlite_every_change_behind_the_back_is_found_at_its_place() {
