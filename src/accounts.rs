@@ -17,6 +17,7 @@ mod password_change;
 mod place;
 mod proof;
 mod proofings;
+mod proved_elsewhere;
 mod recovery;
 mod redeem;
 mod second_factor;
@@ -52,6 +53,7 @@ pub use overview::{ChartOverview, Connected, LeftBehind, Overview, PersonOvervie
 pub use passkeys::PasskeyQuestion;
 pub use password::{PasswordError, Passwords, Verdict};
 pub(crate) use place::{is_one_human, own_place};
+pub use proved_elsewhere::ProvedElsewhere;
 pub use recovery::Returning;
 pub use redeem::{
     AnswerError, Answered, Answers, Asked, ConfirmError, Confirmed, HandOutError, HandedOut, NewAsk, NewProxy, Pending,

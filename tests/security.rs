@@ -4,6 +4,7 @@ mod addresses;
 mod alarm;
 mod client_credentials;
 mod content;
+mod faults;
 mod hostile;
 mod identifiers;
 mod identity;

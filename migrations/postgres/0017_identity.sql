@@ -3,3 +3,5 @@ ALTER TABLE claims ADD COLUMN about_name BYTEA;
 ALTER TABLE claims ADD COLUMN about_number BYTEA;
 CREATE INDEX claims_about_name ON claims (organization_id, about_name, made);
 CREATE INDEX claims_about_number ON claims (organization_id, about_number, made);
+-- No released version connected one: whatever stands there would get no name to be disconnected by.
+DELETE FROM federated_identities;

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 
 use super::activation::{CodeHashes, network};
 use super::place::{is_one_human, own_place};
+use super::proved_elsewhere::ProvedElsewhere;
 use crate::access::Identification;
 use crate::audit::{Act, ActKind, Acts};
 use crate::authorization::Brake;
@@ -127,24 +128,9 @@ impl Claims {
     /// # Errors
     /// [`ClaimError::Refused`] for what cannot be an answer, [`ClaimError::Storage`].
     pub async fn make(&self, account: AccountId, address: Option<IpAddr>, new: NewClaim) -> Result<(), ClaimError> {
-        let now = self.clock.now();
-        let claim = Claim {
-            id: ClaimId::mint(&*self.random),
-            account,
-            organization: new.organization,
-            said: said(&new)?,
-            made: now,
-            chart: None,
-            reasons: Vec::new(),
-            wrong_codes: 0,
-            state: ClaimState::Open,
-        };
-        let most = i64::from(CLAIMS_IN_A_DAY);
-        let by_account = claims::made_by(&self.db, account, now.minus(DAY)).await?;
-        let of_target = claims::made_for(&self.db, &claim, now.minus(DAY)).await?;
-        let passes = self.networks.passes(network(address), now) && by_account < most && of_target < most;
+        let claim = self.claim(account, new.organization, said(&new)?);
         let act = self.new_act(ActKind::Claim).by(account).by_way_of("make").on("Claim", claim.id);
-        if !passes {
+        if !self.passes(&claim, address).await? {
             self.acts.record(act.refused("too-many")).await?;
             return Ok(());
         }
@@ -157,13 +143,29 @@ impl Claims {
                 .boxed()
             })
             .await
-            .map_err(|error: StorageError| match error {
-                // An organization that is not there: as any other claim that fits nobody.
-                StorageError::ReferenceMissing => {
-                    ClaimError::Refused("organization", "choose a practice from the list")
-                }
-                other => ClaimError::Storage(other),
-            })
+            .map_err(not_written)
+    }
+
+    fn claim(&self, account: AccountId, organization: OrganizationId, said: Said) -> Claim {
+        Claim {
+            id: ClaimId::mint(&*self.random),
+            account,
+            organization,
+            said,
+            made: self.clock.now(),
+            chart: None,
+            reasons: Vec::new(),
+            wrong_codes: 0,
+            state: ClaimState::Open,
+        }
+    }
+
+    /// Whether the account, the network and whoever it is about have claims left today.
+    async fn passes(&self, claim: &Claim, address: Option<IpAddr>) -> Result<bool, StorageError> {
+        let (most, since) = (i64::from(CLAIMS_IN_A_DAY), claim.made.minus(DAY));
+        let by_account = claims::made_by(&self.db, claim.account, since).await?;
+        let of_target = claims::made_for(&self.db, claim, since).await?;
+        Ok(self.networks.passes(network(address), claim.made) && by_account < most && of_target < most)
     }
 
     /// Looks at the claims that came in: sends a code to the contact on file, or hands them to staff. How many it were.
@@ -352,43 +354,29 @@ impl Claims {
     }
 
     /// Somebody whose identity was proved elsewhere at IAL2 is linked if exactly one record of the organization has the same
-    /// names, birth date and a contact that the provider verified; else staff look (portal design, 2.4, P3).
+    /// names, birth date and a contact that the provider verified; else staff look (portal design, 2.4, P3). The limits are
+    /// those of every claim, and beyond them the answer is the same.
     ///
     /// # Errors
     /// [`ClaimError`].
     pub async fn proofed(
         &self,
         account: AccountId,
-        organization: OrganizationId,
-        about: Demographics,
-        contacts: &[String],
+        address: Option<IpAddr>,
+        proved: ProvedElsewhere,
     ) -> Result<ClaimAnswer, ClaimError> {
-        let now = self.clock.now();
-        if claims::made_by(&self.db, account, now.minus(DAY)).await? >= i64::from(CLAIMS_IN_A_DAY) {
+        let ProvedElsewhere { organization, demographics, contacts, .. } = proved;
+        let claim = self.claim(account, organization, said_elsewhere(&demographics)?);
+        if !self.passes(&claim, address).await? {
+            let act = self.new_act(ActKind::Claim).by(account).by_way_of("identity-provider").on("Claim", claim.id);
+            self.acts.record(act.refused("too-many")).await?;
             return Ok(ClaimAnswer::Queued);
         }
-        let new = NewClaim {
-            organization,
-            given: about.given.join(" "),
-            family: about.family,
-            birth_date: about.birth_date,
-            number: "proved elsewhere".to_owned(),
-        };
-        let claim = Claim {
-            id: ClaimId::mint(&*self.random),
-            account,
-            organization,
-            said: said(&new)?,
-            made: now,
-            chart: None,
-            reasons: Vec::new(),
-            wrong_codes: 0,
-            state: ClaimState::Open,
-        };
+        let now = claim.made;
         let found = if is_minor(&claim.said.birth_date, now) {
             Err(vec![Doubt::TooYoung])
         } else {
-            self.proofed_chart(&claim, contacts).await?
+            self.proofed_chart(&claim, &contacts).await?
         };
         let (chart, about) = match found {
             Ok(found) => found,
@@ -417,7 +405,7 @@ impl Claims {
             Err(StorageError::AlreadyTaken(_) | StorageError::NotFound { .. }) => {
                 self.hand_over(claim, Some(chart), vec![Doubt::Taken]).await
             }
-            Err(error) => Err(ClaimError::Storage(error)),
+            Err(error) => Err(not_written(error)),
         }
     }
 
@@ -466,7 +454,7 @@ impl Claims {
             }
             .boxed()
         });
-        done.await?;
+        done.await.map_err(not_written)?;
         Ok(ClaimAnswer::Queued)
     }
 
@@ -481,18 +469,42 @@ type Judged = Result<(SourceKey, String, Contact), (Option<(SourceKey, String)>,
 /// The chart of somebody who was proofed, with whom it is about, or why staff must look.
 type Proofed = Result<((SourceKey, String), Demographics), Vec<Doubt>>;
 
-fn said(new: &NewClaim) -> Result<Said, ClaimError> {
-    let text = |field: &'static str, text: &str| match text.trim() {
+/// An organization that is not there is refused as any other field is: which ones there are, everybody may know.
+fn not_written(error: StorageError) -> ClaimError {
+    match error {
+        StorageError::ReferenceMissing => ClaimError::Refused("organization", "choose a practice from the list"),
+        other => ClaimError::Storage(other),
+    }
+}
+
+fn text(field: &'static str, typed: &str) -> Result<String, ClaimError> {
+    match typed.trim() {
         "" => Err(ClaimError::Refused(field, "fill this in")),
         long if long.len() > LONGEST => Err(ClaimError::Refused(field, "this is too long")),
         other => Ok(other.to_owned()),
-    };
-    let date = matching::birth_date(&new.birth_date);
+    }
+}
+
+fn whole_date(typed: &str) -> Result<String, ClaimError> {
+    matching::birth_date(typed).ok_or(ClaimError::Refused("birth_date", "type a whole date, such as 1964-03-12"))
+}
+
+fn said(new: &NewClaim) -> Result<Said, ClaimError> {
     Ok(Said {
         given: text("given", &new.given)?,
         family: text("family", &new.family)?,
-        birth_date: date.ok_or(ClaimError::Refused("birth_date", "type a whole date, such as 1964-03-12"))?,
+        birth_date: whole_date(&new.birth_date)?,
         number: text("number", &new.number)?,
+    })
+}
+
+/// What a provider proved has no number.
+fn said_elsewhere(about: &Demographics) -> Result<Said, ClaimError> {
+    Ok(Said {
+        given: text("given", &about.given.join(" "))?,
+        family: text("family", &about.family)?,
+        birth_date: whole_date(&about.birth_date)?,
+        number: String::new(),
     })
 }
 

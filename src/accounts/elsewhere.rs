@@ -20,7 +20,7 @@ use crate::base::hash::{base32, equal_in_constant_time, sha256};
 use crate::base::id::{AccountId, FederatedIdentityId, OrganizationId};
 use crate::base::secret::Secret;
 use crate::federated_login::{IdToken, PendingSignIn, Provider, ProviderError, Subject};
-use crate::identity::{Account, AccountState, Demographics, Username};
+use crate::identity::{Account, AccountState, Username};
 use crate::storage::challenges::{self, Challenge, Purpose};
 use crate::storage::federated_identities::{self, FederatedIdentity};
 use crate::storage::sessions::SessionState;
@@ -94,15 +94,8 @@ pub enum Arrived {
     },
     /// It is connected to the account.
     Connected,
-    /// Who they are is proved.
-    Proofed {
-        /// Where their chart is said to be.
-        organization: OrganizationId,
-        /// Who they are.
-        demographics: Demographics,
-        /// Phones and addresses that the provider verified.
-        contacts: Vec<String>,
-    },
+    /// Who they are is proved, and waits for their yes.
+    Proved,
     /// No account is connected to it.
     Unknown,
 }
@@ -139,6 +132,11 @@ impl Accounts {
         self.providers.iter().map(|provider| (provider.key(), provider.name()))
     }
 
+    /// Those of them who prove who people are.
+    pub fn provers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.providers.iter().filter(|provider| provider.proves()).map(|provider| (provider.key(), provider.name()))
+    }
+
     fn provider(&self, key: &str) -> Result<&Arc<Provider>, AccountError> {
         self.providers.find(key).ok_or(AccountError::NotFound)
     }
@@ -160,7 +158,11 @@ impl Accounts {
                 self.require_no_hold(signed_in.account).await?;
                 Some(signed_in)
             }
-            (Errand::Prove(_), Some(signed_in)) => Some(signed_in),
+            (Errand::Prove(_), Some(signed_in)) if provider.proves() => {
+                self.require_proof(signed_in)?;
+                Some(signed_in)
+            }
+            (Errand::Prove(_), Some(_)) => return Err(AccountError::NotFound),
             (Errand::Connect | Errand::Prove(_), None) => return Err(AccountError::NotFound),
             (Errand::SignIn { .. } | Errand::SignUp, _) => None,
         };
@@ -168,7 +170,7 @@ impl Accounts {
         self.throttle.attempt("", who.address, self.clock.now())?;
         // Whoever the provider still knows from somebody else's visit must not be taken for the one who sits here.
         let again = matches!(errand, Errand::SignIn { again: true, .. } | Errand::Connect | Errand::Prove(_));
-        let begun = provider.begin(again).await?;
+        let begun = provider.begin(again, matches!(errand, Errand::Prove(_))).await?;
         let hash = sha256(begun.state.expose().as_bytes());
         let kept = Kept { pending: begun.pending, errand, session: session.map(|session| session.hash) };
         let plain = Secret::new(serde_json::to_vec(&kept).unwrap_or_default());
@@ -236,12 +238,9 @@ impl Accounts {
                 self.connect(signed_in, token.subject).await
             }
             Errand::Prove(organization) => {
-                from_there(kept.session).ok_or(AccountError::Wrong)?;
-                let is_proofed = provider.is_proofed(&token);
-                match token.demographics.filter(|_| is_proofed) {
-                    Some(demographics) => Ok(Arrived::Proofed { organization, demographics, contacts: token.contacts }),
-                    None => Err(AccountError::NotProofed),
-                }
+                let signed_in = from_there(kept.session).ok_or(AccountError::Wrong)?;
+                self.keep_proof(signed_in, (provider, token), organization).await?;
+                Ok(Arrived::Proved)
             }
         }
     }
@@ -343,6 +342,7 @@ impl Accounts {
 
     async fn connect(&self, who: &SignedIn, subject: Subject) -> Result<Arrived, AccountError> {
         let account = who.account;
+        self.require_not_anothers(account, &subject).await?;
         let known = federated_identities::of_account(&self.db, account).await?;
         if known.iter().any(|known| known.issuer == subject.issuer && known.subject == subject.subject) {
             return Ok(Arrived::Connected);

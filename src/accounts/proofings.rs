@@ -6,7 +6,7 @@ use crate::identity::Verification;
 use crate::storage::{StorageError, accounts, organizations, proofings};
 
 impl Accounts {
-    /// The proofings of the charts that are linked to the account's own record, the newest first.
+    /// The proofings by which the charts of the account's own record were linked, the newest first.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -16,7 +16,7 @@ impl Accounts {
         let Some(person) = current_person(&self.db, own).await? else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for link in active_links(&self.db, person).await? {
-            for proofing in proofings::of_chart(&self.db, link.source, &link.patient).await? {
+            for proofing in proofings::of_link(&self.db, &link).await? {
                 let organization = organizations::by_id(&self.db, proofing.organization).await?;
                 let holds = self.clock.now() < proofing.valid_until()
                     && link.demographics.as_ref().is_none_or(|known| *known == proofing.demographics);

@@ -12,14 +12,14 @@ use super::session::Beginning;
 use super::{AccountError, Accounts, NewSession, SecondFactors};
 use crate::audit::ActKind;
 use crate::authorization::current_person;
-use crate::base::id::{AccountId, RecoveryId};
+use crate::base::id::{AccountId, PersonId, RecoveryId};
 use crate::base::secret::Secret;
-use crate::identity::{Account, ActivationCode, Assurance, Channel, Contact, ContactKind, Invitation, Username};
+use crate::identity::{Account, ActivationCode, Contact, ContactKind, Username};
 use crate::mail::{Minutes, template};
 use crate::storage::challenges::{self, Challenge, Purpose};
 use crate::storage::recoveries::{self, RecoveryRequest};
 use crate::storage::sessions::{self, Advance, SessionState};
-use crate::storage::{StorageError, accounts, contacts, federated_identities, invitations, links};
+use crate::storage::{StorageError, accounts, contacts, federated_identities, invitations, links, proofings};
 
 /// The link is good for so long (portal design 2.8).
 const LINK: Duration = Duration::from_secs(1_800);
@@ -207,26 +207,44 @@ impl Accounts {
         }
     }
 
-    /// A slip that staff handed to whoever showed papers at the desk, if it is for a chart of the account's own record.
-    /// One that was sent does not count: together with the link it would be two letters to one mailbox.
+    /// A slip that staff handed to whoever showed papers at the desk just then, if it is for a chart of the account's own
+    /// record. One that was sent does not count: together with the link it would be two letters to one mailbox. Nor does
+    /// one that was handed out again, for which nobody had to be there, or one of the person's own making.
     async fn slip(&self, account: &Account, code: &ActivationCode) -> Result<Option<Shown>, AccountError> {
         let now = self.clock.now();
         self.throttle.attempt_name(&format!("second {}", account.id), now)?;
-        let found = invitations::by_code(&self.db, &self.code_hashes.of(code)).await?;
-        let is_proof = |slip: &Invitation| {
-            slip.is_open(now)
-                && slip.channel == Channel::Slip
-                && slip.proxy.is_none()
-                && slip.proofing.is_some()
-                && slip.assurance != Assurance::Claimed
-                && slip.issued_by != Some(account.id)
-        };
-        let Some(slip) = found.filter(is_proof) else { return Ok(None) };
+        let Some(slip) = invitations::by_code(&self.db, &self.code_hashes.of(code)).await? else { return Ok(None) };
+        let Some(proofing) = slip.proofing else { return Ok(None) };
+        let seen = proofings::by_id(&self.db, proofing).await?.filter(|seen| slip.shows_presence(seen, now));
+        let (Some(seen), 1) = (seen, invitations::of_proofing(&self.db, proofing).await?) else { return Ok(None) };
         let (Some(own), Some(link)) = (account.person, links::active_at(&self.db, slip.source, &slip.patient).await?)
         else {
             return Ok(None);
         };
-        let is_own = current_person(&self.db, link.person).await? == current_person(&self.db, own).await?;
+        let own = current_person(&self.db, own).await?;
+        // Two accounts of one human are no two people.
+        for staff in [seen.verified_by, slip.issued_by] {
+            let Some(staff) = staff else { return Ok(None) };
+            if self.is_of(staff, account.id, own).await? {
+                return Ok(None);
+            }
+        }
+        if let Some(second) = seen.attested_by
+            && self.is_of(second, account.id, own).await?
+        {
+            return Ok(None);
+        }
+        let is_own = own.is_some() && current_person(&self.db, link.person).await? == own;
         Ok(is_own.then_some(Shown::Slip(slip.id, link.id)))
+    }
+
+    async fn is_of(&self, staff: AccountId, account: AccountId, own: Option<PersonId>) -> Result<bool, StorageError> {
+        if staff == account {
+            return Ok(true);
+        }
+        let Some(person) = accounts::by_id(&self.db, staff).await?.and_then(|staff| staff.person) else {
+            return Ok(false);
+        };
+        Ok(own.is_some() && current_person(&self.db, person).await? == own)
     }
 }

@@ -206,6 +206,12 @@ impl Provider {
         &self.entry.issuer
     }
 
+    /// Whether it proves who people are: it was configured with what it says then.
+    #[must_use]
+    pub const fn proves(&self) -> bool {
+        !self.entry.ial2_acr.is_empty()
+    }
+
     /// Whether what it said is that it proved who somebody is.
     #[must_use]
     pub fn is_proofed(&self, token: &IdToken) -> bool {
@@ -213,11 +219,11 @@ impl Provider {
     }
 
     /// A request whose answer comes to this provider's own redirect URI; `again` if whoever is signed in there is to show
-    /// who they are once more.
+    /// who they are once more, `proof` if it is to say that it proved who they are.
     ///
     /// # Errors
     /// [`ProviderError`].
-    pub async fn begin(&self, again: bool) -> Result<Begun, ProviderError> {
+    pub async fn begin(&self, again: bool, proof: bool) -> Result<Begun, ProviderError> {
         let known = self.known(None).await?;
         let (state, nonce, verifier) = (self.random.token(), self.random.token(), self.random.token());
         let pkce = PkceCodeVerifier::new(verifier.clone());
@@ -230,6 +236,10 @@ impl Provider {
         if again {
             // OpenID Connect Core 1.0 §3.1.2.1: then the answer says when.
             request = request.add_extra_param("prompt", "login").add_extra_param("max_age", "0");
+        }
+        if proof {
+            // OpenID Connect Core 1.0 §3.1.2.1: some say of how sure they are only when asked for it.
+            request = request.add_extra_param("acr_values", self.entry.ial2_acr.join(" "));
         }
         let (url, _) = request.url();
         let again = again.then(|| self.clock.now().micros());

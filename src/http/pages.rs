@@ -7,6 +7,7 @@ mod apps;
 mod around;
 mod browser;
 mod claim;
+mod claim_elsewhere;
 mod connect;
 mod consent;
 mod elsewhere;
@@ -56,7 +57,7 @@ use crate::authorization::{AuthorizationServer, AuthorizeAnswer};
 use crate::base::keys::{KeyUse, MasterKey};
 use crate::base::random::SharedRandom;
 use crate::base::secret::Secret;
-use crate::config::Config;
+use crate::config::{Config, IdentityProvider};
 use crate::gateway::Gateway;
 use crate::storage::Db;
 
@@ -85,6 +86,7 @@ pub struct Pages {
     random: SharedRandom,
     trusted_proxies: Vec<IpAddr>,
     providers: Vec<(String, String)>,
+    provers: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Pages {
@@ -100,13 +102,15 @@ impl Pages {
         let issuer = config.server.public_url.clone();
         // Some clients never send Secure cookies over http, loopback or not: plain ones in the demo, and only there.
         let plain = config.demo && is_loopback_http(&issuer);
+        let named = |one: &IdentityProvider| (one.key.clone(), one.name.clone());
         Arc::new(Self {
             issuer,
             secure: !plain,
             form_key: master_key.derive(KeyUse::FormToken),
             random,
             trusted_proxies: config.server.trusted_proxies.clone(),
-            providers: config.identity_providers.iter().map(|one| (one.key.clone(), one.name.clone())).collect(),
+            providers: config.identity_providers.iter().map(named).collect(),
+            provers: config.identity_providers.iter().filter(|one| !one.ial2_acr.is_empty()).map(named).collect(),
         })
     }
 }
@@ -115,6 +119,11 @@ impl Pages {
     /// Where else people can sign in: key and name.
     fn providers(&self) -> &[(String, String)] {
         &self.providers
+    }
+
+    /// Those of them who prove who people are.
+    fn provers(&self) -> &[(String, String)] {
+        &self.provers
     }
 
     /// The address of this installation.
@@ -210,6 +219,8 @@ where
         .route("/find", get(find::get))
         .route("/claim", get(claim::get).post(claim::post))
         .route("/claim/code", post(claim::code))
+        .route("/claim/elsewhere", post(claim_elsewhere::begin))
+        .route("/claim/proved", get(claim_elsewhere::get).post(claim_elsewhere::confirm))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
@@ -365,7 +376,7 @@ mod tests {
         all.extend(record::samples(hostile));
         all.push(invite_account::InviteAccountTemplate::sample(hostile).render());
         all.push(invite_confirm::ConfirmTemplate::sample(hostile).render());
-        all.extend([find::sample(hostile), unlink::sample(hostile)]);
+        all.extend([find::sample(hostile), unlink::sample(hostile), claim_elsewhere::sample(hostile)]);
         all.extend(people_invite::InviteProxyTemplate::samples(hostile));
         all
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Assurance, Demographics, GrantBasis, named};
+use super::{Assurance, Demographics, GrantBasis, Proofing, named};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, InvitationId, LinkId, OrganizationId, PersonId, ProofingId};
 use crate::base::source_key::SourceKey;
@@ -14,6 +14,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub const MOST_WRONG_ANSWERS: i64 = 5;
 /// An expired code is exchanged for a new one for so long after its end (portal design, 2.3).
 const EXCHANGED_FOR: Duration = Duration::from_secs(90 * 86_400);
+/// A slip that shows that its bearer was at a desk was handed over within this time of the proofing,
+const HANDED_OVER: Duration = Duration::from_secs(600);
+/// and is used within this time of it.
+const SHOWS_FOR: Duration = Duration::from_secs(48 * 3_600);
 /// Codes that somebody may ask for by themselves in a day.
 pub const RENEWALS_IN_A_DAY: i64 = 3;
 /// Codes that somebody may ask for by themselves in all; then staff must be asked.
@@ -174,6 +178,21 @@ impl Invitation {
         self.is_unused() && now < self.expires
     }
 
+    /// Whether it shows that its bearer was seen in person a short time ago, with a paper and its picture (portal design, 2.8:
+    /// proofing anew at the desk): the patient's own slip, handed over right then.
+    #[must_use]
+    pub fn shows_presence(&self, seen: &Proofing, now: Instant) -> bool {
+        self.is_open(now)
+            && self.channel == Channel::Slip
+            && self.proxy.is_none()
+            && self.proofing == Some(seen.id)
+            && (self.source, &self.patient) == (seen.source, &seen.patient)
+            && [self.assurance, seen.assurance()].iter().all(|sure| matches!(sure, Assurance::Ial2 | Assurance::Ial3))
+            && self.issued >= seen.recorded
+            && self.issued.since(seen.recorded) <= HANDED_OVER
+            && now.since(seen.recorded) <= SHOWS_FOR
+    }
+
     /// Whether it could be redeemed but for its end.
     #[must_use]
     pub const fn is_unused(&self) -> bool {
@@ -197,6 +216,103 @@ impl Invitation {
             InvitationState::Revoked { .. } => "revoked",
             InvitationState::Locked { .. } => "locked",
             InvitationState::Superseded { .. } => "superseded",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::random::SeededRandom;
+    use crate::identity::Document;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const SEEN: Instant = Instant::from_micros(1_795_305_600_000_000);
+
+    fn slip() -> (Proofing, Invitation) {
+        let random = SeededRandom::new(4);
+        let demographics = Demographics {
+            family: "Okafor".to_owned(),
+            given: vec!["Daniel".to_owned()],
+            birth_date: "1991-04-14".to_owned(),
+        };
+        let seen = Proofing {
+            id: ProofingId::mint(&random),
+            organization: OrganizationId::mint(&random),
+            source: SourceKey::mint(&random),
+            patient: "p1".to_owned(),
+            demographics: demographics.clone(),
+            verified_by: Some(AccountId::mint(&random)),
+            attested_by: None,
+            document: Document::DriversLicence,
+            issuer: None,
+            document_expires: None,
+            photo_compared: true,
+            recorded: SEEN,
+        };
+        let id = InvitationId::mint(&random);
+        let slip = Invitation {
+            id,
+            handle: "AAAA".to_owned(),
+            organization: seen.organization,
+            source: seen.source,
+            patient: seen.patient.clone(),
+            demographics,
+            proxy: None,
+            channel: Channel::Slip,
+            contact: None,
+            proofing: Some(seen.id),
+            assurance: seen.assurance(),
+            issued_by: seen.verified_by,
+            issued: SEEN,
+            expires: SEEN.plus(Channel::Slip.validity()),
+            root: id,
+            wrong_answers: 0,
+            state: InvitationState::Issued,
+        };
+        (seen, slip)
+    }
+
+    /// Rule (portal design, 2.8): proofing anew at the desk. The slip is handed over at most ten minutes after it and used
+    /// within 48 hours of it; the proofing is one of IAL2; everything else is some other code.
+    #[test]
+    fn a_slip_shows_presence_where_everything_is_as_it_must_be() {
+        type Change = fn(&mut Proofing, &mut Invitation);
+        let (seen, good) = slip();
+        assert!(good.shows_presence(&seen, SEEN));
+        assert!(good.shows_presence(&seen, SEEN.plus(48 * 60 * MINUTE)));
+        assert!(!good.shows_presence(&seen, SEEN.plus(48 * 60 * MINUTE + MINUTE)), "too late");
+        let late = Invitation { issued: SEEN.plus(10 * MINUTE), ..good.clone() };
+        assert!(late.shows_presence(&seen, SEEN.plus(11 * MINUTE)));
+        let changes: [(&str, Change); 11] = [
+            ("handed over later", |_, slip| slip.issued = SEEN.plus(11 * MINUTE)),
+            ("handed over before", |_, slip| slip.issued = SEEN.minus(MINUTE)),
+            ("sent", |_, slip| slip.channel = Channel::Email),
+            ("by post", |_, slip| slip.channel = Channel::Post),
+            ("ended", |_, slip| slip.state = InvitationState::Superseded { at: SEEN }),
+            ("another proofing", |seen, _| seen.id = ProofingId::mint(&SeededRandom::new(9))),
+            ("another chart", |seen, _| seen.patient = "p2".to_owned()),
+            ("no picture compared", |seen, _| seen.photo_compared = false),
+            ("no paper", |seen, _| seen.document = Document::KnownToClinic),
+            ("less sure", |_, slip| slip.assurance = Assurance::Ial1),
+            ("for somebody else", |_, slip| {
+                slip.proxy = Some(ProxyDraft {
+                    basis: "parent".to_owned(),
+                    family: "Okafor".to_owned(),
+                    given: "Ada".to_owned(),
+                    birth_date: None,
+                    until: None,
+                    scope: None,
+                    person: None,
+                    is_own_word: false,
+                    sources: None,
+                });
+            }),
+        ];
+        for (what, change) in changes {
+            let (mut seen, mut slip) = slip();
+            change(&mut seen, &mut slip);
+            assert!(!slip.shows_presence(&seen, SEEN.plus(20 * MINUTE)), "{what}");
         }
     }
 }

@@ -38,6 +38,8 @@ named! {
         UsePasskey = "use-passkey",
         /// Somebody signs in elsewhere.
         FederatedSignIn = "federated-sign-in",
+        /// Somebody says that what was proved elsewhere is about them.
+        ProvedElsewhere = "proved-elsewhere",
     }
 }
 

@@ -161,11 +161,11 @@ pub async fn made_for(db: &Db, claim: &Claim, since: Instant) -> Result<i64, Sto
     Ok(by_name.max(by_number))
 }
 
-/// Whom a claim is about, as hashes: a count needs no names.
-fn about(claim: &Claim) -> (Vec<u8>, Vec<u8>) {
+/// Whom a claim is about, as hashes: a count needs no names. Claims without a number have none in common.
+fn about(claim: &Claim) -> (Vec<u8>, Option<Vec<u8>>) {
     let (name, number) = matching::about(&claim.said);
     let hash = |what: &[u8], text: &str| sha256_of_parts([what, text.as_bytes()]).to_vec();
-    (hash(b"claim name", &name), hash(b"claim number", &number))
+    (hash(b"claim name", &name), Some(hash(b"claim number", &number)).filter(|_| !claim.said.number.is_empty()))
 }
 
 /// A one-time code goes to the contact of this chart.

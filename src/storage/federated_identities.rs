@@ -12,6 +12,7 @@ statements! {
     BY_SUBJECT = "SELECT f.id, f.issuer, f.subject, f.account_id, f.created, f.last_used FROM federated_identities f \
                   JOIN accounts a ON a.id = f.account_id \
                   WHERE f.issuer = $1 AND f.subject = $2 AND a.state = 'active'";
+    HOLDER = "SELECT account_id FROM federated_identities WHERE issuer = $1 AND subject = $2";
     OF_ACCOUNT = "SELECT id, issuer, subject, account_id, created, last_used FROM federated_identities \
                   WHERE account_id = $1 ORDER BY created, id";
     USE = "UPDATE federated_identities SET last_used = $2 WHERE id = $1";
@@ -77,6 +78,20 @@ pub async fn by_subject(
 ) -> Result<Option<FederatedIdentity>, StorageError> {
     let row: Option<Row> = fetch_optional!(on, BY_SUBJECT, issuer, subject)?;
     Ok(row.map(read).transpose()?)
+}
+
+/// Whose account it leads to, open or not.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn holder(
+    on: impl Into<Executor<'_>>,
+    issuer: &str,
+    subject: &str,
+) -> Result<Option<AccountId>, StorageError> {
+    let row: Option<(String,)> = fetch_optional!(on, HOLDER, issuer, subject)?;
+    let key = RowKey { table: "federated_identities", key: issuer };
+    Ok(row.map(|(account,)| key.parse("account_id", &account)).transpose()?)
 }
 
 /// Those of an account, the oldest first.

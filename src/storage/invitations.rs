@@ -4,7 +4,7 @@ use super::error::{RowKey, to_json};
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, organizations};
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, InvitationId, LinkId, OrganizationId};
+use crate::base::id::{AccountId, InvitationId, LinkId, OrganizationId, ProofingId};
 use crate::base::source_key::SourceKey;
 use crate::identity::{Assurance, Channel, Invitation, InvitationState, MOST_WRONG_ANSWERS, ProxyDraft};
 
@@ -60,6 +60,7 @@ statements! {
     SET_DRAFT = "UPDATE invitations SET proxy = $2 WHERE id = $1 AND state <> 'redeemed'";
     END_OF_ORGANIZATION = "UPDATE invitations SET state = 'revoked', state_since = $2 \
                            WHERE organization_id = $1 AND state IN ('issued', 'opened')";
+    OF_PROOFING = "SELECT count(*) FROM invitations WHERE proofing_id = $1";
     RENEWED = "SELECT count(*) FROM invitations WHERE root_id = $1 AND self_service = 1 AND issued > $2";
 }
 
@@ -124,6 +125,14 @@ impl TryFrom<Row> for Invitation {
             contact: row.contact,
         })
     }
+}
+
+/// How many codes were handed out on one proofing, ended ones too.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn of_proofing(on: impl Into<Executor<'_>>, proofing: ProofingId) -> Result<i64, StorageError> {
+    fetch_value!(on, OF_PROOFING, proofing.to_string())
 }
 
 /// Stores a new code by its hash. `self_service` says that nobody of the staff was asked.

@@ -5,16 +5,18 @@ use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{Executor, StorageError, Tx};
 use crate::base::clock::Instant;
 use crate::base::id::ProofingId;
-use crate::base::source_key::SourceKey;
-use crate::identity::{Document, Proofing};
+use crate::identity::{Document, Link, Proofing};
 
 statements! {
     INSERT = "INSERT INTO proofings (id, organization_id, source_key, patient, demographics, verified_by, attested_by, \
               document, issuer, document_expires, photo_compared, recorded) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-    OF_CHART = "SELECT id, organization_id, source_key, patient, demographics, verified_by, attested_by, document, issuer, \
-                document_expires, photo_compared, recorded FROM proofings WHERE source_key = $1 AND patient = $2 \
-                ORDER BY recorded DESC, id";
+    OF_LINK = "SELECT id, organization_id, source_key, patient, demographics, verified_by, attested_by, document, issuer, \
+               document_expires, photo_compared, recorded FROM proofings p WHERE p.id IN \
+               (SELECT i.proofing_id FROM invitations i WHERE i.source_key = $2 AND i.patient = $3 \
+               AND i.link_id = $1 AND i.state = 'redeemed' AND i.proxy IS NULL) \
+               AND NOT EXISTS (SELECT 1 FROM proxy_requests r WHERE r.proofing_id = p.id AND r.silent IS NOT NULL) \
+               ORDER BY p.recorded DESC, p.id";
     BY_ID = "SELECT id, organization_id, source_key, patient, demographics, verified_by, attested_by, document, issuer, \
              document_expires, photo_compared, recorded FROM proofings WHERE id = $1";
 }
@@ -69,16 +71,13 @@ pub async fn by_id(on: impl Into<Executor<'_>>, id: ProofingId) -> Result<Option
     row.map(read).transpose()
 }
 
-/// Those of a chart, the newest first.
+/// Those by which somebody came to their own link, the newest first: not those of others who act for them, of which some
+/// are not to be told (portal design, 2.5).
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn of_chart(
-    on: impl Into<Executor<'_>>,
-    source: SourceKey,
-    patient: &str,
-) -> Result<Vec<Proofing>, StorageError> {
-    let rows: Vec<Row> = fetch_all!(on, OF_CHART, source.as_str(), patient)?;
+pub async fn of_link(on: impl Into<Executor<'_>>, link: &Link) -> Result<Vec<Proofing>, StorageError> {
+    let rows: Vec<Row> = fetch_all!(on, OF_LINK, link.id.to_string(), link.source.as_str(), &link.patient)?;
     rows.into_iter().map(read).collect()
 }
 

@@ -78,6 +78,9 @@ async function show(app, token) {
   for (const [title, query, cells] of views) {
     const bundle = await read(query);
     const section = add(record, "section");
+    // A wide table is scrolled sideways, by keyboard as well.
+    section.tabIndex = 0;
+    section.setAttribute("aria-label", title);
     add(section, "h2", bundle.total === undefined ? title : `${title} (${bundle.total})`);
     const table = add(add(section, "table"), "tbody");
     for (const { resource, search } of bundle.entry ?? []) {

@@ -75,7 +75,9 @@ try {
 
   const { page, context } = await open({ javaScriptEnabled: false });
   const elsewhere = async (login) => {
-    await page.waitForURL((url) => url.origin === issuer);
+    // Whoever is known there already comes straight back.
+    const ours = ['/sign-in', '/account/identities/connect'];
+    await page.waitForURL((url) => url.origin === issuer || !ours.includes(url.pathname));
     if (await page.locator('input[name=login]').count()) {
       await page.fill('input[name=login]', login);
       await page.fill('input[name=password]', 'anything');
@@ -102,7 +104,7 @@ try {
   await page.locator('h2', { hasText: 'Campus sign-in' }).waitFor();
   const state = await context.storageState();
   const scripted = await open({ storageState: state });
-  for (const path of ['/account/identities', '/account', '/account/prove']) {
+  for (const path of ['/account/identities', '/account/sessions', '/account', '/account/prove']) {
     await scripted.page.goto(there(path));
     await accessible(scripted.page, path);
   }
@@ -116,6 +118,23 @@ try {
   await elsewhere('campus-maria');
   await page.waitForURL(there('/'));
   assert.ok((await page.innerText('h1')).includes('maria'));
+
+  // What is listed among the ways in is disconnected, after a proof: then it leads to nobody again.
+  await page.goto(there('/account/sessions'));
+  assert.ok((await page.innerText('main')).includes('Sign-in with Campus sign-in'));
+  await page.goto(there('/account/identities'));
+  await page.waitForURL((url) => url.pathname === '/account/prove');
+  await page.fill('input[name=password]', 'seven green bicycles at noon');
+  await page.click('main form[action="/account/prove"] button');
+  await page.waitForURL(there('/account/identities'));
+  await page.click('form[action="/account/identities/disconnect"] button');
+  await page.locator('h2', { hasText: 'Campus sign-in' }).waitFor({ state: 'detached' });
+  await page.goto(there('/'));
+  await page.click('form[action="/sign-out"] button');
+  await page.waitForURL(there('/sign-in'));
+  await page.click('text=Sign in with Campus sign-in');
+  await elsewhere('campus-maria');
+  await page.locator('h1', { hasText: 'No account is connected' }).waitFor();
   await context.close();
 
   // Somebody else there is nobody here.

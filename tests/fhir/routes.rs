@@ -61,6 +61,8 @@ const ROUTES: &[(&str, &[&str], &[u16])] = &[
     ("/find", &["GET"], &[200]),
     ("/claim", &["GET", "POST"], &[200, 303, 403, 415]),
     ("/claim/code", &["POST"], &[303, 403, 415]),
+    ("/claim/elsewhere", &["POST"], &[303, 403, 415]),
+    ("/claim/proved", &["GET", "POST"], &[303, 403, 415]),
     ("/clinic", &["GET"], &[303]),
     ("/clinic/work", &["GET", "POST"], &[303, 403, 415]),
     ("/clinic/work/end", &["POST"], &[303, 403, 415]),

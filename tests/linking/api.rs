@@ -128,6 +128,10 @@ fn from_a_code_to_a_record_and_back_by_the_api() {
             let checked = chartgate::fhir::model::validate(resource.to_string().as_bytes(), &[kind]);
             assert!(checked.is_ok(), "{checked:?}");
         }
+        // What was seen for a code that nobody used led to no link.
+        own_code(&world, "MRN-994045").await;
+        let again = call(&mut daniel, "GET", "/api/v1/verifications", &Value::Null).await;
+        assert_eq!(again.json(), seen.json());
         let others = call(&mut world.browser("boss").await, "GET", "/api/v1/verifications", &Value::Null).await;
         assert_eq!(others.json(), json!({"resourceType": "Bundle", "type": "collection"}));
 

@@ -118,7 +118,8 @@ async fn world_with(provider: &Provider, other: Option<&Provider>) -> World {
         client_id: CLIENT.to_owned(),
         proof: AppProof::None,
         scope: "openid profile".to_owned(),
-        ial2_acr: vec!["urn:test:ial2".to_owned()],
+        // The other one proves nobody's identity.
+        ial2_acr: Some("urn:test:ial2".to_owned()).filter(|_| key == "op").into_iter().collect(),
         private_addresses: vec!["127.0.0.0/8".to_owned()],
     };
     let mut entries = vec![entry("op", provider)];
@@ -368,38 +369,67 @@ fn an_answer_counts_once_in_its_own_browser_from_its_own_provider_and_in_time() 
     });
 }
 
+/// The way to the provider, from the page of a practice: begun by its form, gone on by a link.
+async fn prove(provider: &Provider, browser: &mut Browser, organization: &str) -> Sent {
+    let page = browser.get(&format!("/claim?organization={organization}")).await;
+    let there = submit(browser, &page, "/claim/elsewhere", &[("provider", "op")]).await;
+    let link = there.body.split("href=\"").find(|part| part.starts_with(&provider.issuer));
+    let link = link.unwrap_or_else(|| panic!("no way there: {} {}", there.status, there.body));
+    sent(&link.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&"))
+}
+
+impl Provider {
+    /// Says of `subject` that they are proofed, as changed.
+    fn proofs(&self, world: &World, asked: &Sent, subject: &str, change: &[(&str, Value)]) {
+        let mut claims = self.claims(world, &asked.nonce, subject);
+        for (name, value) in [
+            ("acr", json!("urn:test:ial2")),
+            ("given_name", json!("Daniel")),
+            ("family_name", json!("Okafor")),
+            ("birthdate", json!("1991-04-14")),
+            ("phone_number", json!("+1 (413) 555-0129")),
+            ("phone_number_verified", json!(true)),
+        ] {
+            claims[name] = value;
+        }
+        for (name, value) in change {
+            claims[*name] = value.clone();
+        }
+        self.signs(&claims);
+    }
+}
+
+/// Everything from the practice's page to the person's yes.
+async fn proofed(
+    (provider, world): (&Provider, &World),
+    browser: &mut Browser,
+    subject: &str,
+    change: &[(&str, Value)],
+) -> Answer {
+    let organization = organization(world, "riverside").await.to_string();
+    let asked = prove(provider, browser, &organization).await;
+    provider.proofs(world, &asked, subject, change);
+    let back = provider.back(browser, &asked.state).await;
+    if back.status != 303 {
+        return back;
+    }
+    assert_eq!(back.location(), "/claim/proved");
+    let question = browser.get("/claim/proved").await;
+    assert!(question.body.contains("Provider op says that you are"), "{}", question.body);
+    submit(browser, &question, "/claim/proved", &[]).await
+}
+
 #[test]
 fn somebody_proofed_elsewhere_is_linked_if_names_birth_date_and_a_contact_agree() {
     run(async {
         let provider = provider().await;
         let world = world_with(&provider, None).await;
-        let organization = organization(&world, "riverside").await;
-        let path = format!("/sign-in/with/op?for=proof&organization={organization}");
+        let both = (&provider, &world);
         let mut boss = world.browser("boss").await;
-        let tell = async |browser: &mut Browser, change: &[(&str, Value)]| {
-            let there = browser.get(&path).await;
-            assert_eq!(there.status, 303, "{}", there.body);
-            let asked = sent(there.location());
-            let mut claims = provider.claims(&world, &asked.nonce, "whoever");
-            for (name, value) in [
-                ("acr", json!("urn:test:ial2")),
-                ("given_name", json!("Daniel")),
-                ("family_name", json!("Okafor")),
-                ("birthdate", json!("1991-04-14")),
-                ("phone_number", json!("+1 (413) 555-0129")),
-                ("phone_number_verified", json!(true)),
-            ] {
-                claims[name] = value;
-            }
-            for (name, value) in change {
-                claims[*name] = value.clone();
-            }
-            provider.signs(&claims);
-            provider.back(browser, &asked.state).await
-        };
         // Not proofed, or not by a name of IAL2: nothing.
-        let unsure = tell(&mut boss, &[("acr", json!("urn:test:ial1"))]).await;
+        let unsure = proofed(both, &mut boss, "whoever", &[("acr", json!("urn:test:ial1"))]).await;
         assert!(unsure.status == 422 && unsure.body.contains("surely enough"), "{}", unsure.body);
+        assert_eq!(boss.get("/claim/proved").await.location(), "/find");
         assert!(waiting(&world).await.is_empty());
         // Names, date or contact differ, or the contact is not verified: staff look.
         for change in [
@@ -408,18 +438,243 @@ fn somebody_proofed_elsewhere_is_linked_if_names_birth_date_and_a_contact_agree(
             vec![("phone_number", json!("+14135550128")), ("email", json!("x@example.org"))],
             vec![("phone_number_verified", json!(false)), ("email_verified", json!(false))],
         ] {
-            let queued = tell(&mut boss, &change).await;
+            let queued = proofed(both, &mut boss, "whoever", &change).await;
             assert!(queued.body.contains("Your practice looks at it"), "{change:?} {}", queued.body);
             assert!(!boss.get("/").await.body.contains("Riverside"), "{change:?}");
         }
-        let done = tell(&mut boss, &[]).await;
+        let page = at_work(&world, "clerk").await.get("/clinic/queue").await;
+        assert!(page.body.contains("born 1991-04-14, proved elsewhere"), "{}", page.body);
+        let done = proofed(both, &mut boss, "whoever", &[]).await;
         assert_eq!((done.status, done.location()), (303, "/"), "{}", done.body);
         assert!(boss.get("/").await.body.contains("Riverside Family Practice"));
         let token = world.token("boss").await;
         assert!(!world.get("/fhir/Condition", &token).await.ids().is_empty(), "a full link");
         // The chart is taken: whoever else proves the same goes to staff.
+        world.clock.advance(hours(25));
         let mut support = world.browser("support").await;
-        assert!(tell(&mut support, &[]).await.body.contains("Your practice looks at it"));
-        assert_eq!(stranger(&world).get(&path).await.status, 404, "nobody is signed in");
+        assert!(proofed(both, &mut support, "another", &[]).await.body.contains("Your practice looks at it"));
+        let organization = organization(&world, "riverside").await;
+        let queued = chartgate::storage::claims::queued(&world.app.db, organization).await.unwrap();
+        assert_eq!(queued.last().unwrap().reasons, ["taken"], "{queued:?}");
+    });
+}
+
+#[test]
+fn i10_a_proof_is_asked_for_by_a_form_anew_and_counts_in_its_session_after_a_yes() {
+    run(async {
+        let (provider, other) = (provider().await, provider().await);
+        let world = world_with(&provider, Some(&other)).await;
+        let organization = organization(&world, "riverside").await.to_string();
+        let mut boss = world.browser("boss").await;
+
+        // By an address alone nobody is sent to prove anything: it is a sign-in, and of nobody known.
+        let path = format!("/sign-in/with/op?for=proof&organization={organization}");
+        let there = boss.get(&path).await;
+        let asked = sent(there.location());
+        provider.proofs(&world, &asked, "whoever", &[]);
+        let back = provider.back(&mut boss, &asked.state).await;
+        assert!(back.body.contains("No account is connected"), "{}", back.body);
+        assert_eq!(boss.get("/claim/proved").await.location(), "/find");
+
+        // Nor by a form of another page, by nobody, or where the provider proves nobody's identity.
+        let forged = |token: &str| {
+            let pairs = [("form_token", token), ("organization", organization.as_str()), ("provider", "op")];
+            pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+        };
+        assert_eq!(boss.post("/claim/elsewhere", &forged("x")).await.status, 403);
+        let mut nobody = stranger(&world);
+        assert_eq!(nobody.post("/claim/elsewhere", &forged("x")).await.location(), "/sign-in");
+        let page = boss.get(&format!("/claim?organization={organization}")).await;
+        assert!(page.body.contains("Provider op") && !page.body.contains("Provider other"), "{}", page.body);
+        let unable = submit(&mut boss, &page, "/claim/elsewhere", &[("provider", "other")]).await;
+        assert_eq!(unable.status, 404, "{}", unable.body);
+
+        // They show there anew who they are, and are asked for the proof; an old sign-in there is not one.
+        let asked = prove(&provider, &mut boss, &organization).await;
+        assert_eq!((asked.query["prompt"].as_str(), asked.query["max_age"].as_str()), ("login", "0"));
+        assert_eq!(asked.query["acr_values"], "urn:test:ial2");
+        let long_ago = provider.claims(&world, "", "")["auth_time"].as_i64().unwrap() - 3_600;
+        provider.proofs(&world, &asked, "whoever", &[("auth_time", json!(long_ago))]);
+        assert_eq!(provider.back(&mut boss, &asked.state).await.status, 422);
+
+        // Whoever sits there shows first who they are here, within five minutes.
+        world.clock.advance(std::time::Duration::from_secs(301));
+        let page = boss.get(&format!("/claim?organization={organization}")).await;
+        let prove_first = submit(&mut boss, &page, "/claim/elsewhere", &[("provider", "op")]).await;
+        assert_eq!(prove_first.location(), "/account/prove?next=find");
+
+        // Nothing is used before the yes, and a proof belongs to the session that asked for it.
+        let mut boss = world.browser("boss").await;
+        let asked = prove(&provider, &mut boss, &organization).await;
+        provider.proofs(&world, &asked, "whoever", &[]);
+        assert_eq!(provider.back(&mut boss, &asked.state).await.location(), "/claim/proved");
+        assert!(!boss.get("/").await.body.contains("Riverside"));
+        let question = boss.get("/claim/proved").await;
+        for said in ["Daniel Okafor", "1991-04-14", "413", "daniel@example.org", "Riverside Family Practice"] {
+            assert!(question.body.contains(said), "{said} in {}", question.body);
+        }
+        let form = question.form_to("/claim/proved");
+        let mut elsewhere = world.browser("boss").await;
+        assert_eq!(elsewhere.get("/claim/proved").await.location(), "/find", "another session of the same account");
+        for (mut browser, name) in [(elsewhere, "session"), (world.browser("support").await, "account")] {
+            let own = browser.get(&format!("/claim?organization={organization}")).await;
+            let token = own.form_to("/claim")[0].1.clone();
+            let mut form = form.clone();
+            form.retain(|(name, _)| name != "form_token");
+            form.push(("form_token".to_owned(), token));
+            assert_eq!(browser.post("/claim/proved", &form).await.status, 422, "another {name}'s");
+        }
+        let done = submit(&mut boss, &question, "/claim/proved", &[]).await;
+        assert_eq!((done.status, done.location()), (303, "/"), "{}", done.body);
+        assert_eq!(submit(&mut boss, &question, "/claim/proved", &[]).await.status, 422, "once");
+
+        // Too late is too late.
+        let mut support = world.browser("support").await;
+        let asked = prove(&provider, &mut support, &organization).await;
+        provider.proofs(&world, &asked, "late", &[]);
+        provider.back(&mut support, &asked.state).await;
+        let question = support.get("/claim/proved").await;
+        world.clock.advance(std::time::Duration::from_secs(601));
+        assert_eq!(submit(&mut support, &question, "/claim/proved", &[]).await.status, 422);
+        assert!(waiting(&world).await.is_empty(), "nothing came of all that");
+    });
+}
+
+#[test]
+fn i10_a_sign_in_of_another_account_proves_and_connects_nothing() {
+    run(async {
+        let provider = provider().await;
+        let world = world_with(&provider, None).await;
+        let both = (&provider, &world);
+        let mut support = world.browser("support").await;
+        assert_eq!(connect(&provider, &world, &mut support, "theirs").await.location(), "/account/identities");
+        let mut boss = world.browser("boss").await;
+        let taken = proofed(both, &mut boss, "theirs", &[]).await;
+        assert!(taken.status == 422 && taken.body.contains("connected to another account"), "{}", taken.body);
+        assert_eq!(boss.get("/claim/proved").await.location(), "/find");
+        assert!(waiting(&world).await.is_empty() && !boss.get("/").await.body.contains("Riverside"));
+
+        // Connected by somebody else while the question waits: as well.
+        let organization = organization(&world, "riverside").await.to_string();
+        let asked = prove(&provider, &mut boss, &organization).await;
+        provider.proofs(&world, &asked, "later", &[]);
+        provider.back(&mut boss, &asked.state).await;
+        let question = boss.get("/claim/proved").await;
+        assert_eq!(connect(&provider, &world, &mut support, "later").await.location(), "/account/identities");
+        let taken = submit(&mut boss, &question, "/claim/proved", &[]).await;
+        assert!(taken.status == 422 && taken.body.contains("connected to another account"), "{}", taken.body);
+        assert!(waiting(&world).await.is_empty() && !boss.get("/").await.body.contains("Riverside"));
+
+        // To connect one, too, they show there anew who they are.
+        let page = boss.get("/account/identities").await;
+        let there = submit(&mut boss, &page, "/account/identities/connect", &[]).await;
+        assert!(there.body.contains("prompt=login") && there.body.contains("max_age=0"), "{}", there.body);
+        // One's own is fine.
+        assert_eq!(connect(&provider, &world, &mut boss, "own").await.location(), "/account/identities");
+        assert_eq!(proofed(both, &mut boss, "own", &[]).await.location(), "/");
+    });
+}
+
+#[test]
+fn i06_what_is_proved_elsewhere_has_the_limits_of_every_claim() {
+    run(async {
+        let provider = provider().await;
+        let world = world_with(&provider, None).await;
+        let organization = organization(&world, "riverside").await;
+        let proved = |organization, family: &str| chartgate::accounts::ProvedElsewhere {
+            id: String::new(),
+            provider: String::new(),
+            organization,
+            practice: None,
+            demographics: chartgate::identity::Demographics {
+                family: family.to_owned(),
+                given: vec!["Nobody".to_owned()],
+                birth_date: "1970-01-01".to_owned(),
+            },
+            contacts: Vec::new(),
+        };
+        let queued = async |who: &str, address: &str, about: &str| {
+            let account = world.account(who).await;
+            let before = chartgate::storage::claims::queued(&world.app.db, organization).await.unwrap().len();
+            let address = address.parse().ok();
+            let answer = world.app.claims.proofed(account, address, proved(organization, about)).await.unwrap();
+            assert_eq!(answer, chartgate::accounts::ClaimAnswer::Queued, "the answer is the same");
+            chartgate::storage::claims::queued(&world.app.db, organization).await.unwrap().len() - before
+        };
+        // Five about one human, whoever says it; that they have no number makes no two of them one.
+        for (at, who) in ["boss", "clerk", "support", "officer", "registrar", "other"].into_iter().enumerate() {
+            assert_eq!(queued(who, &format!("10.0.{at}.1"), "Same").await, usize::from(at < 5), "{who}");
+        }
+        assert_eq!(queued("other", "10.0.9.1", "Somebody").await, 1);
+        // Five of one network,
+        world.clock.advance(hours(25));
+        for (at, who) in ["boss", "clerk", "support", "officer", "registrar", "other"].into_iter().enumerate() {
+            assert_eq!(queued(who, "10.1.0.1", &format!("Other{at}")).await, usize::from(at < 5), "{who}");
+        }
+        // and five of one account.
+        world.clock.advance(hours(25));
+        for at in 0..6 {
+            assert_eq!(queued("boss", &format!("10.2.{at}.1"), &format!("More{at}")).await, usize::from(at < 5));
+        }
+
+        // A practice that is not there is a field to look at again, here as elsewhere.
+        let nowhere = chartgate::base::id::OrganizationId::mint(&chartgate::base::random::SeededRandom::new(3));
+        let account = world.account("clerk").await;
+        let refused = world.app.claims.proofed(account, None, proved(nowhere, "Nowhere")).await.unwrap_err();
+        assert!(matches!(refused, chartgate::accounts::ClaimError::Refused("organization", _)), "{refused:?}");
+        let mut other = world.browser("other").await;
+        let asked = prove(&provider, &mut other, &nowhere.to_string()).await;
+        provider.proofs(&world, &asked, "whoever", &[]);
+        assert_eq!(provider.back(&mut other, &asked.state).await.location(), "/claim/proved");
+        let question = other.get("/claim/proved").await;
+        let answer = submit(&mut other, &question, "/claim/proved", &[]).await;
+        assert!(answer.status == 422 && answer.body.contains("choose a practice from the list"), "{}", answer.body);
+    });
+}
+
+#[test]
+fn no_sign_in_elsewhere_outlives_a_recovery_and_what_else_lets_somebody_in_is_listed() {
+    run(async {
+        let provider = provider().await;
+        let world = world_with(&provider, None).await;
+        let mut daniel = super::tightened::daniel_with_mail(&world).await;
+        assert_eq!(connect(&provider, &world, &mut daniel, "thief").await.location(), "/account/identities");
+        let listed = daniel.get("/account/sessions").await;
+        assert!(listed.body.contains("Sign-in with Provider op") && !listed.body.contains("You got back into"));
+        let username = chartgate::identity::Username::new("daniel@example.org").unwrap();
+        let account = chartgate::storage::accounts::by_username(&world.app.db, &username).await.unwrap().unwrap().id;
+        let key = chartgate::storage::passkeys::StoredPasskey {
+            id: chartgate::base::id::PasskeyId::mint(&chartgate::base::random::SeededRandom::new(8)),
+            account,
+            credential: vec![1; 32],
+            public_key: vec![2; 32],
+            sign_count: 0,
+            name: "Firefox on a stolen telephone".to_owned(),
+            backed_up: false,
+            created: chartgate::base::clock::Clock::now(&*world.clock),
+            last_used: None,
+        };
+        let made =
+            world.app.db.write(move |tx| Box::pin(async move { chartgate::storage::passkeys::insert(tx, &key).await }));
+        assert!(made.await.unwrap());
+
+        let slip = own_code(&world, "MRN-994045").await;
+        let mut browser = super::tightened::returning(&world, "daniel@example.org").await;
+        let page = browser.get("/recover/finish").await;
+        let fields = [("code", slip.as_str()), ("new_password", "a quiet lake in spring rain")];
+        let done = submit(&mut browser, &page, "/recover/finish", &fields).await;
+        assert_eq!((done.status, done.location()), (303, "/account/sessions"), "{}", done.body);
+
+        let mut thief = stranger(&world);
+        let arrived = provider.through(&world, &mut thief, "/sign-in/with/op", "thief").await;
+        assert!(arrived.body.contains("No account is connected"), "{}", arrived.body);
+        let told = world.mails().await.into_iter().find(|mail| mail.subject == "Your account was recovered").unwrap();
+        assert!(told.text.contains("/account/sessions") && told.text.contains("remove what you do not know"));
+        let listed = browser.get("/account/sessions").await;
+        assert!(listed.body.contains("You got back into") && !listed.body.contains("Sign-in with"), "{}", listed.body);
+        assert!(listed.body.contains("Firefox on a stolen telephone"), "{}", listed.body);
+        let removed = submit(&mut browser, &listed, "/account/passkeys/remove", &[]).await;
+        assert_eq!((removed.status, removed.location()), (303, "/account/passkeys"), "{}", removed.body);
+        assert!(!browser.get("/account/sessions").await.body.contains("stolen telephone"));
     });
 }

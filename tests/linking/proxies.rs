@@ -226,6 +226,9 @@ fn a_power_of_attorney_takes_two_of_the_staff() {
             let told = told(&world, "daniel@example.org").await - before;
             assert_eq!(told, if silent.is_empty() { 2 } else { 0 }, "at issue and at use, unless that would harm");
         }
+        // What staff saw of those who act for him is not his to read, least of all what nobody was told of.
+        let seen = owner.get("/api/v1/verifications").await.json();
+        assert_eq!(seen["entry"].as_array().unwrap().len(), 2, "his own, as two resources: {seen}");
     });
 }
 

@@ -100,7 +100,7 @@ fn i06_guesses_about_one_human_are_counted_however_they_are_spelled() {
 }
 
 /// Somebody with a verified address asks for the way back and opens the link.
-async fn returning(world: &World, name: &str) -> Browser {
+pub(super) async fn returning(world: &World, name: &str) -> Browser {
     let mut browser = stranger(world);
     let page = browser.get("/recover").await;
     submit(&mut browser, &page, "/recover", &[("name", name)]).await;
@@ -122,6 +122,64 @@ pub(super) async fn daniel_with_mail(world: &World) -> Browser {
     let page = browser.get(&path).await;
     assert_eq!(submit(&mut browser, &page, "/account/contact/confirm", &[]).await.status, 303);
     browser
+}
+
+#[test]
+fn a_slip_counts_for_two_days_after_a_proofing_of_its_own_by_others() {
+    run(async {
+        let world = world().await;
+        daniel_with_mail(&world).await;
+        let tried = async |code: &str| {
+            // A wait that the tries before it made is over.
+            world.clock.advance(std::time::Duration::from_secs(1_200));
+            let mut browser = returning(&world, "daniel@example.org").await;
+            let page = browser.get("/recover/finish").await;
+            let fields = [("code", code), ("new_password", "a quiet lake in spring rain")];
+            submit(&mut browser, &page, "/recover/finish", &fields).await.status
+        };
+        let seen = async |fields: &[(&str, &str)]| {
+            let mut clerk = at_work(&world, "clerk").await;
+            code_of(&verify(&mut clerk, "MRN-994045", fields).await)
+        };
+        let old = seen(&[]).await;
+        world.clock.advance(hours(48));
+        assert_eq!(tried(&old).await, 422, "two days ago");
+        let known = [("document", "known"), ("attested_by", "support")];
+        assert_eq!(tried(&seen(&known).await).await, 422, "no paper");
+        assert_eq!(tried(&seen(&[("photo_compared", "")]).await).await, 422, "no look at the picture");
+        assert_eq!(tried(&seen(&[("document", "BCT")]).await).await, 422, "no picture");
+
+        // Handed out again, a minute later, to whoever stands there then.
+        let first = seen(&[]).await;
+        let mut clerk = at_work(&world, "clerk").await;
+        let codes = clerk.get("/clinic/invitations").await;
+        let second = code_of(&submit(&mut clerk, &codes, "/clinic/invitations/reissue", &[]).await);
+        assert_eq!(tried(&second).await, 422, "handed out again");
+        assert_eq!(tried(&first).await, 422, "and the first one has ended");
+
+        // Of one's own making, at work.
+        let random = chartgate::base::random::SeededRandom::new(6);
+        let now = || chartgate::base::clock::Clock::now(&*world.clock);
+        let username = Username::new("daniel@example.org").unwrap();
+        let daniel = accounts::by_username(&world.app.db, &username).await.unwrap().unwrap().id;
+        let riverside = organization(&world, "riverside").await;
+        let role = (daniel, riverside, StaffRole::FrontDesk);
+        practice::appoint(&world.app.acts, &random, now(), role).await.unwrap();
+        let mut browser = stranger(&world);
+        let page = browser.get("/sign-in").await;
+        submit(&mut browser, &page, "/sign-in", &[("username", "daniel@example.org"), ("password", PASSWORD)]).await;
+        let page = browser.get("/clinic/work").await;
+        assert_eq!(submit(&mut browser, &page, "/clinic/work", &[]).await.location(), "/clinic");
+        let own = code_of(&verify(&mut browser, "MRN-994045", &[]).await);
+        assert_eq!(tried(&own).await, 422, "by themselves");
+        // Attested by themselves is no better, whatever the paper.
+        let attested = seen(&[("attested_by", "daniel@example.org")]).await;
+        assert_eq!(tried(&attested).await, 422, "attested by themselves");
+
+        let fresh = seen(&[]).await;
+        world.clock.advance(hours(47));
+        assert_eq!(tried(&fresh).await, 303, "within two days");
+    });
 }
 
 #[test]

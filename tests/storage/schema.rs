@@ -4,13 +4,21 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use chartgate::storage::{Db, StorageError, grants};
+use chartgate::base::hash::sha256;
+use chartgate::base::id::{AccountId, ClaimId, OrganizationId};
+use chartgate::base::random::SystemRandom;
+use chartgate::storage::{Db, StorageError, accounts, claims, federated_identities, grants, organizations};
+use data_encoding::HEXLOWER;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use super::sample;
 use crate::support::database::{Database, Fresh, on_both, runtime, with_sqlite};
 
-on_both!(five_starters_at_once_make_one_schema, a_schema_of_a_newer_program_is_refused);
+on_both!(
+    five_starters_at_once_make_one_schema,
+    a_schema_of_a_newer_program_is_refused,
+    a_database_of_the_version_before_is_brought_up_with_what_is_in_it,
+);
 
 /// `table.column type null?` for columns, `table unique (columns) where …` for unique indexes.
 type Shape = BTreeSet<String>;
@@ -110,6 +118,126 @@ async fn five_starters_at_once_make_one_schema(database: Database) {
     for opened in futures_util::future::join_all(starters).await {
         assert!(opened.unwrap().unwrap().prepare_all().await.unwrap() > 30);
     }
+}
+
+/// The steps that the last version on people's machines had: name, and the text for either database.
+macro_rules! steps {
+    ($($number:literal $name:literal),+ $(,)?) => {
+        [$((
+            $number,
+            $name,
+            include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
+            include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
+        )),+]
+    };
+}
+
+const BEFORE: [(i64, &str, &str, &str); 14] = steps![
+    1 "0001_records",
+    2 "0002_oauth",
+    3 "0003_expiry",
+    4 "0004_source_access",
+    5 "0005_document_owners",
+    6 "0006_apps",
+    7 "0007_clients",
+    8 "0008_source_authorities",
+    9 "0009_invitations",
+    11 "0011_mail",
+    12 "0012_credentials",
+    13 "0013_consent",
+    14 "0014_proxy_requests",
+    16 "0016_family_more",
+];
+
+/// Makes a database as that version left it, with somebody in it.
+macro_rules! make_before {
+    ($connection:expr, $text:tt, $table:literal, $ids:expr) => {{
+        let (connection, (account, organization, claim)) = ($connection, $ids);
+        sqlx::raw_sql($table).execute(&mut *connection).await.unwrap();
+        for step in BEFORE {
+            let text: &'static str = step.$text;
+            sqlx::raw_sql(text).execute(&mut *connection).await.unwrap();
+            let checksum = HEXLOWER.encode(&sha256(text.as_bytes()));
+            let row = sqlx::query("INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)");
+            row.bind(step.0).bind(step.1).bind(checksum).execute(&mut *connection).await.unwrap();
+        }
+        for (text, ids) in [
+            (
+                "INSERT INTO organizations (id, name, alias, former_names, created, state) \
+                 VALUES ($1, 'Riverside', '[]', '[]', 1, 'active')",
+                vec![&organization],
+            ),
+            (
+                "INSERT INTO accounts (id, username, username_folded, created, state) \
+                 VALUES ($1, 'Olga', 'olga', 2, 'active')",
+                vec![&account],
+            ),
+            (
+                "INSERT INTO federated_identities (issuer, subject, account_id, created) \
+                 VALUES ('https://id.example', 'olga', $1, 3)",
+                vec![&account],
+            ),
+            (
+                "INSERT INTO claims (id, account_id, organization_id, said, made, reasons, wrong_codes, state) VALUES \
+                 ($1, $2, $3, '{\"given\":\"Olga\",\"family\":\"Berg\",\"birth_date\":\"1960-05-01\",\"number\":\"7\"}', \
+                 4, '[]', 0, 'queued')",
+                vec![&claim, &account, &organization],
+            ),
+        ] {
+            let row = ids.into_iter().fold(sqlx::query(text), |row, id: &String| row.bind(id.clone()));
+            row.execute(&mut *connection).await.unwrap();
+        }
+    }};
+}
+
+async fn a_database_of_the_version_before_is_brought_up_with_what_is_in_it(database: Database) {
+    let fresh = Fresh::like(&database).await;
+    let random = SystemRandom::default();
+    let (account, organization, claim) =
+        (AccountId::mint(&random), OrganizationId::mint(&random), ClaimId::mint(&random));
+    let ids = || (account.to_string(), organization.to_string(), claim.to_string());
+    if let Some(path) = fresh.config.url.strip_prefix("sqlite:") {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).unwrap();
+        let mut raw = SqliteConnection::connect(&fresh.config.url).await.unwrap();
+        make_before!(
+            &mut raw,
+            2,
+            "CREATE TABLE schema_migrations \
+             (number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL) STRICT",
+            ids()
+        );
+        raw.close().await.unwrap();
+    } else {
+        let url = fs::read_to_string(fresh.config.url.strip_prefix("postgres:").unwrap()).unwrap();
+        let mut raw = PgConnection::connect(&url).await.unwrap();
+        make_before!(
+            &mut raw,
+            3,
+            "CREATE TABLE schema_migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT COLLATE \"C\" NOT NULL, \
+             checksum TEXT COLLATE \"C\" NOT NULL)",
+            ids()
+        );
+        raw.close().await.unwrap();
+    }
+    let db = Db::open(&fresh.config).await.unwrap();
+    assert!(db.prepare_all().await.unwrap() > 30);
+    assert_eq!(accounts::by_id(&db, account).await.unwrap().unwrap().username.typed(), "Olga");
+    assert_eq!(organizations::by_id(&db, organization).await.unwrap().unwrap().name, "Riverside");
+    let known = claims::by_id(&db, claim).await.unwrap().unwrap();
+    assert_eq!((known.said.family.as_str(), known.account), ("Berg", account));
+    // A sign-in elsewhere without a name could be disconnected by nobody: it is connected no more.
+    assert_eq!(federated_identities::of_account(&db, account).await.unwrap(), []);
+    assert_eq!(federated_identities::holder(&db, "https://id.example", "olga").await.unwrap(), None);
+    // It is what a new one is.
+    let shapes = async |config: &chartgate::config::Storage| match config.url.strip_prefix("postgres:") {
+        Some(file) => {
+            let url = fs::read_to_string(file).unwrap();
+            postgres_shape(&mut PgConnection::connect(&url).await.unwrap()).await
+        }
+        None => sqlite_shape(&mut SqliteConnection::connect(&config.url).await.unwrap()).await,
+    };
+    assert_eq!(shapes(&fresh.config).await, shapes(&database.config).await);
 }
 
 async fn a_schema_of_a_newer_program_is_refused(database: Database) {

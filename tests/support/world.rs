@@ -306,6 +306,11 @@ impl World {
         format!("http://{address}/fhir")
     }
 
+    /// Where the database is, for who looks at it from outside.
+    pub(crate) fn database_url(&self) -> String {
+        self.config.storage.url.clone()
+    }
+
     /// Everything that the database keeps on disk.
     pub(crate) fn database_bytes(&self) -> Vec<u8> {
         let files = std::fs::read_dir(self.folder.path()).unwrap().map(|file| file.unwrap().path());

@@ -105,7 +105,11 @@ impl Claim {
         });
         Self {
             id: claim.id.to_string(),
-            said: format!("{} {}, born {}, number {}", said.given, said.family, said.birth_date, said.number),
+            said: if said.number.is_empty() {
+                format!("{} {}, born {}, proved elsewhere", said.given, said.family, said.birth_date)
+            } else {
+                format!("{} {}, born {}, number {}", said.given, said.family, said.birth_date, said.number)
+            },
             since: day(claim.made),
             doubts: claim.reasons.join(", "),
             candidate,

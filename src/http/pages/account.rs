@@ -78,10 +78,11 @@ pub(super) enum Next {
     Passkeys,
     Share,
     Identities,
+    Find,
 }
 
 impl Next {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Overview,
         Self::Password,
         Self::Contact,
@@ -91,6 +92,7 @@ impl Next {
         Self::Passkeys,
         Self::Share,
         Self::Identities,
+        Self::Find,
     ];
 
     const fn name(self) -> &'static str {
@@ -104,6 +106,7 @@ impl Next {
             Self::Passkeys => "passkeys",
             Self::Share => "share",
             Self::Identities => "identities",
+            Self::Find => "find",
         }
     }
 
@@ -118,6 +121,7 @@ impl Next {
             Self::Passkeys => "/account/passkeys",
             Self::Share => "/people/invite",
             Self::Identities => "/account/identities",
+            Self::Find => "/find",
         }
     }
 
@@ -283,7 +287,7 @@ mod tests {
         }
         for next in Next::ALL {
             assert_eq!(Next::of(Some(next.name())), next);
-            assert!(next.path().starts_with("/account") || next == Next::Share);
+            assert!(next.path().starts_with("/account") || matches!(next, Next::Share | Next::Find));
         }
     }
 }

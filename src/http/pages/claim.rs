@@ -28,7 +28,7 @@ pub(super) struct ClaimTemplate {
     birth_date: String,
     number: String,
     problem: Option<String>,
-    providers: Vec<(String, String)>,
+    provers: Vec<(String, String)>,
 }
 
 /// What the page shows once somebody said who they are.
@@ -52,7 +52,7 @@ pub(super) fn samples(hostile: &'static str) -> [Result<String, askama::Error>; 
         birth_date: text(),
         number: text(),
         problem: Some(text()),
-        providers: vec![(text(), text())],
+        provers: vec![(text(), text())],
     };
     let code = ClaimCodeTemplate { style: text(), form_token: text(), problem: Some(hostile) };
     [claim.render(), code.render()]
@@ -84,9 +84,9 @@ pub(super) async fn get(
         return moved(&format!("/claim?organization={now}"));
     }
     let form_token = session.pages.form_token(Form::Claim, &signed_in.hash);
-    let providers = session.pages.providers().to_vec();
+    let provers = session.pages.provers().to_vec();
     let style = super::style::path();
-    render(&ClaimTemplate { style, form_token, organization, providers, ..ClaimTemplate::default() })
+    render(&ClaimTemplate { style, form_token, organization, provers, ..ClaimTemplate::default() })
 }
 
 /// `POST /claim`.
@@ -122,7 +122,7 @@ fn again(posted: &Posted, hash: &[u8; 32], problem: &str) -> Response {
         birth_date: text("birth_date"),
         number: text("number"),
         problem: Some(format!("Please look again: {problem}.")),
-        providers: posted.browser.pages.providers().to_vec(),
+        provers: posted.browser.pages.provers().to_vec(),
     };
     render_with(StatusCode::UNPROCESSABLE_ENTITY, &page, None)
 }

@@ -12,13 +12,10 @@ use super::account::{Instead, Next, problem, waiting};
 use super::agent::browser_in_words;
 use super::form_page::FormPage;
 use super::sign_in::{next_page, on_from};
-use super::{Browser, ErrorPage, Pages, PeerAddress, Session, render_with, see_other};
-use crate::accounts::{
-    AccountError, Accounts, Arrived, ClaimAnswer, Claims, ElsewhereAnswer, Errand, NewSession, Redemptions, Traveller,
-};
+use super::{Browser, Pages, PeerAddress, Session, see_other};
+use crate::accounts::{AccountError, Accounts, Arrived, ElsewhereAnswer, Errand, NewSession, Redemptions, Traveller};
 use crate::authorization::AuthorizationServer;
 use crate::base::secret::Secret;
-use crate::http::error::page_unavailable;
 use crate::http::form::{field, query_pairs};
 use crate::storage::sessions::SessionState;
 
@@ -70,9 +67,8 @@ pub(super) async fn get(
 ) -> Result<Response, Instead> {
     let pairs = query_pairs(query.as_deref());
     let request = field(&pairs, "request").filter(|sealed| server.is_resumable(sealed, going.browser.value()));
-    let errand = match (field(&pairs, "for"), field(&pairs, "organization").and_then(|id| id.parse().ok())) {
-        (Some("account"), _) => Errand::SignUp,
-        (Some("proof"), Some(organization)) => Errand::Prove(organization),
+    let errand = match field(&pairs, "for") {
+        Some("account") => Errand::SignUp,
         _ => Errand::SignIn {
             request: request.map(str::to_owned),
             next: next_page(field(&pairs, "next")).map(str::to_owned),
@@ -82,17 +78,27 @@ pub(super) async fn get(
     let begun = accounts.begin_elsewhere(&provider, errand, going.traveller()).await;
     let mut response = match begun {
         Ok(url) => see_other(url.as_str()),
-        Err(error) => refused(&error)?,
+        Err(error) => refused(&error, Next::Identities)?,
     };
     going.browser.remember(&mut response);
     Ok(response)
+}
+
+/// A page that leads there by a link, as a form of ours may lead nowhere else.
+pub(super) fn way_there(going: &Going, title: &str, name: &str, url: &str, back: &'static str) -> Response {
+    let page = FormPage::new(title)
+        .says(format!("You go to {name} now, sign in there, and come back."))
+        .link_to(url.to_owned(), "Go on")
+        .link(back, "Not now");
+    let mut response = page.respond();
+    going.browser.remember(&mut response);
+    response
 }
 
 /// `GET /sign-in/with/{provider}/callback`: comes back.
 pub(super) async fn callback(
     State(accounts): State<Arc<Accounts>>,
     State(redemptions): State<Arc<Redemptions>>,
-    State(claims): State<Arc<Claims>>,
     Path(provider): Path<String>,
     RawQuery(query): RawQuery,
     going: Going,
@@ -106,12 +112,8 @@ pub(super) async fn callback(
         }
         Ok(Arrived::Connected) => Ok(see_other("/account/identities")),
         Ok(Arrived::Unknown) => Ok(unknown()),
-        Ok(Arrived::Proofed { organization, demographics, contacts }) => {
-            let account = going.session.signed_in().map(|signed_in| signed_in.account);
-            let account = account.ok_or_else(|| Instead::of(see_other("/sign-in")))?;
-            Ok(linked(claims.proofed(account, organization, demographics, &contacts).await))
-        }
-        Err(error) => refused(&error),
+        Ok(Arrived::Proved) => Ok(see_other("/claim/proved")),
+        Err(error) => refused(&error, Next::Identities),
     }
 }
 
@@ -152,18 +154,8 @@ fn unknown() -> Response {
         .respond()
 }
 
-fn linked(answer: Result<ClaimAnswer, crate::accounts::ClaimError>) -> Response {
-    match answer {
-        Ok(ClaimAnswer::Linked(_)) => see_other("/"),
-        Ok(ClaimAnswer::Queued) => {
-            let text = "Thank you. Your practice must look at this first; they were told.";
-            render_with(StatusCode::OK, &ErrorPage::new("Your practice looks at it", text), None)
-        }
-        Err(error) => page_unavailable(&error),
-    }
-}
-
-fn refused(error: &AccountError) -> Result<Response, Instead> {
+/// What is said of a refusal; whoever must show once more who they are goes on to `next` from there.
+pub(super) fn refused(error: &AccountError, next: Next) -> Result<Response, Instead> {
     let text = match error {
         AccountError::Wrong => "This took too long, was answered already, or began in another browser.".to_owned(),
         AccountError::Elsewhere(_) => {
@@ -176,7 +168,7 @@ fn refused(error: &AccountError) -> Result<Response, Instead> {
             "The other site did not show who you are surely enough for this. Your practice can do it at the desk."
                 .to_owned()
         }
-        other => problem(other, Next::Identities)?,
+        other => problem(other, next)?,
     };
     let page = FormPage::new("Not signed in there").says(text).link("/sign-in", "Back to the sign-in");
     Ok(waiting(page.respond_with(StatusCode::UNPROCESSABLE_ENTITY), error))

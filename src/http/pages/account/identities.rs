@@ -6,8 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::super::apps::minute;
-use super::super::elsewhere::Going;
-use super::super::form_page::FormPage;
+use super::super::elsewhere::{Going, way_there};
 use super::super::posted::Posted;
 use super::super::{Form, Session, not_found, render, see_other};
 use super::{Instead, Next, problem, proved};
@@ -85,15 +84,7 @@ pub(super) async fn connect(
     let name = accounts.providers().find(|(key, _)| *key == posted.text("provider")).map(|(_, name)| name.to_owned());
     let Some(name) = name else { return Ok(not_found()) };
     match accounts.begin_elsewhere(posted.text("provider"), Errand::Connect, going.traveller()).await {
-        Ok(url) => {
-            let page = FormPage::new("Connect another sign-in")
-                .says(format!("You go to {name} now, sign in there, and come back."))
-                .link_to(url.to_string(), "Go on")
-                .link("/account/identities", "Not now");
-            let mut response = page.respond();
-            going.browser.remember(&mut response);
-            Ok(response)
-        }
+        Ok(url) => Ok(way_there(&going, "Connect another sign-in", &name, url.as_str(), "/account/identities")),
         Err(error) => said(&accounts, &going.session, &error).await,
     }
 }
