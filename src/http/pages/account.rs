@@ -211,10 +211,15 @@ pub(super) fn problem(error: &AccountError, next: Next) -> Result<String, Instea
         AccountError::Password(error) => format!("Please choose another password: {error}."),
         AccountError::Elsewhere(error) => {
             tracing::warn!(%error, "a sign-in elsewhere failed");
-            "The other site does not answer as it must. Try again in a moment.".to_owned()
+            "The other site does not answer as it must. Try again in a moment, or sign in another way.".to_owned()
         }
-        AccountError::IdentityTaken => "This sign-in is connected to another account.".to_owned(),
-        AccountError::NotProofed => "The other site did not show who you are surely enough.".to_owned(),
+        AccountError::IdentityTaken => {
+            "This sign-in is connected to another account. Disconnect it there first.".to_owned()
+        }
+        AccountError::NotProofed => {
+            "The other site did not show who you are surely enough for this. Your practice can do it at the desk."
+                .to_owned()
+        }
         AccountError::LastWay => "This is the last way to sign in. Add another one first.".to_owned(),
     })
 }

@@ -158,16 +158,6 @@ fn unknown() -> Response {
 pub(super) fn refused(error: &AccountError, next: Next) -> Result<Response, Instead> {
     let text = match error {
         AccountError::Wrong => "This took too long, was answered already, or began in another browser.".to_owned(),
-        AccountError::Elsewhere(_) => {
-            "The other site does not answer as it must. Try again in a moment, or sign in another way.".to_owned()
-        }
-        AccountError::IdentityTaken => {
-            "This sign-in is connected to another account. Disconnect it there first.".to_owned()
-        }
-        AccountError::NotProofed => {
-            "The other site did not show who you are surely enough for this. Your practice can do it at the desk."
-                .to_owned()
-        }
         other => problem(other, next)?,
     };
     let page = FormPage::new("Not signed in there").says(text).link("/sign-in", "Back to the sign-in");

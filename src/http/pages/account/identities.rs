@@ -90,11 +90,7 @@ pub(super) async fn connect(
 }
 
 async fn said(accounts: &Accounts, session: &Session, error: &AccountError) -> Result<Response, Instead> {
-    let text = match error {
-        AccountError::Elsewhere(_) => "This site does not answer as it must. Try again in a moment.".to_owned(),
-        other => problem(other, Next::Identities)?,
-    };
-    page(accounts, session, Some(text)).await
+    page(accounts, session, Some(problem(error, Next::Identities)?)).await
 }
 
 /// `POST /account/identities/disconnect`.
