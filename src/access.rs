@@ -7,6 +7,8 @@ mod decide;
 mod identification;
 mod permit;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod withheld;
 
 pub use about::{About, Referent, about, referent};

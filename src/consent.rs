@@ -18,6 +18,8 @@ mod rule;
 mod scope;
 mod standing;
 mod succession;
+#[cfg(test)]
+mod tests;
 mod view;
 mod words;
 

@@ -44,8 +44,8 @@ pub fn about(kind: &AuthorizationKind, raw: &RawResource, base: &str, patients: 
         AuthorizationKind::Subject { paths, several, alternative, .. } => {
             let mut found = referents_at(raw, base, paths);
             let mut several = *several;
+            // A value that cannot be read is a value: whoever is named somewhere is not nobody in particular.
             if found.is_empty()
-                && !captured(raw, paths)
                 && let Some(alternative) = alternative
             {
                 found = referents_at(raw, base, &alternative.paths);
@@ -93,10 +93,6 @@ fn count(raw: &RawResource, path: Option<&str>) -> usize {
         Fragment::new(&raw.bytes).at(path, &mut |_| items += 1);
     }
     items
-}
-
-fn captured(raw: &RawResource, paths: &[CaptureId]) -> bool {
-    raw.facts.captures.iter().any(|(id, _)| paths.contains(id))
 }
 
 /// The references at these paths; `None` for each value that points nowhere within the source.

@@ -107,10 +107,10 @@ impl Boundary {
     }
 }
 
-/// Which day it is at `now` where `zone` is.
+/// Which day it is at `now` where `zone` is; beyond the calendar the last one, on which everybody is of age.
 #[must_use]
 pub fn local_date(now: Instant, zone: &TimeZone) -> Date {
-    Timestamp::from_microsecond(now.micros()).map_or(Date::MIN, |at| zone.to_datetime(at).date())
+    Timestamp::from_microsecond(now.micros()).map_or(Date::MAX, |at| zone.to_datetime(at).date())
 }
 
 #[cfg(test)]
@@ -179,6 +179,10 @@ mod tests {
         ] {
             let zone = TimeZone::get(zone).unwrap();
             assert_eq!(local_date(at(instant), &zone), day, "{instant}");
+        }
+        // A clock that is beside itself makes nobody a child.
+        for beyond in [i64::MIN, i64::MAX] {
+            assert_eq!(local_date(Instant::from_micros(beyond), &TimeZone::UTC), Date::MAX);
         }
     }
 }

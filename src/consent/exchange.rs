@@ -203,3 +203,208 @@ pub fn whole(resource: &Value) -> Option<Value> {
     let ours = extensions.iter().find(|extension| extension.get("url").is_some_and(|url| url == WHOLE))?;
     serde_json::from_str(ours.get("valueString")?.as_str()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use jiff::civil::date;
+
+    use super::super::label::Labels;
+    use super::super::scope::DataPeriod;
+    use super::super::words::Level;
+    use super::*;
+    use crate::base::id::AccountId;
+    use crate::base::random::SeededRandom;
+
+    /// 2026-05-03T00:00:00Z.
+    const NOW: Instant = Instant::from_micros(1_777_766_400_000_000);
+
+    fn grant(basis: GrantBasis) -> Grant {
+        let random = SeededRandom::new(21);
+        Grant {
+            id: GrantId::mint(&random),
+            account: AccountId::mint(&random),
+            person: PersonId::mint(&random),
+            basis,
+            period: Period { from: NOW, until: None },
+            evidence: String::new(),
+            created: NOW,
+            state: GrantState::Active,
+        }
+    }
+
+    fn consent_of(grant: &Grant, scope: &GrantScope) -> Value {
+        consent_of_grant(grant, scope, grant.person, &json!({"all": "of it"}))
+    }
+
+    /// Portal design 3.7 and HL7's RoleCode, by hand.
+    #[test]
+    fn a_proxy_is_a_related_person_in_hl7_s_words() {
+        use GrantBasis as B;
+        for (basis, code, words) in [
+            (B::Parent, Some("PRN"), "parent"),
+            (B::GuardianMinor, Some("GUARD"), "guardian"),
+            (B::GuardianAdult, Some("GUARD"), "guardian"),
+            (B::HealthCarePowerOfAttorney, Some("HPOWATT"), "healthcare power of attorney"),
+            (B::Foster, Some("PRNFOST"), "foster parent"),
+            (B::Executor, Some("EXCEST"), "executor of estate"),
+            (B::PatientConsent, None, "named by the patient"),
+            (B::BestInterest, None, "in the patient's best interest"),
+        ] {
+            let grant = grant(basis);
+            let resource = related_person(&grant, grant.person, None, true);
+            let relationship = &resource["relationship"][0];
+            assert_eq!(relationship["text"], words, "{basis:?}");
+            let coding = code.map_or(Value::Null, |code| json!([{"system": ROLE, "code": code, "display": words}]));
+            assert_eq!(relationship["coding"], coding, "{basis:?}");
+        }
+        let mut grant = grant(B::Parent);
+        grant.period.until = Some(Instant::from_micros(NOW.micros() + 1_000_000));
+        let resource = related_person(&grant, grant.person, Some("Gil"), false);
+        assert_eq!(resource["resourceType"], "RelatedPerson");
+        assert_eq!(resource["id"], format!("self.{}", grant.id));
+        assert_eq!(resource["active"], false);
+        assert_eq!(resource["patient"]["reference"], format!("Patient/{}", grant.person));
+        assert_eq!(resource["name"], json!([{"text": "Gil"}]));
+        let start: jiff::Timestamp = resource["period"]["start"].as_str().unwrap().parse().unwrap();
+        let end: jiff::Timestamp = resource["period"]["end"].as_str().unwrap().parse().unwrap();
+        assert_eq!((start.as_microsecond(), end.as_microsecond()), (NOW.micros(), NOW.micros() + 1_000_000));
+        let id = related_person_id(grant.id);
+        assert_eq!(grant_of(&id), Some(grant.id));
+        for other in [&id[5..], "self.", "self.x", ""] {
+            assert_eq!(grant_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_grant_is_a_consent_that_permits() {
+        let scope = GrantScope {
+            types: Some(BTreeSet::from(["Observation".to_owned()])),
+            data_period: Some(DataPeriod { from: Some(date(2025, 1, 1)), until: None }),
+            sensitivity: Sensitivity::AllBut([Label::Hiv].into_iter().collect()),
+            ..GrantScope::whole(Level::View)
+        };
+        let grant = grant(GrantBasis::PatientConsent);
+        let consent = consent_of(&grant, &scope);
+        let patient = json!({"reference": format!("Patient/{}", grant.person)});
+        assert_eq!(consent["resourceType"], "Consent");
+        assert_eq!(consent["id"], format!("self.{}", grant.id));
+        assert_eq!((&consent["patient"], &consent["performer"]), (&patient, &json!([patient])));
+        assert_eq!(consent["scope"]["coding"][0]["code"], "patient-privacy");
+        assert_eq!(consent["category"][0]["coding"][0], json!({"system": "http://loinc.org", "code": "59284-0"}));
+        assert!(consent["policyRule"].is_object(), "R4 ppc-1");
+        let provision = &consent["provision"];
+        assert_eq!(provision["type"], "permit");
+        assert_eq!(
+            provision["class"],
+            json!([{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}])
+        );
+        assert_eq!(provision["dataPeriod"], json!({"start": "2025-01-01"}));
+        assert_eq!(
+            provision["provision"],
+            json!([{"type": "deny", "securityLabel": [{"system": ACT, "code": "HIV"}]}])
+        );
+        let related = json!({"reference": format!("RelatedPerson/self.{}", grant.id)});
+        assert_eq!(provision["actor"][0]["reference"], related);
+        assert_eq!(whole(&consent), Some(json!({"all": "of it"})));
+        // Of a scope that says nothing nothing is said.
+        let plain = consent_of(&grant, &GrantScope::whole(Level::View));
+        for absent in ["class", "dataPeriod", "provision"] {
+            assert!(plain["provision"].get(absent).is_none(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn why_who_agreed_and_how_far_are_told() {
+        use GrantBasis as B;
+        for (basis, purpose, by_patient) in [
+            (B::PatientConsent, "PATRQT", true),
+            (B::HealthCarePowerOfAttorney, "PWATRNY", false),
+            (B::Parent, "FAMRQT", false),
+            (B::Executor, "FAMRQT", false),
+        ] {
+            let grant = grant(basis);
+            let consent = consent_of(&grant, &GrantScope::whole(Level::View));
+            assert_eq!(consent["provision"]["purpose"], json!([{"system": REASON, "code": purpose}]), "{basis:?}");
+            let performer = consent["performer"][0]["reference"].as_str().unwrap();
+            assert_eq!(performer.starts_with("Patient/"), by_patient, "{basis:?}");
+            assert_eq!(performer.starts_with("RelatedPerson/"), !by_patient, "{basis:?}");
+        }
+        let reason = || "asked".to_owned();
+        for (state, status) in [
+            (GrantState::Pending, "proposed"),
+            (GrantState::Active, "active"),
+            (GrantState::Suspended { at: NOW, reason: reason() }, "inactive"),
+            (GrantState::Ended { at: NOW, reason: reason() }, "inactive"),
+        ] {
+            let grant = Grant { state, ..grant(B::Parent) };
+            assert_eq!(consent_of(&grant, &GrantScope::whole(Level::View))["status"], status);
+        }
+        let with = |actions: &[Action], level| {
+            let scope = GrantScope { actions: actions.iter().copied().collect(), ..GrantScope::whole(level) };
+            let consent = consent_of(&grant(B::Parent), &scope);
+            let codes = consent["provision"]["action"].as_array().unwrap().clone();
+            codes.iter().map(|code| code["coding"][0]["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(with(&[], Level::View), ["access"]);
+        assert_eq!(with(&[Action::Export], Level::View), ["access", "disclose"]);
+        assert_eq!(with(&[Action::ConnectApp], Level::View), ["access", "disclose"]);
+        assert_eq!(with(&[], Level::Act), ["access", "correct"]);
+        assert_eq!(with(&[], Level::Manage), ["access", "correct", "disclose"]);
+    }
+
+    #[test]
+    fn what_is_laid_down_is_a_consent_that_denies_or_lets_in() {
+        let grant = grant(GrantBasis::Parent);
+        let of = |kind: &RuleKind, related| {
+            let period = Period { from: NOW, until: None };
+            consent_of_rule(("rule", kind), (period, NOW), grant.person, related, &json!({"rule": 1}))
+        };
+        let restriction = |effect| RuleKind::Restriction { against: None, effect };
+        let flag =
+            RuleKind::Flag { source: "aaaa".to_owned(), resource_type: "Observation".to_owned(), id: "7".to_owned() };
+        for (kind, expected) in [
+            (restriction(Effect::Nothing), "deny"),
+            (restriction(Effect::NoContactData), "deny"),
+            (restriction(Effect::Full), "permit"),
+            (flag.clone(), "deny"),
+            (RuleKind::Hold { categories: Vec::new(), days: None }, "deny"),
+            (RuleKind::Deceased, "deny"),
+            (RuleKind::Assent { grant: grant.id, labels: Labels::NONE }, "permit"),
+            (RuleKind::DiminishedCapacity, "permit"),
+            (RuleKind::Emancipated, "permit"),
+        ] {
+            let consent = of(&kind, None);
+            assert_eq!(consent["provision"]["type"], expected, "{kind:?}");
+            assert_eq!(consent["status"], "active");
+            assert_eq!(consent["id"], "self.rule");
+            assert!(consent["provision"].get("actor").is_none());
+            assert_eq!(whole(&consent), Some(json!({"rule": 1})));
+        }
+        let flagged = of(&flag, Some(grant.id));
+        assert_eq!(flagged["provision"]["data"][0]["reference"]["identifier"]["value"], "Observation/7");
+        assert_eq!(
+            flagged["provision"]["actor"][0]["reference"]["reference"],
+            format!("RelatedPerson/self.{}", grant.id)
+        );
+    }
+
+    /// Only what was written here is read back.
+    #[test]
+    fn a_consent_from_elsewhere_is_not_taken_for_ours() {
+        let extension = |url: &str, text: &str| json!([{"url": "urn:other", "valueString": "{}"}, {"url": url, "valueString": text}]);
+        let consent = |kind: &str, extension: Value| json!({"resourceType": kind, "extension": extension});
+        assert_eq!(whole(&consent("Consent", extension(WHOLE, "{\"a\":1}"))), Some(json!({"a": 1})));
+        for other in [
+            consent("Contract", extension(WHOLE, "{\"a\":1}")),
+            consent("Consent", extension("urn:x", "{\"a\":1}")),
+            consent("Consent", extension(WHOLE, "{")),
+            consent("Consent", json!([])),
+            json!({"resourceType": "Consent"}),
+            json!({}),
+        ] {
+            assert_eq!(whole(&other), None, "{other}");
+        }
+    }
+}

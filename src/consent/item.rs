@@ -138,10 +138,11 @@ fn labels_of(system: Option<&str>, code: &str, in_security: bool, sets: &CodeSet
     if in_security {
         let is_restricted = ["R", "V"].iter().any(|known| known.eq_ignore_ascii_case(code));
         let label = match named {
+            // Also where an EHR writes them under the wrong one of HL7's two systems.
+            _ if is_restricted && (is(&CONFIDENTIALITY) || is(&ACT_CODE)) => Some(Label::Restricted),
             Some(label) if is(&ACT_CODE) || is(&[OURS]) => Some(*label),
             // Other systems may say who may see it, in words that are not known here.
-            None if is(&ACT_CODE) && !is_restricted && system.is_some() => Some(Label::Unknown),
-            _ if is(&CONFIDENTIALITY) && is_restricted => Some(Label::Restricted),
+            None if system.is_some() && (is(&ACT_CODE) || is(&[OURS])) => Some(Label::Unknown),
             _ => None,
         };
         found = label.into_iter().collect();
@@ -221,4 +222,208 @@ fn days_of_text(text: &str) -> Option<Span> {
 fn instant(text: &str) -> Option<Instant> {
     let at: jiff::Timestamp = text.parse().ok()?;
     Some(Instant::from_micros(at.as_microsecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use serde_json::{Value, json};
+
+    use super::super::code_set::CodePattern;
+    use super::*;
+    use crate::fhir::knowledge::Knowledge;
+    use crate::fhir::scan::scan_resource;
+
+    fn item(resource: &Value) -> Item {
+        let mut sets = CodeSets::default();
+        sets.add("http://loinc.org", &[CodePattern::Code("9-9".to_owned())], Label::Std);
+        sets.add("urn:department", &[CodePattern::Code("teen".to_owned())], Label::MinorConsented);
+        let raw = scan_resource(resource.to_string().into(), Knowledge::embedded().unwrap()).unwrap();
+        describe(&raw, &sets)
+    }
+
+    fn labels(resource: &Value) -> Vec<Label> {
+        item(resource).labels.each().collect()
+    }
+
+    fn observation(more: &Value) -> Value {
+        let mut resource = json!({"resourceType": "Observation", "id": "o", "status": "final"});
+        resource.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        resource
+    }
+
+    /// Portal design 3.5: what the EHR says in `meta.security`, in HL7's words and ours, and nobody else's.
+    #[test]
+    fn the_source_s_labels_are_kept() {
+        const ACT: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+        const CONF: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+        let rows: [(Value, &[Label]); 22] = [
+            (json!({"system": ACT, "code": "HIV"}), &[Label::Hiv]),
+            (json!({"system": "urn:oid:2.16.840.1.113883.5.4", "code": "hiv"}), &[Label::Hiv]),
+            (json!({"system": "http://hl7.org/fhir/v3/ActCode", "code": "SUD"}), &[Label::Sud]),
+            (json!({"code": "PSY"}), &[Label::Psy]),
+            (json!({"system": OURS, "code": "parent-restricted"}), &[Label::ParentRestricted]),
+            (json!({"system": OURS, "code": "STD"}), &[Label::Std]),
+            (json!({"system": CONF, "code": "HIV"}), &[]),
+            (json!({"system": "urn:somebody", "code": "HIV"}), &[]),
+            // A word of these systems that is not known here is taken for the worse.
+            (json!({"system": ACT, "code": "NEWWORD"}), &[Label::Unknown]),
+            (json!({"system": OURS, "code": "parent-restrictd"}), &[Label::Unknown]),
+            (json!({"system": "urn:somebody", "code": "NEWWORD"}), &[]),
+            (json!({"system": CONF, "code": "NEWWORD"}), &[]),
+            (json!({"code": "NEWWORD"}), &[]),
+            (json!({"system": CONF, "code": "R"}), &[Label::Restricted]),
+            (json!({"system": "urn:oid:2.16.840.1.113883.5.25", "code": "v"}), &[Label::Restricted]),
+            (json!({"system": "http://hl7.org/fhir/v3/Confidentiality", "code": "V"}), &[Label::Restricted]),
+            (json!({"code": "R"}), &[Label::Restricted]),
+            (json!({"system": ACT, "code": "R"}), &[Label::Restricted]),
+            (json!({"system": OURS, "code": "R"}), &[Label::Unknown]),
+            (json!({"system": "urn:somebody", "code": "R"}), &[]),
+            (json!({"system": CONF, "code": "N"}), &[]),
+            (json!({"system": "http://loinc.org", "code": "9-9"}), &[Label::Std]),
+        ];
+        for (coding, expected) in rows {
+            let resource = observation(&json!({"meta": {"security": [{"system": CONF, "code": "N"}, coding]}}));
+            assert_eq!(labels(&resource), expected, "{coding}");
+            // The same anywhere else is about something else, unless a table names it.
+            let in_table = coding["system"] == "http://loinc.org";
+            for elsewhere in [
+                json!({"meta": {"tag": [coding]}}),
+                json!({"interpretation": [{"coding": [coding]}]}),
+                json!({"extension": [{"url": "urn:x", "valueCodeableConcept": {"security": [coding]}}]}),
+            ] {
+                assert_eq!(!labels(&observation(&elsewhere)).is_empty(), in_table, "{elsewhere}");
+            }
+        }
+    }
+
+    #[test]
+    fn codes_count_wherever_they_stand_and_only_with_their_system() {
+        let coding = json!({"system": "http://loinc.org", "code": "9-9"});
+        for resource in [
+            observation(&json!({"code": {"coding": [{"system": "urn:local", "code": "x"}, coding]}})),
+            observation(&json!({"component": [{"code": {"coding": [coding]}}]})),
+            observation(&json!({"valueCodeableConcept": {"coding": [coding]}})),
+            observation(&json!({"contained": [{"resourceType": "Condition", "code": {"coding": [coding]}}]})),
+        ] {
+            assert_eq!(labels(&resource), [Label::Std], "{resource}");
+        }
+        let both =
+            observation(&json!({"code": {"coding": [coding]}, "method": {"coding": [{"system": "urn:department",
+            "code": "teen"}]}}));
+        assert_eq!(labels(&both), [Label::Std, Label::MinorConsented]);
+        for other in [
+            json!({"code": "9-9"}),
+            json!({"system": "urn:other", "code": "9-9"}),
+            json!({"system": "http://loinc.org"}),
+        ] {
+            assert_eq!(labels(&observation(&json!({"code": {"coding": [other]}}))), [], "{other}");
+        }
+    }
+
+    /// What an allow-list asks for: the element that says what it is, and no other.
+    #[test]
+    fn each_type_says_what_it_is_in_an_element_of_its_own() {
+        let concept = json!({"coding": [{"system": "urn:a", "code": "1"}]});
+        let elements = [
+            "code",
+            "vaccineCode",
+            "serviceType",
+            "type",
+            "specialty",
+            "category",
+            "medicationCodeableConcept",
+            "reasonCode",
+        ];
+        for (kind, main) in [
+            ("Observation", &["code"][..]),
+            ("Condition", &["code"]),
+            ("AllergyIntolerance", &["code"]),
+            ("Procedure", &["code"]),
+            ("Immunization", &["vaccineCode"]),
+            ("Encounter", &["serviceType", "type"]),
+            ("Appointment", &["serviceType", "specialty"]),
+            ("DocumentReference", &["type", "category"]),
+            ("MedicationRequest", &["medicationCodeableConcept"]),
+            ("MedicationDispense", &["medicationCodeableConcept"]),
+            ("MedicationStatement", &["medicationCodeableConcept"]),
+        ] {
+            for element in elements {
+                let found = item(&json!({"resourceType": kind, "id": "1", element: concept})).codes;
+                let expected =
+                    if main.contains(&element) { vec![("urn:a".to_owned(), "1".to_owned())] } else { vec![] };
+                assert_eq!(found, expected, "{kind}.{element}");
+            }
+        }
+        let several = json!({"resourceType": "Encounter", "id": "1", "type": [concept, {"text": "x"}, {"coding": [
+            {"system": "urn:b"}, {"code": "2"}, {"system": "urn:b", "code": "3"}]}]});
+        let codes = [("urn:a", "1"), ("urn:b", "3")].map(|(system, code)| (system.to_owned(), code.to_owned()));
+        assert_eq!(item(&several).codes, codes);
+    }
+
+    #[test]
+    fn vital_signs_and_forms_are_told_by_their_category() {
+        let of = |kind: &str, codings: Value| {
+            item(&json!({"resourceType": kind, "id": "1", "category": [{"coding": codings}]})).category
+        };
+        let vital = json!({"system": OBSERVATION_CATEGORY, "code": "vital-signs"});
+        let laboratory = json!({"system": OBSERVATION_CATEGORY, "code": "laboratory"});
+        let form = json!({"system": FORM.0, "code": "form"});
+        assert_eq!(of("Observation", json!([vital])), Category::Vitals);
+        assert_eq!(of("Observation", json!([laboratory, vital])), Category::Vitals);
+        assert_eq!(of("Observation", json!([vital, laboratory])), Category::Vitals);
+        assert_eq!(of("Observation", json!([laboratory])), Category::Results);
+        assert_eq!(of("Observation", json!([form])), Category::Results);
+        assert_eq!(of("Observation", json!([{"system": "urn:x", "code": "vital-signs"}])), Category::Results);
+        assert_eq!(of("Observation", json!([{"code": "vital-signs"}])), Category::Results);
+        assert_eq!(of("DocumentReference", json!([form])), Category::Forms);
+        assert_eq!(of("DocumentReference", json!([vital])), Category::Notes);
+        assert_eq!(of("DocumentReference", json!([{"system": FORM.0, "code": "letter"}])), Category::Notes);
+        assert_eq!(of("Condition", json!([vital, form])), Category::Conditions);
+    }
+
+    /// The days that an item is about: all that a partial date may mean; a period without an end goes on.
+    #[test]
+    fn the_days_are_all_that_a_date_may_mean() {
+        let of = |more: Value| item(&observation(&more)).days.map(|days| (days.first, days.last));
+        let on = |text: &str| of(json!({"effectiveDateTime": text}));
+        assert_eq!(on("2025-02-03T23:59:00-05:00"), Some((date(2025, 2, 3), date(2025, 2, 3))));
+        assert_eq!(on("2024-02"), Some((date(2024, 2, 1), date(2024, 2, 29))));
+        assert_eq!(on("2025"), Some((date(2025, 1, 1), date(2025, 12, 31))));
+        for wrong in ["soon", "25-01-01", "2025-13", "2025-02-30", "", "02025-01-01"] {
+            assert_eq!(on(wrong), None, "{wrong}");
+        }
+        let period = |start: Option<&str>, end: Option<&str>| {
+            let mut value = json!({});
+            for (name, day) in [("start", start), ("end", end)] {
+                if let Some(day) = day {
+                    value[name] = json!(day);
+                }
+            }
+            of(json!({"effectivePeriod": value}))
+        };
+        assert_eq!(period(Some("2025-01-02"), Some("2025-02")), Some((date(2025, 1, 2), date(2025, 2, 28))));
+        assert_eq!(period(Some("2025-01-02"), None), Some((date(2025, 1, 2), Date::MAX)));
+        assert_eq!(period(None, Some("2025-01-02")), None);
+        assert_eq!(period(Some("2025-01-02"), Some("soon")), None);
+        // When it was counts, not when it was sent.
+        let both = of(json!({"issued": "2025-03-01T00:00:00Z", "effectiveDateTime": "2024-01-01"}));
+        assert_eq!(both, Some((date(2024, 1, 1), date(2024, 1, 1))));
+        assert_eq!(of(json!({})), None);
+    }
+
+    #[test]
+    fn a_clinician_has_looked_who_interpreted_or_noted_something() {
+        let of = |more: Value| item(&observation(&more));
+        assert!(!of(json!({})).is_reviewed);
+        assert!(of(json!({"note": [{"text": "fine"}]})).is_reviewed);
+        let report = json!({"resourceType": "DiagnosticReport", "id": "1", "resultsInterpreter": [{"display": "x"}]});
+        assert!(item(&report).is_reviewed);
+        let issued = of(json!({"issued": "2026-05-03T00:00:00+02:00"})).issued;
+        assert_eq!(issued, Some(Instant::from_micros(1_777_759_200_000_000)));
+        assert_eq!(of(json!({"issued": "yesterday"})).issued, None);
+        assert_eq!(of(json!({})).issued, None);
+        let whole = of(json!({}));
+        assert_eq!((whole.id.as_str(), whole.resource_type, whole.is_tainted), ("o", ResourceType::Observation, false));
+    }
 }

@@ -196,14 +196,18 @@ impl Lens {
     pub fn taints(&self, item: &Item) -> bool {
         match self.judge(item) {
             Verdict::Shown(_) => false,
-            Verdict::Withheld(Rule::AllowList) => matches!(
-                item.resource_type,
-                ResourceType::Encounter
-                    | ResourceType::Appointment
-                    | ResourceType::ServiceRequest
-                    | ResourceType::MedicationRequest
-                    | ResourceType::DocumentReference
-            ),
+            Verdict::Withheld(Rule::AllowList) => {
+                // That it is not listed says nothing of what it is about; a label does.
+                let is_followed = matches!(
+                    item.resource_type,
+                    ResourceType::Encounter
+                        | ResourceType::Appointment
+                        | ResourceType::ServiceRequest
+                        | ResourceType::MedicationRequest
+                        | ResourceType::DocumentReference
+                );
+                is_followed || !item.labels.is_empty()
+            }
             Verdict::Withheld(_) => true,
         }
     }
@@ -274,6 +278,12 @@ impl Way {
         {
             return Err(Rule::ScopeDate);
         }
+        // Who decided that, decided about all of it: no outline either.
+        if (item.labels.has(Label::Restricted) && !shows_restricted)
+            || (item.labels.has(Label::ParentRestricted) && self.is_for_minor)
+        {
+            return Err(Rule::Label);
+        }
         if is_outline {
             // Another band that the person may be in shows nothing labelled, not even as an outline.
             let is_unlabelled = |gate: &Gate| !matches!(gate, Gate::WithoutLabels(_)) || gate.shows(item.labels);
@@ -283,9 +293,7 @@ impl Way {
             // What is left of it says nothing of what it was for: neither labels nor what it refers to tell more.
             return redact::outline(item.resource_type).map(|_| true).ok_or(Rule::AllowList);
         }
-        if (item.labels.has(Label::Restricted) && !shows_restricted)
-            || (item.labels.has(Label::ParentRestricted) && self.is_for_minor)
-            || !self.scope.sensitivity.shows(item.labels.without(BY_OTHERS.into_iter().collect()))
+        if !self.scope.sensitivity.shows(item.labels.without(BY_OTHERS.into_iter().collect()))
             || !self.gates.iter().all(|gate| gate.shows(item.labels))
         {
             return Err(Rule::Label);

@@ -49,6 +49,9 @@ pub const fn without_contacts(resource_type: ResourceType) -> &'static [&'static
             "participant",
         ],
         ResourceType::Encounter => &["location", "hospitalization", "serviceProvider", "text", "contained"],
+        // The pharmacy is in a place, as the one that hands the drug out is.
+        ResourceType::MedicationRequest => &["dispenseRequest", "text", "contained"],
+        ResourceType::Device => &["location", "text", "contained"],
         ResourceType::ServiceRequest => &["locationCode", "locationReference", "text", "contained"],
         ResourceType::Immunization | ResourceType::Procedure | ResourceType::Task => &["location", "text", "contained"],
         ResourceType::MedicationDispense => &["location", "destination", "receiver", "text", "contained"],

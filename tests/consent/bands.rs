@@ -17,7 +17,7 @@ type Rule = (&'static str, i16, i64, Shows);
 enum Shows {
     All,
     Unlabelled,
-    /// Whole, and as outlines; nothing labelled. Bills as outlines whatever their label.
+    /// Whole, and as outlines; nothing labelled. Bills as outlines whatever they are about, unless somebody keeps the bill.
     Listed(&'static [&'static str], &'static [&'static str]),
     Nothing,
 }
@@ -79,7 +79,7 @@ fn expected(shows: Shows, category: &str, label: Option<&str>) -> &'static str {
     let is_kept = matches!(label, Some("parent-restricted" | "restricted"));
     match shows {
         Nothing => "no",
-        All if is_kept => "no",
+        _ if is_kept => "no",
         Unlabelled | Listed(..) if label.is_some() && category != "billing" => "no",
         Unlabelled if label.is_some() => "no",
         All | Unlabelled => "whole",

@@ -170,11 +170,7 @@ fn through(question: &Value, grant: &Value, flagged: bool) -> Option<bool> {
             return None;
         }
     }
-    if outline || bills && category == "billing" {
-        let has_outline = ["Encounter", "Appointment", "Invoice", "Account", "Coverage", "PaymentNotice"];
-        return has_outline.contains(&text(item, "type")).then_some(true);
-    }
-    // 6. Labels.
+    // What somebody marked as kept back is not even outlined.
     let labels: Vec<&str> = item["labels"].as_array().unwrap().iter().map(|label| label.as_str().unwrap()).collect();
     if labels.contains(&"restricted") && question["policy"]["restricted"] != "shown" {
         return None;
@@ -182,6 +178,11 @@ fn through(question: &Value, grant: &Value, flagged: bool) -> Option<bool> {
     if minor && labels.contains(&"parent-restricted") {
         return None;
     }
+    if outline || bills && category == "billing" {
+        let has_outline = ["Encounter", "Appointment", "Invoice", "Account", "Coverage", "PaymentNotice"];
+        return has_outline.contains(&text(item, "type")).then_some(true);
+    }
+    // 6. Labels.
     let content: Vec<&str> =
         labels.iter().copied().filter(|label| !["restricted", "parent-restricted"].contains(label)).collect();
     let sensitivity = &grant["sensitivity"];
