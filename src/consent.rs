@@ -25,7 +25,7 @@ mod words;
 
 pub use age::{BirthDate, Boundary, LeapDay, local_date};
 pub use code_set::{CodePattern, CodeSets};
-pub use item::{Item, Span, codings, describe};
+pub use item::{Item, Span, describe};
 pub use label::{Label, Labels};
 pub use lens::{Asking, Extent, Lens, Shown, Verdict};
 pub use notice::{DueNotice, due_notices};

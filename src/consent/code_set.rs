@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::label::{Label, Labels};
@@ -36,10 +37,10 @@ impl CodeSets {
         for pattern in patterns {
             match pattern {
                 CodePattern::Code(code) => {
-                    let known = sets.exact.entry(plain(code)).or_default();
+                    let known = sets.exact.entry(plain(code).into_owned()).or_default();
                     *known = known.and(labels);
                 }
-                CodePattern::Prefix(prefix) => sets.prefixes.push((plain(prefix), labels)),
+                CodePattern::Prefix(prefix) => sets.prefixes.push((plain(prefix).into_owned(), labels)),
                 CodePattern::Range(from, to) => sets.ranges.push((*from, *to, labels)),
             }
         }
@@ -52,7 +53,7 @@ impl CodeSets {
     pub fn labels(&self, system: &str, code: &str) -> Labels {
         let Some(sets) = self.systems.get(system) else { return Labels::NONE };
         let code = plain(code);
-        let mut labels = sets.exact.get(&code).copied().unwrap_or_default();
+        let mut labels = sets.exact.get(&*code).copied().unwrap_or_default();
         for (_, more) in sets.prefixes.iter().filter(|(prefix, _)| code.starts_with(prefix.as_str())) {
             labels = labels.and(*more);
         }
@@ -72,8 +73,12 @@ impl CodeSets {
 }
 
 /// A code as it is compared: EHRs leave the full stop out of ICD-10 and write small letters.
-fn plain(code: &str) -> String {
-    code.trim().chars().filter(|c| *c != '.').map(|c| c.to_ascii_uppercase()).collect()
+fn plain(code: &str) -> Cow<'_, str> {
+    // Most are spelled so, and are looked up by the thousand.
+    if code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase() || byte == b'-') {
+        return Cow::Borrowed(code);
+    }
+    Cow::Owned(code.trim().chars().filter(|c| *c != '.').map(|c| c.to_ascii_uppercase()).collect())
 }
 
 #[cfg(test)]

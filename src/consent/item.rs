@@ -1,5 +1,7 @@
 //! What of a resource the decision looks at.
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
 
 use super::code_set::CodeSets;
@@ -86,56 +88,117 @@ const DATES: [&str; 20] = [
 /// Reads a resource. What cannot be read is missing from the item, and the decision takes that for the worse.
 #[must_use]
 pub fn describe(raw: &RawResource, sets: &CodeSets) -> Item {
-    let whole = Fragment::new(&raw.bytes);
     let resource_type = raw.facts.resource_type;
     let mut labels = Labels::NONE;
-    codings(whole, &mut |system, code, in_security| {
+    codings(&raw.bytes, &mut |system, code, in_security| {
         labels = labels.and(labels_of(system, code, in_security, sets));
     });
-    let codes = main_codes(whole, resource_type);
     Item {
         resource_type,
         id: raw.id().unwrap_or_default().to_owned(),
-        category: category(whole, resource_type),
+        category: category(raw, resource_type),
         labels,
-        codes,
-        days: DATES.iter().find_map(|name| whole.get(name)).and_then(days),
-        is_reviewed: whole.get("resultsInterpreter").is_some_and(Fragment::has_value)
-            || whole.get("note").is_some_and(Fragment::has_value),
-        issued: whole.text_of("issued").and_then(|text| instant(&text)),
+        codes: main_codes(raw, resource_type),
+        days: date(raw).and_then(days),
+        is_reviewed: raw.member("resultsInterpreter").is_some_and(Fragment::has_value)
+            || raw.member("note").is_some_and(Fragment::has_value),
+        issued: raw.member("issued").and_then(Fragment::text).and_then(|text| instant(&text)),
         is_tainted: false,
     }
 }
 
-/// Visits every pair of `system` and `code` in a value, however deep, and whether it stands in `meta.security`.
-pub fn codings<'a>(value: Fragment<'a>, visit: &mut impl FnMut(Option<&str>, &str, bool)) {
-    walk(value, false, false, visit);
+/// The element that says when it was.
+fn date(raw: &RawResource) -> Option<Fragment<'_>> {
+    let rank = |key: &[u8]| DATES.iter().position(|name| name.as_bytes() == key);
+    let known = raw.facts.members.iter().filter_map(|member| Some((rank(member.key.of(&raw.bytes))?, member)));
+    known.min_by_key(|(rank, _)| *rank).map(|(_, member)| Fragment::new(member.value.of(&raw.bytes)))
 }
 
-fn walk<'a>(value: Fragment<'a>, in_meta: bool, in_security: bool, visit: &mut impl FnMut(Option<&str>, &str, bool)) {
-    match value.bytes().first() {
-        Some(b'{') => {
-            let code = value.text_of("code");
-            let system = value.text_of("system");
-            if (system.is_some() || in_security)
-                && let Some(code) = code
-            {
-                visit(system.as_deref(), &code, in_security);
+/// An object or array that is not at its end yet.
+#[derive(Clone, Copy, Default)]
+struct Open<'a> {
+    /// Whether it is the value of a member `meta`.
+    in_meta: bool,
+    /// Whether it stands in `meta.security`.
+    in_security: bool,
+    /// The member that is being read, of an object.
+    key: &'a [u8],
+    system: Option<&'a [u8]>,
+    code: Option<&'a [u8]>,
+}
+
+/// Visits every pair of `system` and `code` in a resource, however deep, and whether it stands in `meta.security`. One
+/// pass over the bytes, whose syntax the scanner has checked: it is done for each resource that a proxy may see.
+fn codings(bytes: &[u8], visit: &mut impl FnMut(Option<&str>, &str, bool)) {
+    let mut around: Vec<Open<'_>> = Vec::with_capacity(16);
+    let mut at = Open::default();
+    let mut rest = bytes;
+    while let Some((byte, after)) = rest.split_first() {
+        match byte {
+            b'{' | b'[' => {
+                around.push(at);
+                let is_item = at.key.is_empty();
+                at = Open {
+                    in_meta: (is_item && at.in_meta) || at.key == b"meta",
+                    in_security: at.in_security || (at.in_meta && at.key == b"security"),
+                    ..Open::default()
+                };
+                rest = after;
             }
-            for (key, member) in value.members() {
-                walk(member, key == b"meta", in_security || (in_meta && key == b"security"), visit);
+            b'}' | b']' => {
+                if let Some(code) = text(at.code)
+                    && let system = text(at.system)
+                    && (system.is_some() || at.in_security)
+                {
+                    visit(system.as_deref(), &code, at.in_security);
+                }
+                at = around.pop().unwrap_or_default();
+                rest = after;
             }
+            b'"' => {
+                let Some((spelled, after)) = string(rest) else { return };
+                let after = after.trim_ascii_start();
+                if let Some(value) = after.strip_prefix(b":") {
+                    at.key = spelled.get(1..spelled.len().saturating_sub(1)).unwrap_or_default();
+                    rest = value;
+                    continue;
+                }
+                match at.key {
+                    b"system" => at.system = Some(spelled),
+                    b"code" => at.code = Some(spelled),
+                    _ => {}
+                }
+                rest = after;
+            }
+            _ => rest = after,
         }
-        Some(b'[') => value.items().for_each(|item| walk(item, in_meta, in_security, visit)),
-        _ => {}
+    }
+}
+
+fn text(spelled: Option<&[u8]>) -> Option<Cow<'_, str>> {
+    Fragment::new(spelled?).text()
+}
+
+/// The string that begins here, with its quotes, and what comes after it.
+fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut length = 1;
+    loop {
+        let rest = bytes.get(length..)?;
+        let found = memchr::memchr2(b'"', b'\\', rest)?;
+        length += found + 1;
+        if rest.get(found) == Some(&b'"') {
+            return bytes.split_at_checked(length);
+        }
+        // What is escaped ends nothing.
+        length += 1;
     }
 }
 
 fn labels_of(system: Option<&str>, code: &str, in_security: bool, sets: &CodeSets) -> Labels {
     let is = |known: &[&str]| system.is_none_or(|system| known.contains(&system));
-    let named = Label::ALL.iter().find(|label| label.as_str().eq_ignore_ascii_case(code));
     let mut found = Labels::NONE;
     if in_security {
+        let named = Label::ALL.iter().find(|label| label.as_str().eq_ignore_ascii_case(code));
         let is_restricted = ["R", "V"].iter().any(|known| known.eq_ignore_ascii_case(code));
         let label = match named {
             // Also where an EHR writes them under the wrong one of HL7's two systems.
@@ -164,10 +227,10 @@ const fn main_elements(resource_type: ResourceType) -> &'static [&'static str] {
     }
 }
 
-fn main_codes(whole: Fragment<'_>, resource_type: ResourceType) -> Vec<(String, String)> {
+fn main_codes(raw: &RawResource, resource_type: ResourceType) -> Vec<(String, String)> {
     let mut codes = Vec::new();
     for name in main_elements(resource_type) {
-        let concepts = whole.get(name).into_iter().flat_map(Fragment::each);
+        let concepts = raw.member(name).into_iter().flat_map(Fragment::each);
         for coding in concepts.filter_map(|concept| concept.get("coding")).flat_map(Fragment::each) {
             if let (Some(system), Some(code)) = (coding.text_of("system"), coding.text_of("code")) {
                 codes.push((system.into_owned(), code.into_owned()));
@@ -177,13 +240,16 @@ fn main_codes(whole: Fragment<'_>, resource_type: ResourceType) -> Vec<(String, 
     codes
 }
 
-fn category(whole: Fragment<'_>, resource_type: ResourceType) -> Category {
+fn category(raw: &RawResource, resource_type: ResourceType) -> Category {
     let has = |system: &str, code: &str| {
         let mut found = false;
-        whole.at("category.coding", &mut |coding| {
+        let mut look = |coding: Fragment<'_>| {
             found |=
                 coding.text_of("system").as_deref() == Some(system) && coding.text_of("code").as_deref() == Some(code);
-        });
+        };
+        if let Some(concepts) = raw.member("category") {
+            concepts.at("coding", &mut look);
+        }
         found
     };
     match resource_type {
@@ -318,6 +384,71 @@ mod tests {
             json!({"system": "http://loinc.org"}),
         ] {
             assert_eq!(labels(&observation(&json!({"code": {"coding": [other]}}))), [], "{other}");
+        }
+    }
+
+    /// Some JSON, with the words and signs that a pass over bytes could stumble on.
+    fn some(random: &dyn crate::base::random::Random, depth: u8) -> Value {
+        let below = |limit: u8| {
+            let mut byte = [0];
+            random.fill(&mut byte);
+            byte[0] % limit
+        };
+        const KEYS: [&str; 6] = ["meta", "security", "code", "system", "x", "co\u{e9}de"];
+        const TEXTS: [&str; 7] = ["a", "", "b\"}]{[", "\\", "\\\"code\\\":", "code", "\u{e9}\n:"];
+        match if depth == 0 { 9 } else { below(12) } {
+            0..=4 => {
+                let members = (0..below(5)).map(|_| (KEYS[usize::from(below(6))].to_owned(), some(random, depth - 1)));
+                Value::Object(members.collect())
+            }
+            5..=7 => (0..below(4)).map(|_| some(random, depth - 1)).collect(),
+            8 => json!(-1.5),
+            _ => json!(TEXTS[usize::from(below(7))]),
+        }
+    }
+
+    type Found = (Option<String>, String, bool);
+
+    fn by_tree(value: &Value, (in_meta, in_security): (bool, bool), found: &mut Vec<Found>) {
+        match value {
+            Value::Object(members) => {
+                let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+                if let Some(code) = text("code").filter(|_| in_security || text("system").is_some()) {
+                    found.push((text("system"), code, in_security));
+                }
+                for (key, member) in members {
+                    let within = (key == "meta", in_security || (in_meta && key == "security"));
+                    by_tree(member, within, found);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| by_tree(item, (in_meta, in_security), found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn one_pass_finds_what_a_tree_finds() {
+        let random = crate::base::random::SeededRandom::new(31);
+        let (mut codes, mut secured) = (0, 0);
+        for case in 0..10_000 {
+            let value = some(&random, 6);
+            let mut expected = Vec::new();
+            by_tree(&value, (false, false), &mut expected);
+            let text = if case % 2 == 0 { value.to_string() } else { serde_json::to_string_pretty(&value).unwrap() };
+            let mut found: Vec<Found> = Vec::new();
+            codings(text.as_bytes(), &mut |system, code, in_security| {
+                found.push((system.map(str::to_owned), code.to_owned(), in_security));
+            });
+            codes += expected.len();
+            secured += expected.iter().filter(|(.., in_security)| *in_security).count();
+            expected.sort();
+            found.sort();
+            assert_eq!(found, expected, "{text}");
+        }
+        assert!(codes > 500 && secured > 100, "{codes} {secured}");
+        // What is cut off is no JSON, and no reason to panic.
+        for cut in ["{\"code\":\"a", "{\"code\":\"a\\", "{\"", "}}", "]", "\"", ""] {
+            codings(cut.as_bytes(), &mut |_, _, _| {});
         }
     }
 

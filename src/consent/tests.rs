@@ -24,6 +24,12 @@ fn at(micros: i64) -> Instant {
     Instant::from_micros(micros)
 }
 
+/// The practice and its source.
+fn place() -> (OrganizationId, SourceKey) {
+    let random = SeededRandom::new(3);
+    (OrganizationId::mint(&random), SourceKey::mint(&random))
+}
+
 fn labels(of: &[Label]) -> Labels {
     of.iter().copied().collect()
 }
@@ -95,13 +101,13 @@ impl Case {
     }
 
     fn lens(&self) -> Result<Lens, Rule> {
-        let random = SeededRandom::new(3);
+        let (organization, source) = place();
         Lens::of(&Asking {
             standing: &self.standing,
             policy: &self.policy,
             zone: &TimeZone::UTC,
-            organization: OrganizationId::mint(&random),
-            source: SourceKey::mint(&random),
+            organization,
+            source,
             births: &[BirthDate::parse(self.born)],
             action: self.action,
             assurance: self.assurance,
@@ -215,12 +221,7 @@ fn what_cannot_be_looked_up_is_tainted_for_proxies_and_for_nobody_else() {
 #[test]
 fn who_sees_only_some_of_a_record_does_not_see_what_leads_nowhere() {
     let flag = || RuleKind::Flag {
-        source: SourceKey::mint(&{
-            let random = SeededRandom::new(3);
-            OrganizationId::mint(&random);
-            random
-        })
-        .to_string(),
+        source: place().1.to_string(),
         resource_type: "Observation".to_owned(),
         id: "1".to_owned(),
     };
@@ -248,9 +249,10 @@ fn who_sees_only_some_of_a_record_does_not_see_what_leads_nowhere() {
         let standing = Standing { is_own: true, ..proxy(Vec::new(), rules) };
         Case::new(standing, ADULT).lens().unwrap()
     };
-    assert!(!own(&[]).is_strict() && !own(&[hold.clone()]).is_strict());
+    let held = [hold];
+    assert!(!own(&[]).is_strict() && !own(&held).is_strict());
     // One's own record is looked at item by item only where something waits.
-    assert!(own(&[]).is_clear() && !own(&[hold]).is_clear());
+    assert!(own(&[]).is_clear() && !own(&held).is_clear());
     assert!(!Case::new(proxy(vec![all()], &[]), ADULT).lens().unwrap().is_clear());
 }
 
@@ -281,8 +283,7 @@ fn lenses_that_may_decide_otherwise_have_other_fingerprints() {
     ];
     let prints: BTreeSet<[u8; 32]> = several.iter().map(Lens::fingerprint).collect();
     assert_eq!(prints.len(), several.len());
-    let random = SeededRandom::new(3);
-    let (organization, source) = (OrganizationId::mint(&random), SourceKey::mint(&random));
+    let (organization, source) = place();
     let (standing, rules) = (proxy(vec![all], &[]), policy(Vec::new()));
     let later = Lens::of(&Asking {
         standing: &standing,

@@ -160,6 +160,13 @@ impl RawResource {
         self.facts.id.and_then(|span| std::str::from_utf8(span.of(&self.bytes)).ok())
     }
 
+    /// The member of this name, of the resource itself.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<Fragment<'_>> {
+        let found = self.facts.members.iter().find(|member| member.key.of(&self.bytes) == name.as_bytes());
+        found.map(|member| Fragment::new(member.value.of(&self.bytes)))
+    }
+
     /// The values captured under `id`.
     pub fn captured(&self, id: CaptureId) -> impl Iterator<Item = Fragment<'_>> {
         self.facts.captured(id).map(|span| Fragment::new(span.of(&self.bytes)))

@@ -201,8 +201,7 @@ pub(super) fn leads_to(raw: &RawResource, chart: &Chart) -> Vec<Reference> {
             None => found.extend(unresolved(raw, reference, chart)),
         }
     }
-    let whole = Fragment::new(&raw.bytes);
-    let ties = TIES.into_iter().filter_map(|name| whole.get(name)).flat_map(Fragment::each);
+    let ties = TIES.into_iter().filter_map(|name| raw.member(name)).flat_map(Fragment::each);
     if ties.into_iter().any(|tie| tie.has_value() && memchr::memmem::find(tie.bytes(), b"\"reference\"").is_none()) {
         found.push(Reference::Nowhere);
     }
