@@ -13,4 +13,5 @@ pub mod oauth;
 pub mod operations;
 pub mod pages;
 pub mod request_log;
+mod route;
 pub mod smart;

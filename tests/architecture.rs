@@ -343,6 +343,17 @@ fn forbidden(source: &Source) -> Vec<String> {
     hits.map(|(word, at)| format!("{}:{}: {word}", source.path, line_of(&source.code, at))).collect()
 }
 
+/// Handlers become routes in one file, which keeps their types from being compiled many times over.
+fn routes_out_of_place(source: &Source) -> Option<String> {
+    let is_door = source.path == "src/http/route.rs" || !source.path.starts_with("src/http");
+    let mut named = words(&source.code, "routing").filter(|at| {
+        let before = source.code.get(..*at).unwrap_or("").trim_end();
+        before.ends_with("axum::") && !source.code[*at..].starts_with("routing::MethodRouter;")
+    });
+    let at = if is_door { None } else { named.next() }?;
+    Some(format!("{}:{}: routes are made in src/http/route.rs", source.path, line_of(&source.code, at)))
+}
+
 /// The end of the bracketed part that opens at `open`.
 fn closing(code: &str, open: usize, pair: (u8, u8)) -> Option<usize> {
     let mut depth = 0;
@@ -442,6 +453,11 @@ fn outside_crates_stay_in_their_places() {
 }
 
 #[test]
+fn routes_are_made_in_one_file() {
+    assert_none(&sources("src").iter().filter_map(routes_out_of_place).collect::<Vec<_>>());
+}
+
+#[test]
 fn files_and_handlers_stay_short() {
     let all: Vec<Source> = sources("src").into_iter().chain(sources("crates")).collect();
     assert_none(&all.iter().filter_map(oversized).collect::<Vec<_>>());
@@ -519,6 +535,17 @@ mod the_checks_find_what_they_look_for {
         assert_eq!(faults("src/http/a.rs", "use axum::Router;"), 0);
         assert_eq!(faults("src/fhir/model.rs", "pub use fhir_model::validate;"), 0);
         assert_eq!(faults("src/gateway/a.rs", "use tokio::time; let sqlx = my::sqlx::f(axum_like::x); // axum::x"), 0);
+    }
+
+    #[test]
+    fn routes_in_other_files() {
+        let faults = |path: &str, text: &str| routes_out_of_place(&Source::new(path, text)).is_some();
+        assert!(faults("src/http/a.rs", "use axum::routing::get;"));
+        assert!(faults("src/http/a.rs", "use axum::routing::{MethodRouter, get};"));
+        assert!(faults("src/http.rs", "fn f() { axum::routing::any(g) }"));
+        assert!(!faults("src/http/route.rs", "use axum::routing::get;"));
+        assert!(!faults("src/http/a.rs", "use axum::routing::MethodRouter;"));
+        assert!(!faults("src/sandbox.rs", "use axum::routing::get;"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::MethodRouter;
 
 use super::brands::Directory;
 use super::form::LONGEST_FORM;
@@ -30,6 +30,7 @@ use super::pages::Pages;
 use crate::accounts::{Accounts, Claims, Redemptions};
 use crate::authorization::AuthorizationServer;
 use crate::gateway::Gateway;
+use crate::http::route::{delete, get, post, put};
 use crate::storage::Db;
 
 pub use error::Problem;
@@ -72,19 +73,19 @@ where
         .route("/api/v1/sessions", only(post(session::sign_in)))
         .route("/api/v1/sessions/second-factor", only(post(session::second_factor)))
         .route("/api/v1/sessions/current", only(delete(session::sign_out)))
-        .route("/api/v1/account", only(get(account::get).delete(account::close)))
+        .route("/api/v1/account", only(get(account::get).merge(delete(account::close))))
         .route("/api/v1/account/proof", only(post(account::prove)))
         .route("/api/v1/account/password", only(put(account::password)))
         .route("/api/v1/account/language", only(put(account::language)))
-        .route("/api/v1/account/sessions", only(get(account::sessions).delete(account::end_others)))
+        .route("/api/v1/account/sessions", only(get(account::sessions).merge(delete(account::end_others))))
         .route("/api/v1/account/sessions/{id}", only(delete(account::end_one)))
-        .route("/api/v1/account/contacts", only(get(contacts::list).post(contacts::add)))
+        .route("/api/v1/account/contacts", only(get(contacts::list).merge(post(contacts::add))))
         .route("/api/v1/account/contacts/{id}/confirmation", only(post(contacts::confirm)))
-        .route("/api/v1/account/second-factor", only(get(credentials::second_factor).post(credentials::begin)))
+        .route("/api/v1/account/second-factor", only(get(credentials::second_factor).merge(post(credentials::begin))))
         .route("/api/v1/account/second-factor/confirmation", only(post(credentials::confirm)))
         .route("/api/v1/account/second-factor/end", only(post(credentials::end)))
         .route("/api/v1/account/saved-codes", only(post(credentials::renew_codes)))
-        .route("/api/v1/account/passkeys", only(get(credentials::passkeys).post(credentials::add_passkey)))
+        .route("/api/v1/account/passkeys", only(get(credentials::passkeys).merge(post(credentials::add_passkey))))
         .route("/api/v1/account/passkeys/question", only(post(credentials::ask)))
         .route("/api/v1/identity-providers", only(get(credentials::providers)))
         .route("/api/v1/account/identities", only(get(credentials::identities)))

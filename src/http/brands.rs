@@ -7,13 +7,13 @@ use axum::Router;
 use axum::extract::{FromRef, RawQuery, State};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::cors::any_origin;
 use super::form::{field, query_pairs};
 use crate::authorization::AuthorizationServer;
 use crate::base::hash::{base32, sha256};
+use crate::http::route::get;
 use crate::organization::brands::{Brands, Wanted};
 use crate::storage::{Db, StorageError, organizations};
 

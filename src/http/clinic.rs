@@ -19,7 +19,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use http::StatusCode;
 use http::request::Parts;
 
@@ -29,6 +28,7 @@ use super::pages::{ErrorPage, Form, Pages, Posted, Session, forbidden, not_found
 use crate::accounts::Accounts;
 use crate::authorization::{AuthorizationServer, SignedIn};
 use crate::gateway::Gateway;
+use crate::http::route::{get, post};
 use crate::practice::{AtWork, Desk, DeskError};
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ where
 {
     Router::new()
         .route("/clinic", get(home::get))
-        .route("/clinic/work", get(work::get).post(work::begin))
+        .route("/clinic/work", get(work::get).merge(post(work::begin)))
         .route("/clinic/work/end", post(work::end))
         .route("/clinic/find", post(find::post))
         .route("/clinic/verify", post(issue::verify))
@@ -71,14 +71,14 @@ where
         .route("/clinic/queue", get(queue::get))
         .route("/clinic/queue/close", post(queue::close))
         .route("/clinic/queue/decide", post(queue::decide))
-        .route("/clinic/access", get(viewers::get).post(viewers::post))
+        .route("/clinic/access", get(viewers::get).merge(post(viewers::post)))
         .route("/clinic/links/freeze", post(links::freeze))
         .route("/clinic/links/free", post(links::free))
         .route("/clinic/links/end", post(links::end))
         .route("/clinic/links/exposure", post(links::exposure))
-        .route("/clinic/organization", get(organization::get).post(organization::post))
-        .route("/clinic/staff", get(staff::get).post(staff::post))
-        .route("/clinic/services", get(services::get).post(services::post))
+        .route("/clinic/organization", get(organization::get).merge(post(organization::post)))
+        .route("/clinic/staff", get(staff::get).merge(post(staff::post)))
+        .route("/clinic/services", get(services::get).merge(post(services::post)))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 

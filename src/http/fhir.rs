@@ -20,11 +20,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::{HeaderName, Method, header};
-use axum::routing::{get, post};
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::authorization::AuthorizationServer;
 use crate::gateway::Gateway;
+use crate::http::route::{get, post};
 
 pub(in crate::http) use content::download;
 pub use error::not_served;
@@ -60,7 +60,7 @@ where
         .route("/fhir/{type}/{id}/_history", get(history::get).fallback(error::method_not_allowed))
         .route("/fhir/{type}/{id}/_history/{version}", get(vread::get).fallback(error::method_not_allowed))
         .route("/fhir/{type}/{id}/$everything", get(everything::get).fallback(error::method_not_allowed))
-        .route("/fhir/{type}/$docref", get(docref::get).post(docref::post).fallback(error::method_not_allowed))
+        .route("/fhir/{type}/$docref", get(docref::get).merge(post(docref::post)).fallback(error::method_not_allowed))
         .route("/fhir/{type}/{id}/{member}", get(compartment_search::get).fallback(error::method_not_allowed))
         .route("/fhir/{type}/{id}/{member}/_search", post(compartment_search::post).fallback(error::method_not_allowed))
         .fallback(|| async { not_served() })

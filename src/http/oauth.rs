@@ -17,7 +17,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware::from_fn;
-use axum::routing::{get, post};
 use http::{HeaderMap, HeaderValue, header};
 
 use super::cors::any_origin;
@@ -26,6 +25,7 @@ use super::pages::Pages;
 use crate::accounts::Accounts;
 use crate::authorization::{AuthorizationServer, ClientEndpoint, ClientRequest};
 use crate::gateway::Gateway;
+use crate::http::route::{delete, get, post, put};
 use crate::oauth::error::OauthError;
 
 pub use bearer::{NotAuthenticated, authenticate, bearer_token};
@@ -42,14 +42,14 @@ where
         .route("/oauth/token", post(token::post))
         .route("/oauth/revoke", post(revoke::post))
         .route("/oauth/par", post(par::post))
-        .route("/oauth/userinfo", get(userinfo::get).post(userinfo::get))
+        .route("/oauth/userinfo", get(userinfo::get).merge(post(userinfo::get)))
         .layer(from_fn(any_origin));
     Router::new()
-        .route("/oauth/authorize", get(authorize::get).post(authorize::post))
-        .route("/oauth/consent", get(consent::get).post(consent::post))
+        .route("/oauth/authorize", get(authorize::get).merge(post(authorize::post)))
+        .route("/oauth/consent", get(consent::get).merge(post(consent::post)))
         .route("/oauth/introspect", post(introspect::post))
         .route("/oauth/register", post(register::post))
-        .route("/oauth/register/{client}", get(register::get).put(register::put).delete(register::delete))
+        .route("/oauth/register/{client}", get(register::get).merge(put(register::put)).merge(delete(register::delete)))
         .merge(scripted)
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
@@ -64,7 +64,7 @@ where
     Arc<Pages>: FromRef<S>,
 {
     Router::new()
-        .route("/oauth/encounter", get(encounter::get).post(encounter::post))
+        .route("/oauth/encounter", get(encounter::get).merge(post(encounter::post)))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use axum::routing::get;
 
 use super::metrics::{self, RequestCounts};
 use crate::accounts::Accounts;
 use crate::authorization::AuthorizationServer;
 use crate::gateway::Gateway;
+use crate::http::route::get;
 use crate::storage::{Db, generations};
 
 /// `/healthz`: the process runs. `/readyz`: its database answers. `/metrics`: what happened so far.

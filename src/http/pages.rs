@@ -47,7 +47,6 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
 
 use super::brands::Directory;
@@ -59,6 +58,7 @@ use crate::base::random::SharedRandom;
 use crate::base::secret::Secret;
 use crate::config::{Config, IdentityProvider};
 use crate::gateway::Gateway;
+use crate::http::route::{get, post};
 use crate::storage::Db;
 
 pub(in crate::http) use access::looks;
@@ -147,11 +147,11 @@ where
 {
     Router::new()
         .route("/", get(home::get))
-        .route("/sign-in", get(sign_in::get).post(sign_in::post))
-        .route("/sign-in/passkey", get(passkey_sign_in::get).post(passkey_sign_in::post))
-        .route("/sign-in/second-factor", get(second_step::get).post(second_step::post))
+        .route("/sign-in", get(sign_in::get).merge(post(sign_in::post)))
+        .route("/sign-in/passkey", get(passkey_sign_in::get).merge(post(passkey_sign_in::post)))
+        .route("/sign-in/second-factor", get(second_step::get).merge(post(second_step::post)))
         .route("/sign-out", post(sign_out::post))
-        .route("/unlink", get(unlink::get).post(unlink::post))
+        .route("/unlink", get(unlink::get).merge(post(unlink::post)))
         .route("/switch", post(around::switch))
         .route("/apps", get(apps::get))
         .route("/apps/disconnect", post(apps::disconnect))
@@ -173,11 +173,11 @@ where
     Db: FromRef<S>,
 {
     Router::new()
-        .route("/people", get(people::get).post(people::post))
-        .route("/people/invite", get(people_invite::get).post(people_invite::post))
+        .route("/people", get(people::get).merge(post(people::post)))
+        .route("/people/invite", get(people_invite::get).merge(post(people_invite::post)))
         .route("/people/see-as", get(see_as::get))
         .route("/access", get(access::get))
-        .route("/people/ask", get(people_ask::get).post(people_ask::post))
+        .route("/people/ask", get(people_ask::get).merge(post(people_ask::post)))
         .route("/people/take-back", post(people_ask::take_back))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
@@ -191,9 +191,9 @@ where
     Arc<Pages>: FromRef<S>,
 {
     Router::new()
-        .route("/connect", get(connect::get).post(connect::post))
+        .route("/connect", get(connect::get).merge(post(connect::post)))
         .route("/connect/callback/{source}", get(connect::callback))
-        .route("/disconnect", get(connect::confirm).post(connect::disconnect))
+        .route("/disconnect", get(connect::confirm).merge(post(connect::disconnect)))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
@@ -212,15 +212,15 @@ where
     Router::new()
         .route("/sign-in/with/{provider}", get(elsewhere::get))
         .route("/sign-in/with/{provider}/callback", get(elsewhere::callback))
-        .route("/invite", get(invite::get).post(invite::post))
+        .route("/invite", get(invite::get).merge(post(invite::post)))
         .route("/invite/renew", post(invite::renew))
-        .route("/invite/account", get(invite_account::get).post(invite_account::post))
-        .route("/invite/confirm", get(invite_confirm::get).post(invite_confirm::post))
+        .route("/invite/account", get(invite_account::get).merge(post(invite_account::post)))
+        .route("/invite/confirm", get(invite_confirm::get).merge(post(invite_confirm::post)))
         .route("/find", get(find::get))
-        .route("/claim", get(claim::get).post(claim::post))
+        .route("/claim", get(claim::get).merge(post(claim::post)))
         .route("/claim/code", post(claim::code))
         .route("/claim/elsewhere", post(claim_elsewhere::begin))
-        .route("/claim/proved", get(claim_elsewhere::get).post(claim_elsewhere::confirm))
+        .route("/claim/proved", get(claim_elsewhere::get).merge(post(claim_elsewhere::confirm)))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
@@ -249,7 +249,9 @@ where
     Arc<Gateway>: FromRef<S>,
     Arc<Pages>: FromRef<S>,
 {
-    Router::new().route("/launch", get(launch::get).post(launch::post)).layer(DefaultBodyLimit::max(LONGEST_FORM))
+    Router::new()
+        .route("/launch", get(launch::get).merge(post(launch::post)))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
 /// 303: the browser goes on with a GET, whatever it sent (RFC 9700 §4.12 forbids 307 after credentials).

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::{FromRef, State};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router};
 use http::{HeaderValue, header};
 use serde_json::{Value, json};
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use super::cors::any_origin;
 use super::error::oauth_json;
 use crate::authorization::AuthorizationServer;
+use crate::http::route::get;
 use crate::oauth::error::{ErrorCode, OauthError};
 
 type Server = State<Arc<AuthorizationServer>>;

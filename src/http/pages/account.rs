@@ -17,7 +17,6 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 #[cfg(test)]
@@ -34,6 +33,7 @@ use crate::accounts::{AccountError, Accounts};
 use crate::authorization::SignedIn;
 use crate::http::error::page_unavailable;
 use crate::http::form::{LONGEST_FORM, form_pairs};
+use crate::http::route::{get, post};
 use crate::storage::StorageError;
 
 /// The routes.
@@ -45,24 +45,24 @@ where
 {
     Router::new()
         .route("/account", get(overview))
-        .route("/account/prove", get(prove::get).post(prove::post))
-        .route("/account/password", get(password::get).post(password::post))
-        .route("/account/contact", get(contact::get).post(contact::post))
+        .route("/account/prove", get(prove::get).merge(post(prove::post)))
+        .route("/account/password", get(password::get).merge(post(password::post)))
+        .route("/account/contact", get(contact::get).merge(post(contact::post)))
         .route("/account/contact/code", post(contact::code))
-        .route("/account/contact/confirm", get(confirm::get).post(confirm::post))
+        .route("/account/contact/confirm", get(confirm::get).merge(post(confirm::post)))
         .route("/account/language", post(contact::language))
-        .route("/account/sessions", get(sessions::get).post(sessions::post))
-        .route("/account/second-factor", get(second_factor::get).post(second_factor::begin))
+        .route("/account/sessions", get(sessions::get).merge(post(sessions::post)))
+        .route("/account/second-factor", get(second_factor::get).merge(post(second_factor::begin)))
         .route("/account/second-factor/confirm", post(second_factor::confirm))
         .route("/account/second-factor/off", post(second_factor::off))
-        .route("/account/saved-codes", get(second_factor::codes).post(second_factor::renew))
-        .route("/account/passkeys", get(passkeys::get).post(passkeys::post))
+        .route("/account/saved-codes", get(second_factor::codes).merge(post(second_factor::renew)))
+        .route("/account/passkeys", get(passkeys::get).merge(post(passkeys::post)))
         .route("/account/passkeys/remove", post(passkeys::remove))
         .route("/account/identities", get(identities::get))
         .route("/account/identities/connect", post(identities::connect))
         .route("/account/identities/disconnect", post(identities::disconnect))
-        .route("/account/close", get(close::get).post(close::post))
-        .route("/undo-contact", get(undo::get).post(undo::post))
+        .route("/account/close", get(close::get).merge(post(close::post)))
+        .route("/undo-contact", get(undo::get).merge(post(undo::post)))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 

@@ -6,7 +6,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRef, RawQuery, State};
 use axum::response::Response;
-use axum::routing::get;
 use http::{HeaderMap, StatusCode};
 
 use super::account::{Instead, Next, Pairs, problem, waiting};
@@ -16,6 +15,7 @@ use super::{Browser, Form, Pages, PeerAddress, Session, forbidden, page_for, see
 use crate::accounts::{AccountError, Accounts, Returning};
 use crate::base::secret::Secret;
 use crate::http::form::{LONGEST_FORM, field, form_pairs, query_pairs};
+use crate::http::route::{get, post};
 
 /// The routes.
 pub fn router<S>() -> Router<S>
@@ -25,9 +25,9 @@ where
     Arc<Pages>: FromRef<S>,
 {
     Router::new()
-        .route("/recover", get(ask).post(asked))
-        .route("/recover/link", get(link).post(linked))
-        .route("/recover/finish", get(finish).post(finished))
+        .route("/recover", get(ask).merge(post(asked)))
+        .route("/recover/link", get(link).merge(post(linked)))
+        .route("/recover/finish", get(finish).merge(post(finished)))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
