@@ -22,6 +22,7 @@ mod error;
 mod executor;
 mod migrate;
 mod postgres;
+mod row;
 mod sqlite;
 mod statement;
 mod writer;

@@ -1,6 +1,7 @@
 //! Accounts.
 
 use super::error::RowKey;
+use super::row::row;
 use super::statement::{execute, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations, source_tokens};
 use crate::base::clock::Instant;
@@ -30,16 +31,17 @@ statements! {
     CLOSE = "UPDATE accounts SET state = 'closed', closed = $2, password_hash = NULL WHERE id = $1 AND state = 'active'";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    username: String,
-    username_folded: String,
-    password_hash: Option<String>,
-    person_id: Option<String>,
-    created: i64,
-    state: String,
-    closed: Option<i64>,
+row! {
+    struct Row {
+        id: String,
+        username: String,
+        username_folded: String,
+        password_hash: Option<String>,
+        person_id: Option<String>,
+        created: i64,
+        state: String,
+        closed: Option<i64>,
+    }
 }
 
 impl TryFrom<Row> for Account {

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::error::{RowKey, to_json};
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Db, Executor, StorageError, Taken, Tx};
 use crate::base::clock::Instant;
@@ -143,17 +144,18 @@ pub enum ChainState {
     Unknown,
 }
 
-/// Entries that were written together, sealed together.
-#[derive(sqlx::FromRow)]
-struct Block {
-    chain_id: String,
-    last_seq: i64,
-    first_seq: i64,
-    /// When its newest entry was recorded.
-    recorded: i64,
-    mac: Vec<u8>,
-    /// A JSON array of [`Stored`].
-    entries: String,
+row! {
+    /// Entries that were written together, sealed together.
+    struct Block {
+        chain_id: String,
+        last_seq: i64,
+        first_seq: i64,
+        /// When its newest entry was recorded.
+        recorded: i64,
+        mac: Vec<u8>,
+        /// A JSON array of [`Stored`].
+        entries: String,
+    }
 }
 
 /// An entry as an array: id, recorded (microseconds), kind, outcome, account, client, person, type, interaction, names

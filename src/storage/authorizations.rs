@@ -1,5 +1,6 @@
 //! What people granted to clients, and the codes that carry it there.
 
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx};
 use crate::base::clock::Instant;
@@ -132,19 +133,20 @@ pub struct OpenAuthorization {
     pub access_until: Option<Instant>,
 }
 
-#[derive(sqlx::FromRow)]
-struct OpenRow {
-    id: String,
-    client_id: String,
-    name: String,
-    account_id: String,
-    person_id: Option<String>,
-    scopes: String,
-    client_scopes: String,
-    created: i64,
-    last_used: Option<i64>,
-    refresh_until: Option<i64>,
-    access_until: Option<i64>,
+row! {
+    struct OpenRow {
+        id: String,
+        client_id: String,
+        name: String,
+        account_id: String,
+        person_id: Option<String>,
+        scopes: String,
+        client_scopes: String,
+        created: i64,
+        last_used: Option<i64>,
+        refresh_until: Option<i64>,
+        access_until: Option<i64>,
+    }
 }
 
 impl TryFrom<OpenRow> for OpenAuthorization {

@@ -1,6 +1,7 @@
 //! What a bearer token stands for, whole: one statement, so that nothing of it is older than the rest and an answer
 //! waits for one round trip.
 
+use super::row::row;
 use super::statement::{fetch_all, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, consent, links, tokens};
 use crate::base::clock::Instant;
@@ -64,37 +65,37 @@ pub struct Caller {
     pub links: Vec<Link>,
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    #[sqlx(flatten)]
-    bearer: tokens::BearerRow,
-    shown_person: Option<String>,
-    own_shown: Option<String>,
-    #[sqlx(flatten)]
-    link: LinkColumns,
-    grant_id: Option<String>,
-    rule_id: Option<String>,
-    basis: Option<String>,
-    valid_from: Option<i64>,
-    valid_until: Option<i64>,
-    document: Option<String>,
+row! {
+    struct Row {
+        ..bearer: tokens::BearerRow,
+        ..link: LinkColumns,
+        shown_person: Option<String>,
+        own_shown: Option<String>,
+        grant_id: Option<String>,
+        rule_id: Option<String>,
+        basis: Option<String>,
+        valid_from: Option<i64>,
+        valid_until: Option<i64>,
+        document: Option<String>,
+    }
 }
 
-/// A link, or nothing of it.
-#[derive(sqlx::FromRow)]
-struct LinkColumns {
-    link_id: Option<String>,
-    link_person: Option<String>,
-    source_key: Option<String>,
-    patient: Option<String>,
-    rank: Option<i64>,
-    method: Option<String>,
-    assurance: Option<String>,
-    demographics: Option<String>,
-    linked: Option<i64>,
-    state: Option<String>,
-    state_since: Option<i64>,
-    state_reason: Option<String>,
+row! {
+    /// A link, or nothing of it.
+    struct LinkColumns {
+        link_id: Option<String>,
+        link_person: Option<String>,
+        source_key: Option<String>,
+        patient: Option<String>,
+        rank: Option<i64>,
+        method: Option<String>,
+        assurance: Option<String>,
+        demographics: Option<String>,
+        linked: Option<i64>,
+        state: Option<String>,
+        state_since: Option<i64>,
+        state_reason: Option<String>,
+    }
 }
 
 impl LinkColumns {

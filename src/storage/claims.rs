@@ -1,6 +1,7 @@
 //! What people say of themselves to be linked to a chart.
 
 use super::error::{RowKey, to_json};
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
 use super::{DatabaseInconsistency, Db, Executor, StorageError, Tx, organizations};
 use crate::base::clock::Instant;
@@ -44,21 +45,22 @@ statements! {
               WHERE id = $1 AND state IN ('open', 'code-sent', 'queued')";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    account_id: String,
-    organization_id: String,
-    said: String,
-    made: i64,
-    source_key: Option<String>,
-    patient: Option<String>,
-    reasons: String,
-    code_until: Option<i64>,
-    wrong_codes: i64,
-    state: String,
-    state_since: Option<i64>,
-    decided_by: Option<String>,
+row! {
+    struct Row {
+        id: String,
+        account_id: String,
+        organization_id: String,
+        said: String,
+        made: i64,
+        source_key: Option<String>,
+        patient: Option<String>,
+        reasons: String,
+        code_until: Option<i64>,
+        wrong_codes: i64,
+        state: String,
+        state_since: Option<i64>,
+        decided_by: Option<String>,
+    }
 }
 
 impl TryFrom<Row> for Claim {

@@ -1,6 +1,7 @@
 //! OAuth clients.
 
 use super::error::RowKey;
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx};
 use crate::base::clock::Instant;
@@ -29,22 +30,23 @@ statements! {
     SELF_REGISTERED = "SELECT count(*) FROM clients WHERE registration_hash IS NOT NULL";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    name: String,
-    redirect_uris: String,
-    launch_uri: Option<String>,
-    scopes: String,
-    secret_hash: Option<Vec<u8>>,
-    kind: String,
-    state: String,
-    key_set: Option<String>,
-    key_set_uri: Option<String>,
-    sources: String,
-    requires_pushed_requests: i64,
-    requires_bound_tokens: i64,
-    registration_hash: Option<Vec<u8>>,
+row! {
+    struct Row {
+        id: String,
+        name: String,
+        redirect_uris: String,
+        launch_uri: Option<String>,
+        scopes: String,
+        secret_hash: Option<Vec<u8>>,
+        kind: String,
+        state: String,
+        key_set: Option<String>,
+        key_set_uri: Option<String>,
+        sources: String,
+        requires_pushed_requests: i64,
+        requires_bound_tokens: i64,
+        registration_hash: Option<Vec<u8>>,
+    }
 }
 
 impl TryFrom<Row> for Client {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::{RowKey, to_json};
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Db, Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
@@ -65,16 +66,17 @@ pub struct PolicyChoice {
     pub time_zone: String,
 }
 
-#[derive(sqlx::FromRow)]
-struct RuleRow {
-    id: String,
-    person_id: String,
-    document: String,
-    valid_from: i64,
-    valid_until: Option<i64>,
-    evidence: String,
-    entered_by: Option<String>,
-    created: i64,
+row! {
+    struct RuleRow {
+        id: String,
+        person_id: String,
+        document: String,
+        valid_from: i64,
+        valid_until: Option<i64>,
+        evidence: String,
+        entered_by: Option<String>,
+        created: i64,
+    }
 }
 
 fn period(from: i64, until: Option<i64>) -> Period {

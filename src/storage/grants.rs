@@ -1,6 +1,7 @@
 //! Grants: who may act for whom.
 
 use super::error::RowKey;
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations, source_tokens};
 use crate::base::clock::Instant;
@@ -41,19 +42,20 @@ statements! {
     SET_STATE = "UPDATE grants SET state = $2, state_since = $3, state_reason = $4 WHERE id = $1 AND state <> 'ended'";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    account_id: String,
-    person_id: String,
-    basis: String,
-    valid_from: i64,
-    valid_until: Option<i64>,
-    evidence: String,
-    created: i64,
-    state: String,
-    state_since: Option<i64>,
-    state_reason: Option<String>,
+row! {
+    struct Row {
+        id: String,
+        account_id: String,
+        person_id: String,
+        basis: String,
+        valid_from: i64,
+        valid_until: Option<i64>,
+        evidence: String,
+        created: i64,
+        state: String,
+        state_since: Option<i64>,
+        state_reason: Option<String>,
+    }
 }
 
 impl TryFrom<Row> for Grant {

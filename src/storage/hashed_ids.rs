@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::error::{RowKey, to_json};
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx};
 use crate::fhir::resource_type::ResourceType;
@@ -81,15 +82,17 @@ impl std::fmt::Debug for HashedId {
     }
 }
 
-#[derive(sqlx::FromRow, Serialize)]
-struct Row {
-    resource_type: String,
-    gateway_id: String,
-    source_key: String,
-    upstream_id: Option<String>,
-    url: Option<String>,
-    owner_type: Option<String>,
-    owner_id: Option<String>,
+row! {
+    #[derive(Serialize)]
+    struct Row {
+        resource_type: String,
+        gateway_id: String,
+        source_key: String,
+        upstream_id: Option<String>,
+        url: Option<String>,
+        owner_type: Option<String>,
+        owner_id: Option<String>,
+    }
 }
 
 impl From<&HashedId> for Row {

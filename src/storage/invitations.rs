@@ -1,6 +1,7 @@
 //! Activation codes, by the keyed hash of the code.
 
 use super::error::{RowKey, to_json};
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, organizations};
 use crate::base::clock::Instant;
@@ -64,28 +65,29 @@ statements! {
     RENEWED = "SELECT count(*) FROM invitations WHERE root_id = $1 AND self_service = 1 AND issued > $2";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    handle: String,
-    organization_id: String,
-    source_key: String,
-    patient: String,
-    demographics: String,
-    proxy: Option<String>,
-    channel: String,
-    contact: Option<String>,
-    proofing_id: Option<String>,
-    assurance: String,
-    issued_by: Option<String>,
-    issued: i64,
-    expires: i64,
-    root_id: String,
-    wrong_answers: i64,
-    state: String,
-    state_since: Option<i64>,
-    account_id: Option<String>,
-    link_id: Option<String>,
+row! {
+    struct Row {
+        id: String,
+        handle: String,
+        organization_id: String,
+        source_key: String,
+        patient: String,
+        demographics: String,
+        proxy: Option<String>,
+        channel: String,
+        contact: Option<String>,
+        proofing_id: Option<String>,
+        assurance: String,
+        issued_by: Option<String>,
+        issued: i64,
+        expires: i64,
+        root_id: String,
+        wrong_answers: i64,
+        state: String,
+        state_since: Option<i64>,
+        account_id: Option<String>,
+        link_id: Option<String>,
+    }
 }
 
 impl TryFrom<Row> for Invitation {

@@ -1,6 +1,7 @@
 //! Links from persons to their charts.
 
 use super::error::{RowKey, to_json};
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations, source_tokens};
 use crate::base::clock::Instant;
@@ -47,21 +48,22 @@ statements! {
                     AND EXISTS (SELECT 1 FROM links AS chosen WHERE chosen.id = $2 AND chosen.person_id = $1)";
 }
 
-/// A row of the table.
-#[derive(sqlx::FromRow)]
-pub(super) struct Row {
-    pub(super) id: String,
-    pub(super) person_id: String,
-    pub(super) source_key: String,
-    pub(super) patient: String,
-    pub(super) rank: i64,
-    pub(super) method: String,
-    pub(super) assurance: String,
-    pub(super) demographics: Option<String>,
-    pub(super) linked: i64,
-    pub(super) state: String,
-    pub(super) state_since: Option<i64>,
-    pub(super) state_reason: Option<String>,
+row! {
+    /// A row of the table.
+    pub(super) struct Row {
+        pub(super) id: String,
+        pub(super) person_id: String,
+        pub(super) source_key: String,
+        pub(super) patient: String,
+        pub(super) rank: i64,
+        pub(super) method: String,
+        pub(super) assurance: String,
+        pub(super) demographics: Option<String>,
+        pub(super) linked: i64,
+        pub(super) state: String,
+        pub(super) state_since: Option<i64>,
+        pub(super) state_reason: Option<String>,
+    }
 }
 
 impl TryFrom<Row> for Link {

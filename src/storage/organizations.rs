@@ -1,6 +1,7 @@
 //! Practices.
 
 use super::error::{RowKey, to_json};
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
@@ -27,19 +28,20 @@ statements! {
     SET_BRAND = "UPDATE organizations SET brand = $2, changed = $3 WHERE id = $1";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    name: String,
-    alias: String,
-    former_names: String,
-    created: i64,
-    state: String,
-    ended: Option<i64>,
-    absorbed_by: Option<String>,
-    release_policy: String,
-    brand: String,
-    changed: Option<i64>,
+row! {
+    struct Row {
+        id: String,
+        name: String,
+        alias: String,
+        former_names: String,
+        created: i64,
+        state: String,
+        ended: Option<i64>,
+        absorbed_by: Option<String>,
+        release_policy: String,
+        brand: String,
+        changed: Option<i64>,
+    }
 }
 
 impl TryFrom<Row> for Organization {

@@ -1,6 +1,7 @@
 //! Persons, and which of them turned out to be one.
 
 use super::error::RowKey;
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
@@ -20,12 +21,13 @@ statements! {
     ALIASES_OF = "SELECT alias_id FROM person_aliases WHERE person_id = $1 AND undone IS NULL ORDER BY merged, alias_id";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    created: i64,
-    person_id: Option<String>,
-    merged: Option<i64>,
+row! {
+    struct Row {
+        id: String,
+        created: i64,
+        person_id: Option<String>,
+        merged: Option<i64>,
+    }
 }
 
 impl TryFrom<Row> for Person {

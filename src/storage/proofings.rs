@@ -1,6 +1,7 @@
 //! That somebody was seen in person.
 
 use super::error::{RowKey, to_json};
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{Executor, StorageError, Tx};
 use crate::base::clock::Instant;
@@ -21,20 +22,21 @@ statements! {
              document_expires, photo_compared, recorded FROM proofings WHERE id = $1";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    organization_id: String,
-    source_key: String,
-    patient: String,
-    demographics: String,
-    verified_by: Option<String>,
-    attested_by: Option<String>,
-    document: String,
-    issuer: Option<String>,
-    document_expires: Option<String>,
-    photo_compared: i64,
-    recorded: i64,
+row! {
+    struct Row {
+        id: String,
+        organization_id: String,
+        source_key: String,
+        patient: String,
+        demographics: String,
+        verified_by: Option<String>,
+        attested_by: Option<String>,
+        document: String,
+        issuer: Option<String>,
+        document_expires: Option<String>,
+        photo_compared: i64,
+        recorded: i64,
+    }
 }
 
 /// Writes one down.

@@ -1,6 +1,7 @@
 //! Requests that somebody may act for somebody else.
 
 use super::error::{RowKey, to_json};
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx, organizations};
 use crate::base::clock::Instant;
@@ -36,27 +37,28 @@ statements! {
            silent = $14 WHERE id = $1 AND state = $2";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    organization_id: String,
-    origin: String,
-    asked_by: String,
-    asked: i64,
-    person_id: Option<String>,
-    source_key: Option<String>,
-    patient: Option<String>,
-    said: String,
-    draft: String,
-    document: Option<String>,
-    proofing_id: Option<String>,
-    silent: Option<String>,
-    approved_by: Option<String>,
-    approved: Option<i64>,
-    state: String,
-    decided: Option<i64>,
-    reason: Option<String>,
-    invitation_id: Option<String>,
+row! {
+    struct Row {
+        id: String,
+        organization_id: String,
+        origin: String,
+        asked_by: String,
+        asked: i64,
+        person_id: Option<String>,
+        source_key: Option<String>,
+        patient: Option<String>,
+        said: String,
+        draft: String,
+        document: Option<String>,
+        proofing_id: Option<String>,
+        silent: Option<String>,
+        approved_by: Option<String>,
+        approved: Option<i64>,
+        state: String,
+        decided: Option<i64>,
+        reason: Option<String>,
+        invitation_id: Option<String>,
+    }
 }
 
 impl TryFrom<Row> for ProxyRequest {

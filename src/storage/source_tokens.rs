@@ -1,6 +1,7 @@
 //! What people's own sign-ins at an EHR gave, by link. Sealed before they come here.
 
 use super::error::RowKey;
+use super::row::row;
 use super::statement::{execute, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx, generations};
 use crate::base::clock::Instant;
@@ -93,17 +94,18 @@ pub struct StoredLaunch {
 /// Session, account, link, sealed, expires.
 type LaunchRow = (Vec<u8>, String, String, Vec<u8>, i64);
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    link_id: String,
-    account_id: String,
-    access: Vec<u8>,
-    refresh: Option<Vec<u8>>,
-    expires: i64,
-    version: i64,
-    connected: i64,
-    state: String,
-    state_since: i64,
+row! {
+    struct Row {
+        link_id: String,
+        account_id: String,
+        access: Vec<u8>,
+        refresh: Option<Vec<u8>>,
+        expires: i64,
+        version: i64,
+        connected: i64,
+        state: String,
+        state_since: i64,
+    }
 }
 
 impl TryFrom<Row> for StoredTokens {
@@ -129,13 +131,13 @@ impl TryFrom<Row> for StoredTokens {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct UsableRow {
-    #[sqlx(flatten)]
-    tokens: Row,
-    source_key: String,
-    patient: String,
-    person_id: String,
+row! {
+    struct UsableRow {
+        ..tokens: Row,
+        source_key: String,
+        patient: String,
+        person_id: String,
+    }
 }
 
 impl TryFrom<UsableRow> for UsableTokens {

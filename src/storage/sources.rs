@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::error::{RowKey, to_json};
+use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, fetch_value, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
@@ -28,21 +29,22 @@ statements! {
     ALIASES = "SELECT alias, key FROM source_key_aliases ORDER BY alias";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    key: String,
-    organization_id: String,
-    name: String,
-    base_url: String,
-    vendor: String,
-    authentication: String,
-    data_view: String,
-    private_addresses: String,
-    ca_file: Option<String>,
-    created: i64,
-    state: String,
-    ended: Option<i64>,
+row! {
+    struct Row {
+        id: String,
+        key: String,
+        organization_id: String,
+        name: String,
+        base_url: String,
+        vendor: String,
+        authentication: String,
+        data_view: String,
+        private_addresses: String,
+        ca_file: Option<String>,
+        created: i64,
+        state: String,
+        ended: Option<i64>,
+    }
 }
 
 impl TryFrom<Row> for Source {

@@ -1,6 +1,7 @@
 //! Access tokens of backend services, by their hashes.
 
 use super::error::RowKey;
+use super::row::row;
 use super::statement::{execute, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx};
 use crate::base::clock::Instant;
@@ -38,15 +39,16 @@ pub async fn insert(tx: &mut Tx, hash: &[u8; 32], token: &SystemToken) -> Result
     .map(drop)
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    client_id: String,
-    scopes: String,
-    client_scopes: String,
-    sources: String,
-    jkt: Option<Vec<u8>>,
-    issued: i64,
-    expires: i64,
+row! {
+    struct Row {
+        client_id: String,
+        scopes: String,
+        client_scopes: String,
+        sources: String,
+        jkt: Option<Vec<u8>>,
+        issued: i64,
+        expires: i64,
+    }
 }
 
 impl TryFrom<Row> for SystemBearer {

@@ -1,6 +1,7 @@
 //! Access and refresh tokens, by their hashes.
 
 use super::error::RowKey;
+use super::row::row;
 use super::statement::{execute, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx};
 use crate::base::clock::Instant;
@@ -58,23 +59,24 @@ pub async fn insert_access(tx: &mut Tx, hash: &[u8; 32], token: &AccessToken) ->
     .map(drop)
 }
 
-/// What is stored of a token's holder.
-#[derive(sqlx::FromRow)]
-pub(super) struct BearerRow {
-    authorization_id: String,
-    client_id: String,
-    account_id: String,
-    person_id: Option<String>,
-    token_scopes: String,
-    granted_scopes: String,
-    client_scopes: String,
-    jkt: Option<Vec<u8>>,
-    issued: i64,
-    expires: i64,
-    last_used: Option<i64>,
-    own_person: Option<String>,
-    refresh_hash: Option<Vec<u8>>,
-    activated: Option<i64>,
+row! {
+    /// What is stored of a token's holder.
+    pub(super) struct BearerRow {
+        authorization_id: String,
+        client_id: String,
+        account_id: String,
+        person_id: Option<String>,
+        token_scopes: String,
+        granted_scopes: String,
+        client_scopes: String,
+        jkt: Option<Vec<u8>>,
+        issued: i64,
+        expires: i64,
+        last_used: Option<i64>,
+        own_person: Option<String>,
+        refresh_hash: Option<Vec<u8>>,
+        activated: Option<i64>,
+    }
 }
 
 impl TryFrom<BearerRow> for Bearer {
