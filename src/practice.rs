@@ -17,7 +17,7 @@ pub use desk::{
     Approval, AtWork, Desk, DeskError, Exposed, Exposure, Found, Handed, Issued, LookedBy, NewInvitation, NewProofing,
     QueuedClaim, QueuedProxy, Ruling, Seen, Standing, Stopped, TaskLine, Viewed, Viewer, Wanted,
 };
-pub use enrol::{EnrolError, NewAccount, NewGrant, NewLink, account, appoint, grant, link, person};
+pub use enrol::{EnrolError, NewAccount, NewGrant, NewLink, account, appoint, grant, grant_until, link, person};
 pub use exchange::{ImportError, export as export_consents, import as import_consents};
 pub use mergers::{Absorbed, MergerError, Mergers, Rewritten};
 pub use probe::{ProbeReport, SmartReport, TestReport, TypeReport, probe};

@@ -2,6 +2,7 @@
 
 mod bands;
 mod exchange;
+mod fhir_form;
 mod generate;
 mod model;
 mod mutants;

@@ -84,7 +84,7 @@ fn decide_everything(knowledge: &Knowledge, subject: Arc<Subject>) -> Result<Per
 /// Whether some rule says who sees resources of this type.
 #[must_use]
 pub fn is_served(knowledge: &Knowledge, resource_type: ResourceType) -> bool {
-    !matches!(knowledge.of(resource_type).authorization, AuthorizationKind::Own | AuthorizationKind::Refused)
+    !matches!(knowledge.of(resource_type).authorization, AuthorizationKind::Refused)
 }
 
 /// Whether resources of this type are searched below a Patient: those that are about one, and those of R4's Patient

@@ -197,7 +197,8 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let redemptions = Arc::new(Redemptions::new(linking(), &master_key, clock.clone(), random.clone()));
     let claims = Arc::new(Claims::new(linking(), &master_key, clock.clone(), random.clone()));
     let chart_check = Arc::new(ChartCheck::new(linking(), clock.clone(), random.clone()));
-    let sharing_notices = Arc::new(SharingNotices::new(db.clone(), sources.clone(), outbox.clone(), clock.clone()));
+    let sharing_notices =
+        Arc::new(SharingNotices::new(db.clone(), sources.clone(), outbox.clone(), (clock.clone(), random.clone())));
     let mergers = Arc::new(Mergers::new(acts.clone(), outbox.clone(), clock.clone(), random.clone()));
     let linked_sources = sources.clone();
     let desk = Desk::new(linking(), &master_key, clock.clone(), random.clone());

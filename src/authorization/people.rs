@@ -11,8 +11,9 @@ use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, ConsentRuleId, GrantId, PersonId};
 use crate::consent::{
-    BirthDate, Boundary, GrantScope, Labels, LeapDay, RuleKind, Standing, StandingRule, local_date, may_end,
+    BirthDate, Boundary, GrantScope, Labels, LeapDay, Rule, RuleKind, Standing, StandingRule, local_date, may_end,
 };
+use crate::gateway::Outlook;
 use crate::identity::{Grant, GrantBasis, GrantState, Link, Period};
 use crate::storage::consent::{self, ConsentRule};
 use crate::storage::{StorageError, accounts, audit, grants, persons};
@@ -31,6 +32,8 @@ pub struct People {
 /// One grant, as both sides see it.
 #[derive(Clone, Debug)]
 pub struct Shared {
+    /// Whether it is one's own record that is seen.
+    pub is_mine: bool,
     /// The grant.
     pub grant: GrantId,
     /// The other side: who sees mine, or whose I see.
@@ -57,6 +60,14 @@ pub struct Shared {
     pub links: Vec<Link>,
     /// When whoever holds it last looked, as the person whose record it is may know.
     pub last_look: Option<Instant>,
+}
+
+impl Shared {
+    /// Whether its reader may be told of a practice. Of one that was left out, its holder is not told that it is there.
+    #[must_use]
+    pub fn tells_of(&self, outlook: &Outlook) -> bool {
+        self.is_mine || outlook.extents.as_ref().err() != Some(&Rule::ScopeSource)
+    }
 }
 
 impl AuthorizationServer {
@@ -116,6 +127,7 @@ impl AuthorizationServer {
         standing.rights.retain(|right| right.grant == grant.id);
         let is_for_minor = matches!(grant.basis, GrantBasis::Parent | GrantBasis::GuardianMinor | GrantBasis::Foster);
         Ok(Shared {
+            is_mine: is_subject,
             grant: grant.id,
             // Who was kept out by a court finds no name.
             name: name.filter(|_| is_subject || is_standing),
@@ -126,7 +138,7 @@ impl AuthorizationServer {
             may_end: may_end(grant.basis, is_subject),
             assented,
             takes_assent: is_subject && is_for_minor,
-            scope,
+            scope: if is_subject { scope } else { scope.outline() },
             standing,
             links,
             last_look: None,

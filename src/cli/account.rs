@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use super::opened::Settings;
 use super::{CliError, say};
+use crate::base::clock::Instant;
 use crate::base::id::{AccountId, PersonId};
 use crate::base::secret::Secret;
 use crate::identity::GrantBasis;
@@ -36,6 +37,9 @@ pub(super) enum Command {
         /// By what right: parent, guardian-minor, guardian-adult, hcpoa, patient-consent, …
         #[arg(long)]
         basis: String,
+        /// Until when, as an RFC 3339 time, where the document has an end.
+        #[arg(long)]
+        until: Option<jiff::Timestamp>,
     },
 }
 
@@ -59,9 +63,11 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
         }
         Command::AddPerson => say(&format!("person {}", practice::person(&acts, random, now).await?))?,
         Command::EndSecondFactor { account } => opened.accounts(&acts)?.end_totp_by_operator(account).await?,
-        Command::Grant { account, person, basis } => {
+        Command::Grant { account, person, basis, until } => {
             let basis = GrantBasis::parse(&basis).ok_or_else(|| format!("--basis: {basis} is not a basis"))?;
-            let grant = practice::grant(&acts, random, now, NewGrant { account, person, basis }).await?;
+            let until = until.map(|until| Instant::from_micros(until.as_microsecond()));
+            let new = NewGrant { account, person, basis };
+            let grant = practice::grant_until(&acts, random, now, new, until).await?;
             say(&format!("grant {grant}"))?;
         }
     }

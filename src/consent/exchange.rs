@@ -25,12 +25,6 @@ pub fn related_person_id(grant: GrantId) -> String {
     format!("self.{grant}")
 }
 
-/// The grant whose RelatedPerson has this id.
-#[must_use]
-pub fn grant_of(related_person: &str) -> Option<GrantId> {
-    related_person.strip_prefix("self.")?.parse().ok()
-}
-
 /// The role of somebody who acts by this right, where HL7's RoleCode has a word for it.
 const fn role(basis: GrantBasis) -> Option<(&'static str, &'static str)> {
     match basis {
@@ -89,9 +83,9 @@ const fn status(state: &GrantState) -> &'static str {
     }
 }
 
-/// A grant as Consent. `whole` is everything of it, in the words of whoever exports.
+/// A grant as Consent. `whole` is everything of it, in the words of whoever exports; left out where it is only shown.
 #[must_use]
-pub fn consent_of_grant(grant: &Grant, scope: &GrantScope, person: PersonId, whole: &Value) -> Value {
+pub fn consent_of_grant(grant: &Grant, scope: &GrantScope, person: PersonId, whole: Option<&Value>) -> Value {
     let related = json!({"reference": format!("RelatedPerson/{}", related_person_id(grant.id))});
     let performer = match grant.basis {
         GrantBasis::PatientConsent => json!({"reference": format!("Patient/{person}")}),
@@ -130,6 +124,17 @@ pub fn consent_of_grant(grant: &Grant, scope: &GrantScope, person: PersonId, who
     consent(&format!("self.{}", grant.id), status(&grant.state), person, (performer, grant.created), &provision, whole)
 }
 
+/// A grant as its holder sees it. What was left out of it would tell of what is there, so that it says the same of every
+/// grant: there may be limits.
+#[must_use]
+pub fn consent_for_holder(grant: &Grant, scope: &GrantScope, person: PersonId) -> Value {
+    let mut resource = consent_of_grant(grant, &scope.outline(), person, None);
+    if let Some(rule) = resource.get_mut("policyRule").and_then(Value::as_object_mut) {
+        rule.insert("text".to_owned(), json!("There may be limits that are not shown here."));
+    }
+    resource
+}
+
 /// A rule as Consent: what it denies, or lets in.
 #[must_use]
 pub fn consent_of_rule(
@@ -137,7 +142,7 @@ pub fn consent_of_rule(
     at: (Period, Instant),
     person: PersonId,
     related: Option<GrantId>,
-    whole: &Value,
+    whole: Option<&Value>,
 ) -> Value {
     let (validity, created) = at;
     let permits = matches!(kind, RuleKind::Assent { .. } | RuleKind::DiminishedCapacity | RuleKind::Emancipated)
@@ -175,12 +180,11 @@ fn consent(
     person: PersonId,
     (performer, at): (Value, Instant),
     provision: &Value,
-    whole: &Value,
+    whole: Option<&Value>,
 ) -> Value {
-    json!({
+    let mut resource = json!({
         "resourceType": "Consent",
         "id": id,
-        "extension": [{"url": WHOLE, "valueString": whole.to_string()}],
         "status": status,
         "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
@@ -190,7 +194,11 @@ fn consent(
         // R4 ppc-1: a policy or its rule.
         "policyRule": {"coding": [{"system": ACT, "code": "OPTIN"}]},
         "provision": provision,
-    })
+    });
+    if let (Some(whole), Some(map)) = (whole, resource.as_object_mut()) {
+        map.insert("extension".to_owned(), json!([{"url": WHOLE, "valueString": whole.to_string()}]));
+    }
+    resource
 }
 
 /// Everything of a grant or rule, from a Consent that was written here. `None` for any other.

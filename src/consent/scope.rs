@@ -104,6 +104,20 @@ impl GrantScope {
         }
     }
 
+    /// What its holder may be told of it: not which private topics and which practices were left out, which would tell that
+    /// they are there.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        Self {
+            sensitivity: Sensitivity::All,
+            organizations: None,
+            without_organizations: BTreeSet::new(),
+            sources: BTreeSet::new(),
+            without_sources: BTreeSet::new(),
+            ..self.clone()
+        }
+    }
+
     /// The scope of a grant that says nothing of it.
     #[must_use]
     pub fn of_basis(basis: GrantBasis) -> Self {
@@ -145,12 +159,6 @@ impl GrantScope {
         self.level.implies(action)
             || (self.actions.contains(&action)
                 && matches!(action, Action::Export | Action::ConnectApp | Action::GrantOthers))
-    }
-
-    /// Whether its review is overdue.
-    #[must_use]
-    pub fn is_overdue(&self, now: Instant) -> bool {
-        self.review_by.is_some_and(|by| by <= now.micros())
     }
 
     /// Whether it still waits for its event.

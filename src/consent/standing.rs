@@ -167,6 +167,14 @@ impl Standing {
 const BEST_INTEREST: Duration = Duration::from_secs(90 * 86_400);
 
 impl Right {
+    /// When somebody must have looked at it again: from then on it is in force no more.
+    #[must_use]
+    pub fn review_by(&self) -> Option<Instant> {
+        let said = self.scope.review_by.map(Instant::from_micros);
+        let best_interest = (self.basis == GrantBasis::BestInterest).then(|| self.period.from.plus(BEST_INTEREST));
+        said.into_iter().chain(best_interest).min()
+    }
+
     /// Whether it is in force at `now`, when its person is alive or dead.
     ///
     /// # Errors
@@ -178,8 +186,7 @@ impl Right {
         if self.scope.is_waiting(now) {
             return Err(Rule::NotYetInEffect);
         }
-        let is_best_interest = self.basis == GrantBasis::BestInterest;
-        if self.scope.is_overdue(now) || (is_best_interest && self.period.from.plus(BEST_INTEREST) <= now) {
+        if self.review_by().is_some_and(|by| by <= now) {
             return Err(Rule::ReviewDue);
         }
         match (is_deceased, self.basis == GrantBasis::Executor) {

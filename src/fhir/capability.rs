@@ -36,7 +36,7 @@ pub fn statement(knowledge: &Knowledge, base_url: &str, oauth: OauthUris) -> Res
 }
 
 fn is_served(knowledge: &Knowledge, resource_type: ResourceType) -> bool {
-    !matches!(knowledge.of(resource_type).authorization, AuthorizationKind::Own | AuthorizationKind::Refused)
+    !matches!(knowledge.of(resource_type).authorization, AuthorizationKind::Refused)
 }
 
 fn operations(resource_type: ResourceType) -> Vec<Operation> {
@@ -55,6 +55,8 @@ fn resource(knowledge: &Knowledge, resource_type: ResourceType) -> ResourceCapab
         documentation: VERSIONS.contains(&code).then(|| "As far as the practice's EHR keeps versions".to_owned()),
     };
     let is_searched = resource_type != ResourceType::Binary;
+    // What Chartgate itself keeps is shown as it is now.
+    let has_versions = is_searched && facts.authorization != AuthorizationKind::Own;
     let parameters = facts.parameters.iter().filter(|_| is_searched).map(|parameter| SearchParamCapability {
         name: parameter.name.clone(),
         kind: parameter.kind.as_str().to_owned(),
@@ -66,11 +68,11 @@ fn resource(knowledge: &Knowledge, resource_type: ResourceType) -> ResourceCapab
         supported_profiles: facts.profiles.clone(),
         interactions: ["read", "vread", "history-instance", "search-type"]
             .into_iter()
-            .filter(|code| is_searched || *code == "read")
+            .filter(|code| *code == "read" || if VERSIONS.contains(code) { has_versions } else { is_searched })
             .map(interaction)
             .collect(),
         operations: operations(resource_type),
-        versioning: Some(if is_searched { "versioned" } else { "no-version" }),
+        versioning: Some(if has_versions { "versioned" } else { "no-version" }),
         conditional_read: Some("full-support"),
         search_includes: facts.followed.iter().map(Edge::to_text).collect(),
         search_rev_includes: facts.followed_back.iter().map(Edge::to_text).collect(),

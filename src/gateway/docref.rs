@@ -97,7 +97,7 @@ impl Gateway {
         let body = bundle::write(&frame, &written, &issues);
         let sources = tally(entries.iter().filter_map(|entry| match &entry.content {
             Content::Released(released) => Some(released.chart().key()),
-            Content::Merged(_) => None,
+            Content::Merged(_) | Content::Kept(_) => None,
         }));
         Ok(Answer { body: body.into(), etag: None, last_modified: None, resources, sources, content: None })
     }

@@ -184,7 +184,7 @@ impl Gateway {
         rewriter: &mut Rewriter<'_>,
     ) -> Result<(Vec<Entry>, Vec<Missing>), Refusal> {
         let resolved = ResolvedIds::default();
-        let search = Search { permit, charts, query, resolved: &resolved };
+        let search = Search { permit, charts, query, resolved: &resolved, with_kept: false };
         let cut = self.gathered_page(&search, None, usize::MAX, rewriter).await?;
         Ok(cut.map(|cut| (cut.entries, cut.missing)).unwrap_or_default())
     }
@@ -203,7 +203,7 @@ impl Gateway {
             Content::Released(released) => {
                 in_scope.holds(released.raw(), &self.evaluation(Some(released.chart().base_url())))
             }
-            Content::Merged(_) => true,
+            Content::Merged(_) | Content::Kept(_) => true,
         });
         let marks = if asked.marks { duplicates::find(kind, &candidates(&entries)) } else { BTreeMap::new() };
         let mut stage = Stage { missing, ..Stage::default() };
@@ -217,7 +217,7 @@ impl Gateway {
                         continue;
                     }
                 }
-                Content::Merged(merged) => bytes.extend_from_slice(merged),
+                Content::Merged(merged) | Content::Kept(merged) => bytes.extend_from_slice(merged),
             }
             if let Some(others) = marks.get(&at) {
                 bytes = duplicates::mark(&bytes, kind, others);
@@ -451,7 +451,7 @@ fn candidates<'e>(entries: &'e [Entry]) -> Vec<Candidate<'e>> {
             id: entry.id.as_str(),
             resource: Fragment::new(&released.raw().bytes),
         }),
-        Content::Merged(_) => None,
+        Content::Merged(_) | Content::Kept(_) => None,
     };
     entries.iter().enumerate().filter_map(candidate).collect()
 }

@@ -8,6 +8,7 @@ use super::answer::Refusal;
 use super::chart::Chart;
 use super::fetch;
 use super::outcome::Missing;
+use super::own;
 use super::page_link::Place;
 use super::plan::{self, Call};
 use super::released::{Filter, Released, VisibleOwners};
@@ -57,7 +58,7 @@ impl Gateway {
     }
 
     async fn find(&self, search: &Search<'_>, rewriter: &mut Rewriter<'_>) -> Result<Found, Refusal> {
-        let Search { permit, charts, query, resolved } = *search;
+        let Search { permit, charts, query, resolved, with_kept } = *search;
         let mut extras = Vec::new();
         let (released, missing) = match &self.knowledge.of(permit.resource_type()).authorization {
             AuthorizationKind::Subject { itself: true, .. } => {
@@ -73,7 +74,7 @@ impl Gateway {
                 self.gather_along(permit, &calls, None, &mut extras).await
             }
         };
-        let entries = released
+        let mut entries: Vec<Entry> = released
             .into_iter()
             .map(|released| Entry {
                 resource_type: permit.resource_type(),
@@ -82,6 +83,9 @@ impl Gateway {
                 content: Content::Released(Box::new(released)),
             })
             .collect();
+        if with_kept && own::is_kept(permit.resource_type()) {
+            entries.extend(Box::pin(self.find_own(permit, query)).await?);
+        }
         Ok(Found { entries, missing, extras })
     }
 

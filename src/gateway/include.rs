@@ -359,6 +359,7 @@ fn pointed_at(matches: &[Entry], charts: &Charts) -> BTreeMap<SourceKey, BTreeSe
         };
         match &entry.content {
             Content::Released(released) => add(released.chart(), released.upstream_id()),
+            Content::Kept(_) => {}
             Content::Merged(_) => {
                 for chart in &charts.connected {
                     chart.patients.iter().for_each(|patient| add(chart, patient));

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use super::Gateway;
 use super::chart::Charts;
 use super::outcome::Missing;
+use super::own;
 use super::page_link::Place;
 use super::plan;
 use super::released::Filter;
@@ -30,6 +31,10 @@ impl Gateway {
     /// Whether a search is read lazily: told from the request, the grant and the connected sources, never from data, so
     /// that neither the form of an answer nor its `total` tells of what is hidden.
     pub(super) fn is_lazy(&self, permit: &Permit, charts: &Charts, query: &Query) -> bool {
+        // What is kept here is joined with what the sources hold.
+        if own::is_kept(permit.resource_type()) {
+            return false;
+        }
         let is_one_stream = match &self.knowledge.of(permit.resource_type()).authorization {
             // What several calls at one source can find is joined first.
             AuthorizationKind::Subject { itself: false, alternative: None, .. } => {

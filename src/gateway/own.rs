@@ -1,51 +1,103 @@
-//! What Chartgate itself knows of a person, served under the reserved source key `self`: so far the RelatedPerson that the
-//! holder of a grant is, to which `fhirUser` leads. The person whose record it is and the holder see it; to everybody else it
-//! is not there.
+//! What Chartgate itself knows of a person, served under the reserved source key `self` beside what sources hold: who acts
+//! for them (RelatedPerson), what was agreed on that (Consent) and who looked at the record (AuditEvent). The person sees
+//! all of it; whoever acts for them sees the RelatedPerson that they are themselves, to which `fhirUser` leads, and the
+//! Consent that lets them. To everybody else it is not there. It is found by reads and searches of its type, and is no part
+//! of what gathers the record (`$everything`, includes): those show what practices hold.
+
+mod audit_event;
+mod consent;
+mod related_person;
+
+use bytes::Bytes;
+use serde_json::Value;
 
 use super::Gateway;
 use super::answer::{Answer, Refusal};
 use super::read::etag;
 use super::search::unavailable;
+use super::searchset::{Content, Entry};
 use crate::access::Permit;
-use crate::base::id::GrantId;
-use crate::consent::exchange::related_person;
-use crate::identity::{Grant, PersonState};
-use crate::storage::{StorageError, accounts, consent, grants, persons};
+use crate::base::id::PersonId;
+use crate::fhir::ResourceType;
+use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
+use crate::fhir::scan;
+use crate::fhir::search::{self, Query};
+use crate::identity::Grant;
+use crate::storage::{StorageError, grants, persons};
+
+/// How the ids of what is kept here begin.
+const OWN: &str = "self.";
+
+/// Whether something of this type is kept here.
+pub(super) const fn is_kept(kind: ResourceType) -> bool {
+    matches!(kind, ResourceType::AuditEvent | ResourceType::Consent | ResourceType::RelatedPerson)
+}
+
+/// Whether an id can be of nothing but what is kept here.
+pub(super) fn is_own_id(knowledge: &Knowledge, kind: ResourceType, id: &str) -> bool {
+    is_kept(kind) && (id.starts_with(OWN) || knowledge.of(kind).authorization == AuthorizationKind::Own)
+}
 
 impl Gateway {
-    /// The RelatedPerson of a grant.
-    pub(super) async fn read_related_person(&self, permit: &Permit, grant: GrantId) -> Result<Answer, Refusal> {
-        let found = self.party_to(permit, grant).await.map_err(|_| unavailable())?;
-        // A granular scope sifts by what sources say: nothing of this has any.
-        let (grant, name, is_active) = found.filter(|_| !permit.is_constrained()).ok_or(Refusal::NotFound)?;
-        let body = related_person(&grant, permit.person(), name.as_deref(), is_active).to_string().into_bytes();
+    /// The read interaction.
+    pub(super) async fn read_own(&self, permit: &Permit, id: &str) -> Result<Answer, Refusal> {
+        let all = self.own(permit).await.map_err(|_| unavailable())?;
+        let found = all.into_iter().find(|kept| id_of(kept) == id).ok_or(Refusal::NotFound)?;
+        let body = found.to_string().into_bytes();
         let etag = Some(etag(&body, "1"));
         Ok(Answer { etag, last_modified: None, body: body.into(), resources: 1, sources: Vec::new(), content: None })
     }
 
-    /// A grant to act for the permit's person, if the caller is one of its two sides: with the name of its holder, and
-    /// whether it is in force.
-    async fn party_to(
-        &self,
-        permit: &Permit,
-        id: GrantId,
-    ) -> Result<Option<(Grant, Option<String>, bool)>, StorageError> {
-        let Some(grant) = grants::by_id(&self.db, id).await? else { return Ok(None) };
-        let subject = permit.subject();
-        let is_own = subject.standing.as_ref().is_some_and(|standing| standing.is_own);
-        let is_party = !subject.is_system() && (is_own || subject.account() == Some(grant.account));
-        let person = persons::by_id(&self.db, grant.person).await?.map(|person| match person.state {
-            PersonState::Current => person.id,
-            PersonState::MergedInto { person, .. } => person,
+    /// Those that a search finds.
+    pub(super) async fn find_own(&self, permit: &Permit, query: &Query) -> Result<Vec<Entry>, Refusal> {
+        let all = self.own(permit).await.map_err(|_| unavailable())?;
+        let evaluation = self.evaluation(Some(&self.base_url));
+        let found = all.into_iter().filter_map(|kept| {
+            let id = id_of(&kept).to_owned();
+            let raw = scan::scan_resource(Bytes::from(kept.to_string()), self.knowledge).ok()?;
+            search::matches(query, &raw, &evaluation).then(|| Entry {
+                resource_type: permit.resource_type(),
+                keys: self.keys(query, &raw, None),
+                id,
+                content: Content::Kept(raw.bytes.to_vec()),
+            })
         });
-        if !is_party || person != Some(permit.person()) {
-            return Ok(None);
-        }
-        let (now, name) = (self.clock.now(), accounts::by_id(&self.db, grant.account).await?);
-        let standing = consent::standing(&self.db, grant.account, permit.person(), false).await?;
-        let is_dead = standing.is_deceased(now);
-        let right = standing.rights.iter().find(|right| right.grant == grant.id);
-        let is_active = grant.is_active(now) && right.is_some_and(|right| right.in_force(now, is_dead).is_ok());
-        Ok(Some((grant, name.map(|holder| holder.username.typed().to_owned()), is_active)))
+        Ok(found.collect())
     }
+
+    /// Everything of the permit's type that its caller may see.
+    async fn own(&self, permit: &Permit) -> Result<Vec<Value>, StorageError> {
+        let subject = permit.subject();
+        // A granular scope sifts by what sources say, and a service is nobody whom a person deals with.
+        if permit.is_constrained() || subject.is_system() {
+            return Ok(Vec::new());
+        }
+        let (person, kind) = (permit.person(), permit.resource_type());
+        if subject.standing.as_ref().is_some_and(|standing| standing.is_own) {
+            return match kind {
+                ResourceType::AuditEvent => self.audit_events(person).await,
+                ResourceType::Consent => self.consents(person).await,
+                ResourceType::RelatedPerson => self.related_persons(person, None).await,
+                _ => Ok(Vec::new()),
+            };
+        }
+        match (kind, subject.account()) {
+            (ResourceType::Consent, Some(holder)) => self.consents_of_holder(person, holder).await,
+            (ResourceType::RelatedPerson, Some(holder)) => self.related_persons(person, Some(holder)).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Every grant to act for a person, also of the time before records were joined.
+    async fn grants_of(&self, person: PersonId) -> Result<Vec<Grant>, StorageError> {
+        let mut all = grants::of_person(&self.db, person).await?;
+        for alias in persons::aliases_of(&self.db, person).await? {
+            all.extend(grants::of_person(&self.db, alias).await?);
+        }
+        Ok(all)
+    }
+}
+
+fn id_of(kept: &Value) -> &str {
+    kept.get("id").and_then(Value::as_str).unwrap_or_default()
 }

@@ -149,6 +149,9 @@ pub(super) fn confined(
 ) -> Vec<Call> {
     let resource_type = permit.resource_type();
     let mut calls = Vec::new();
+    if knowledge.of(resource_type).authorization == AuthorizationKind::Own {
+        return calls;
+    }
     for chart in charts {
         for patient in chart.patients.iter() {
             let Some(query) = query(chart, patient) else { continue };

@@ -10,6 +10,7 @@ use super::chart::{Chart, Charts};
 use super::fetch;
 use super::identifier::GatewayId;
 use super::outcome::Missing;
+use super::own;
 use super::patient::Joined;
 use super::person::Merged;
 use super::released::{Filter, Released, VisibleOwners};
@@ -17,7 +18,6 @@ use super::search::unavailable;
 use crate::access::Permit;
 use crate::base::hash::{base32, sha256};
 use crate::base::source_key::SourceKey;
-use crate::consent::exchange::grant_of;
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::AuthorizationKind;
 use crate::fhir::scan::{self, RawResource};
@@ -46,10 +46,8 @@ impl Gateway {
         if permit.resource_type() == ResourceType::Binary {
             return Box::pin(self.read_binary(permit, id)).await;
         }
-        if permit.resource_type() == ResourceType::RelatedPerson
-            && let Some(grant) = grant_of(id)
-        {
-            return Box::pin(self.read_related_person(permit, grant)).await;
+        if own::is_own_id(self.knowledge, permit.resource_type(), id) {
+            return Box::pin(self.read_own(permit, id)).await;
         }
         let charts = Charts::of(permit, &self.sources);
         let place = match self.locate(permit, &charts, id).await? {

@@ -30,6 +30,8 @@ pub(super) struct Search<'a> {
     pub(super) query: &'a Query,
     /// The hashed ids that the query names.
     pub(super) resolved: &'a ResolvedIds,
+    /// Whether what Chartgate itself keeps belongs to the answer: to a search for it, and to nothing that gathers the record.
+    pub(super) with_kept: bool,
 }
 
 /// One page of the result.
@@ -64,7 +66,7 @@ impl Gateway {
         include::check(self.knowledge, &query)?;
         let charts = Charts::of(permit, &self.sources);
         let resolved = self.resolve(permit.resource_type(), asked).await?;
-        let search = Search { permit, charts: &charts, query: &query, resolved: &resolved };
+        let search = Search { permit, charts: &charts, query: &query, resolved: &resolved, with_kept: true };
         let mut rewriter = self.rewriter(&charts);
         let mut cut = self.cut(&search, position.as_ref(), &mut rewriter).await?;
         cut.missing.extend(unconnected(&charts));
@@ -199,7 +201,7 @@ impl Gateway {
         let all = || entries.iter().chain(&included);
         let released = all().filter_map(|entry| match &entry.content {
             Content::Released(released) => Some(released.chart().key()),
-            Content::Merged(_) => None,
+            Content::Merged(_) | Content::Kept(_) => None,
         });
         let merged = all().filter(|entry| matches!(entry.content, Content::Merged(_)));
         let made_of = merged.flat_map(|_| search.charts.connected.iter().map(|chart| chart.key()));

@@ -26,6 +26,8 @@ pub(super) enum Content {
     Released(Box<Released>),
     /// The merged Patient, made from released records.
     Merged(Vec<u8>),
+    /// What Chartgate itself keeps of the person.
+    Kept(Vec<u8>),
 }
 
 /// Puts entries into the order of their keys, ties broken by id, and drops what was found twice.
@@ -73,7 +75,7 @@ impl Entry {
     fn size(&self) -> usize {
         match &self.content {
             Content::Released(released) => released.raw().bytes.len().saturating_add(200),
-            Content::Merged(bytes) => bytes.len().saturating_add(200),
+            Content::Merged(bytes) | Content::Kept(bytes) => bytes.len().saturating_add(200),
         }
     }
 }
@@ -82,7 +84,7 @@ fn write_content(subset: Option<&Subset>, entry: &Entry, rewriter: &mut Rewriter
     let Some(subset) = subset else {
         return match &entry.content {
             Content::Released(released) => rewriter.write(released, &entry.id, out).ok(),
-            Content::Merged(bytes) => {
+            Content::Merged(bytes) | Content::Kept(bytes) => {
                 out.extend_from_slice(bytes);
                 Some(())
             }
@@ -91,7 +93,7 @@ fn write_content(subset: Option<&Subset>, entry: &Entry, rewriter: &mut Rewriter
     let mut whole = Vec::new();
     match &entry.content {
         Content::Released(released) => rewriter.write(released, &entry.id, &mut whole).ok()?,
-        Content::Merged(bytes) => whole.extend_from_slice(bytes),
+        Content::Merged(bytes) | Content::Kept(bytes) => whole.extend_from_slice(bytes),
     }
     subset.write(&whole, out);
     Some(())

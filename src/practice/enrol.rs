@@ -146,12 +146,26 @@ pub async fn account(
 /// # Errors
 /// [`EnrolError::Storage`].
 pub async fn grant(acts: &Acts, random: &dyn Random, now: Instant, new: NewGrant) -> Result<GrantId, EnrolError> {
+    grant_until(acts, random, now, new, None).await
+}
+
+/// Lets an account act for a person from now on, and no longer than until then: what a document says.
+///
+/// # Errors
+/// [`EnrolError::Storage`].
+pub async fn grant_until(
+    acts: &Acts,
+    random: &dyn Random,
+    now: Instant,
+    new: NewGrant,
+    until: Option<Instant>,
+) -> Result<GrantId, EnrolError> {
     let grant = Grant {
         id: GrantId::mint(random),
         account: new.account,
         person: new.person,
         basis: new.basis,
-        period: Period { from: now, until: None },
+        period: Period { from: now, until },
         evidence: "operator".to_owned(),
         created: now,
         state: GrantState::Active,

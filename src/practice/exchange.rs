@@ -86,7 +86,7 @@ pub async fn export(db: &Db, base: &str, person: Option<PersonId>, now: Instant)
             let name = username(db, grant.account).await?;
             entries.push(related_person(grant, person, name.as_deref(), grant.is_active(now)));
             let everything = whole_grant(grant, &scope, (&who, name.as_deref()), &names);
-            entries.push(consent_of_grant(grant, &scope, person, &everything));
+            entries.push(consent_of_grant(grant, &scope, person, Some(&everything)));
         }
         for rule in consent::rules_of(db, person).await? {
             let related = match &rule.rule.kind {
@@ -96,7 +96,7 @@ pub async fn export(db: &Db, base: &str, person: Option<PersonId>, now: Instant)
             };
             let everything = whole_rule(db, &rule, &who, &names).await?;
             let (id, at) = (rule.id.to_string(), (rule.rule.period, rule.created));
-            entries.push(consent_of_rule((&id, &rule.rule.kind), at, person, related, &everything));
+            entries.push(consent_of_rule((&id, &rule.rule.kind), at, person, related, Some(&everything)));
         }
     }
     let entry = |resource: Value| {

@@ -1,5 +1,6 @@
-//! Who is told that what they share changes on a day.
+//! Who is told that what they share changes on a day, and that a review was missed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,11 +8,14 @@ use futures_util::FutureExt;
 
 use crate::accounts::letters_to;
 use crate::authorization::{active_links, current_person};
-use crate::base::clock::SharedClock;
-use crate::consent::{BirthDate, DueNotice, due_notices};
+use crate::base::clock::{Instant, SharedClock};
+use crate::base::id::{OrganizationId, PersonId, StaffTaskId};
+use crate::base::random::SharedRandom;
+use crate::consent::{BirthDate, DueNotice, Right, Rule, due_notices};
 use crate::gateway::Sources;
-use crate::identity::Grant;
+use crate::identity::{Grant, GrantBasis, Link};
 use crate::mail::{Day, Letter, Outbox, template};
+use crate::storage::staff_tasks::{self, StaffTask, StaffTaskKind};
 use crate::storage::{Db, StorageError, accounts, consent, grants, proxy_requests, sharing_notices};
 
 /// Grants that are looked at together.
@@ -23,6 +27,17 @@ pub struct SharingNotices {
     sources: Arc<Sources>,
     outbox: Outbox,
     clock: SharedClock,
+    random: SharedRandom,
+}
+
+/// Stands for "so many days before" where the day is over.
+const OVERDUE: i64 = -1;
+
+/// Something to tell, and to whose staff besides.
+struct Telling {
+    person: PersonId,
+    due: DueNotice,
+    desks: BTreeSet<OrganizationId>,
 }
 
 impl fmt::Debug for SharingNotices {
@@ -34,11 +49,17 @@ impl fmt::Debug for SharingNotices {
 impl SharingNotices {
     /// The notices of this database.
     #[must_use]
-    pub const fn new(db: Db, sources: Arc<Sources>, outbox: Outbox, clock: SharedClock) -> Self {
-        Self { db, sources, outbox, clock }
+    pub fn new(
+        db: Db,
+        sources: Arc<Sources>,
+        outbox: Outbox,
+        (clock, random): (SharedClock, SharedRandom),
+    ) -> Self {
+        Self { db, sources, outbox, clock, random }
     }
 
-    /// Looks at every grant that works, and writes to both sides of those of which something is due. How many notices it were.
+    /// Looks at every grant that has not ended, and writes to both sides of those of which something is due. Where a review was
+    /// missed, staff have a task. How many notices it were.
     ///
     /// # Errors
     /// [`StorageError`]; what was told before it stays told.
@@ -57,47 +78,84 @@ impl SharingNotices {
     }
 
     /// What is due of a grant, by the rules of every practice that the person has a chart at.
-    async fn due(&self, grant: &Grant) -> Result<Vec<DueNotice>, StorageError> {
+    async fn due(&self, grant: &Grant) -> Result<Vec<Telling>, StorageError> {
         let person = current_person(&self.db, grant.person).await?.unwrap_or(grant.person);
         let standing = consent::standing(&self.db, grant.account, person, false).await?;
         let Some(right) = standing.rights.iter().find(|right| right.grant == grant.id) else { return Ok(Vec::new()) };
+        let (now, links) = (self.clock.now(), active_links(&self.db, person).await?);
+        if right.in_force(now, standing.is_deceased(now)) == Err(Rule::ReviewDue) {
+            return Ok(self.overdue(right, (person, &links)).into_iter().collect());
+        }
         let mut due = Vec::new();
         let sources = self.sources.all();
-        for link in active_links(&self.db, person).await? {
+        for link in links {
             let rules = sources.get(&link.source).and_then(|source| source.consent.as_ref());
             let (Some(rules), Some(known)) = (rules, &link.demographics) else { continue };
             let birth = [BirthDate::parse(&known.birth_date)];
-            due.extend(due_notices(right, &birth, (&rules.policy, &rules.zone), self.clock.now()));
+            due.extend(due_notices(right, &birth, (&rules.policy, &rules.zone), now));
         }
         due.sort_unstable();
         due.dedup();
-        Ok(due)
+        Ok(due.into_iter().map(|due| Telling { person, due, desks: BTreeSet::new() }).collect())
+    }
+
+    /// A review that was missed (portal design, 3.8 scenario 42). What the person gave themselves is theirs to look at; of
+    /// everything else the practices that it covers are told.
+    fn overdue(&self, right: &Right, (person, links): (PersonId, &[Link])) -> Option<Telling> {
+        let day = jiff::Timestamp::from_microsecond(right.review_by()?.micros()).ok()?;
+        let due = DueNotice { day: day.to_zoned(jiff::tz::TimeZone::UTC).date(), before: OVERDUE };
+        let sources = self.sources.all();
+        let desk = |link: &Link| {
+            let organization = sources.get(&link.source)?.source.organization;
+            right.scope.covers_source(organization, link.source).then_some(organization)
+        };
+        let is_own_word = right.basis == GrantBasis::PatientConsent;
+        let desks = if is_own_word { BTreeSet::new() } else { links.iter().filter_map(desk).collect() };
+        Some(Telling { person, due, desks })
     }
 
     /// Writes to whoever holds the grant and to whose record it is, once for each notice. Whose record it is hears nothing
     /// where staff wrote down that telling them would harm.
-    async fn tell(&self, grant: &Grant, due: DueNotice) -> Result<bool, StorageError> {
+    async fn tell(&self, grant: &Grant, telling: Telling) -> Result<bool, StorageError> {
+        let Telling { person, due, desks } = telling;
+        let sign_in = self.outbox.link("/sign-in");
         let midnight = due.day.to_zoned(jiff::tz::TimeZone::UTC).ok();
         let Some(midnight) = midnight.map(|day| day.timestamp().as_microsecond()) else { return Ok(false) };
-        let day = Day(crate::base::clock::Instant::from_micros(midnight));
-        let ends = template::SharingEnds { sign_in: self.outbox.link("/sign-in"), day };
-        let mut letters: Vec<Letter> = letters_to(&self.db, &self.outbox, grant.account, &ends).await?;
+        let ends = template::SharingEnds { sign_in: sign_in.clone(), day: Day(Instant::from_micros(midnight)) };
+        let changed = template::SharingChanged { sign_in };
+        let letters = async |account| match due.before {
+            OVERDUE => letters_to(&self.db, &self.outbox, account, &changed).await,
+            _ => letters_to(&self.db, &self.outbox, account, &ends).await,
+        };
+        let mut all: Vec<Letter> = letters(grant.account).await?;
         let is_silent = match grant.evidence.strip_prefix("Proofing/").and_then(|id| id.parse().ok()) {
             Some(proofing) => proxy_requests::is_silent(&self.db, proofing).await?,
             None => false,
         };
         if !is_silent && let Some(subject) = accounts::by_person(&self.db, grant.person).await? {
-            letters.extend(letters_to(&self.db, &self.outbox, subject.id, &ends).await?);
+            all.extend(letters(subject.id).await?);
         }
         let (id, now) = (grant.id, self.clock.now());
+        let task = |organization| StaffTask {
+            id: StaffTaskId::mint(&*self.random),
+            organization,
+            kind: StaffTaskKind::ReviewOverdue,
+            object: format!("Grant/{id}"),
+            person: Some(person),
+            created: now,
+        };
+        let tasks: Vec<StaffTask> = desks.into_iter().map(task).collect();
         self.db
             .write(move |tx| {
                 async move {
                     // Another process may have told them a moment ago.
                     let is_first = sharing_notices::insert(tx, id, due, now).await?;
                     if is_first {
-                        for letter in letters {
+                        for letter in all {
                             letter.queue(&mut *tx).await?;
+                        }
+                        for task in &tasks {
+                            staff_tasks::insert(tx, task).await?;
                         }
                     }
                     Ok::<_, StorageError>(is_first)

@@ -54,6 +54,8 @@ named! {
         Reconfirm = "reconfirm",
         /// Whoever acts for a patient had leave for the record of an organization that was taken over, which is another now.
         ReconfirmProxy = "reconfirm-proxy",
+        /// The leave of whoever acts for a patient was not looked at again by the day on which it had to be.
+        ReviewOverdue = "review-overdue",
     }
 }
 
@@ -66,7 +68,7 @@ pub struct StaffTask {
     pub organization: OrganizationId,
     /// What happened.
     pub kind: StaffTaskKind,
-    /// To what: `Invitation/{id}`, `Link/{id}`.
+    /// To what: `Invitation/{id}`, `Link/{id}`, `Grant/{id}`.
     pub object: String,
     /// Whose record it is about, where that is known.
     pub person: Option<PersonId>,

@@ -1,9 +1,10 @@
 // Chromium proves, without JavaScript: a mother switches between herself and two children; a teenager ends her father's
-// expanded access while his page is open, and his next look shows less; the pages are labelled, narrow, and in Spanish where
-// that was chosen.
+// expanded access while his page is open, and his next look shows less; a power of attorney that says until when it holds is
+// over at that moment, with its page open; the pages are labelled, narrow, and in Spanish where that was chosen.
 import assert from 'node:assert/strict';
 import { accessible, browser, open } from './support/browser.mjs';
 import { account, demo } from './support/demo.mjs';
+import { chartgate, data } from './support/operator.mjs';
 
 const there = (path) => `${demo.issuer}${path}`;
 
@@ -18,6 +19,9 @@ async function signedIn(username) {
   await page.waitForURL(there('/'));
   return window;
 }
+
+/** So long the power of attorney holds: time to sign in and look, also on a busy machine. */
+const HOLDS_SECONDS = 20;
 
 /** `accessible` asks the page itself, which takes a script: the same address in a window that runs them. */
 async function looksGood(window, name) {
@@ -78,7 +82,44 @@ try {
   assert.match(await zoe.page.innerText('main'), /Quién puede ver lo mío/);
   assert.equal(await zoe.page.getAttribute('html', 'lang'), 'es');
   await zoe.context.close();
-  console.log('family: a mother switches, a teenager ends, pages are labelled and narrow');
+
+  // A power of attorney of a few seconds, entered by the operator as its document says; nobody ends it. Time does.
+  if (data) {
+    const maria = account('maria');
+    const irene = await signedIn('irene');
+    const names = () => irene.page.innerText('.switcher');
+    const record = there(`/record?person=${maria.person_id}`);
+    assert.equal((await irene.page.goto(record)).status(), 404, 'before, there is no such record for her');
+    const own = await irene.page.request.get(there('/api/v1/account'));
+    const { id } = await own.json();
+    const until = new Date(Date.now() + HOLDS_SECONDS * 1000);
+    chartgate('account', 'grant', id, maria.person_id, '--basis', 'hcpoa', '--until', until.toISOString());
+    // Another process than the gateway wrote it: it shows within a second.
+    const isOpen = async () => (await irene.page.goto(record)).status() === 200;
+    const began = Date.now();
+    while (!(await isOpen())) {
+      assert.ok(Date.now() - began < 5_000, 'the power of attorney does not work');
+      await irene.page.waitForTimeout(100);
+    }
+    const known = await irene.page.innerText('main');
+    const part = irene.page.locator('main a[href^="/record/"]').first();
+    const further = await part.getAttribute('href');
+    await part.click();
+    assert.ok((await irene.page.locator('main').innerText()).length > 0);
+    assert.ok(new Date() < until, `more than ${HOLDS_SECONDS} s to sign in and look`);
+    assert.match(await names(), new RegExp(maria.name.split(' ')[0]), 'in the switcher');
+    await irene.page.waitForTimeout(Math.max(0, until - Date.now()) + 50);
+    // The page that was open, the first page of the record, and the way there: nothing of it is left.
+    assert.equal((await irene.page.reload()).status(), 404, 'the open page');
+    assert.equal((await irene.page.goto(record)).status(), 404, 'the record');
+    assert.equal((await irene.page.goto(there(further))).status(), 404, 'a part of it');
+    await irene.page.goto(there('/'));
+    const after = await irene.page.content();
+    assert.ok(!after.includes(maria.person_id) && !after.includes(maria.name.split(' ').at(-1)), 'no trace on her home page');
+    assert.match(known, new RegExp(maria.name.split(' ')[0]));
+    await irene.context.close();
+  }
+  console.log('family: a mother switches, a teenager ends, a power of attorney is over, pages are labelled and narrow');
 } finally {
   await browser.close();
 }

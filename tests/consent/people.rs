@@ -7,7 +7,12 @@ use chartgate::identity::GrantBasis;
 
 use super::surfaces::{confidential, family, grant, seen_at_one, token};
 use crate::support::http::Client as Browser;
-use crate::support::world::{EVERYTHING, World, pairs, run};
+use crate::support::world::{EVERYTHING, World, in_both_worlds, pairs, run};
+
+in_both_worlds!(
+    both_sides_see_a_grant_and_either_ends_what_is_theirs_to_end,
+    who_may_act_but_not_connect_apps_connects_none,
+);
 
 async fn people(browser: &mut Browser) -> Value {
     let answer = browser.get("/api/v1/people").await;
@@ -20,40 +25,34 @@ async fn end(world: &World, browser: &mut Browser, grant: &str) -> u16 {
     browser.send("DELETE", &format!("/api/v1/people/{grant}"), &own, "").await.status
 }
 
-#[test]
-fn both_sides_see_a_grant_and_either_ends_what_is_theirs_to_end() {
-    run(async {
-        let world = family(Vec::new()).await;
-        grant(&world, "ike", "eve", GrantBasis::PatientConsent, Value::Null).await;
-        grant(&world, "gil", "ana", GrantBasis::Parent, Value::Null).await;
-        let court = grant(&world, "jo", "fay", GrantBasis::GuardianAdult, Value::Null).await.to_string();
-        let (mut eve, mut ike) = (world.browser("eve").await, world.browser("ike").await);
-        let (hers, his) = (people(&mut eve).await, people(&mut ike).await);
-        assert_eq!(
-            (hers["see_mine"][0]["name"].as_str(), hers["see_mine"].as_array().unwrap().len()),
-            (Some("ike"), 1)
-        );
-        assert_eq!(hers["see_mine"][0]["grant"], his["seen_by_me"][0]["grant"]);
-        assert_eq!(his["seen_by_me"][0]["name"], "eve-one Hale");
-        assert!(hers["seen_by_me"].as_array().unwrap().is_empty() && his["see_mine"].as_array().unwrap().is_empty());
-        // 8: one parent does not end another's, a stranger nobody's, a child not a parent's, and a court's stays.
-        let (mut hana, mut ana) = (world.browser("hana").await, world.browser("ana").await);
-        let parent = people(&mut ana).await["see_mine"][0]["grant"].as_str().unwrap().to_owned();
-        assert_eq!(end(&world, &mut hana, &parent).await, 404);
-        assert_eq!(end(&world, &mut ana, &parent).await, 404);
-        assert_eq!(end(&world, &mut world.browser("fay").await, &court).await, 404);
-        assert_eq!(end(&world, &mut ike, &parent).await, 404);
-        // Eve ends hers, at once.
-        let before = token(&world, "ike", "eve").await;
-        assert_eq!(world.get("/fhir/Observation", &before).await.status, 200);
-        let id = hers["see_mine"][0]["grant"].as_str().unwrap();
-        assert_eq!(end(&world, &mut eve, id).await, 204);
-        assert_eq!(world.get("/fhir/Observation", &before).await.status, 401);
-        assert!(people(&mut eve).await["see_mine"].as_array().unwrap().is_empty());
-        assert_eq!(end(&world, &mut eve, id).await, 404);
-        // Jo gives hers up.
-        assert_eq!(end(&world, &mut world.browser("jo").await, &court).await, 204);
-    });
+async fn both_sides_see_a_grant_and_either_ends_what_is_theirs_to_end() {
+    let world = family(Vec::new()).await;
+    grant(&world, "ike", "eve", GrantBasis::PatientConsent, Value::Null).await;
+    grant(&world, "gil", "ana", GrantBasis::Parent, Value::Null).await;
+    let court = grant(&world, "jo", "fay", GrantBasis::GuardianAdult, Value::Null).await.to_string();
+    let (mut eve, mut ike) = (world.browser("eve").await, world.browser("ike").await);
+    let (hers, his) = (people(&mut eve).await, people(&mut ike).await);
+    assert_eq!((hers["see_mine"][0]["name"].as_str(), hers["see_mine"].as_array().unwrap().len()), (Some("ike"), 1));
+    assert_eq!(hers["see_mine"][0]["grant"], his["seen_by_me"][0]["grant"]);
+    assert_eq!(his["seen_by_me"][0]["name"], "eve-one Hale");
+    assert!(hers["seen_by_me"].as_array().unwrap().is_empty() && his["see_mine"].as_array().unwrap().is_empty());
+    // 8: one parent does not end another's, a stranger nobody's, a child not a parent's, and a court's stays.
+    let (mut hana, mut ana) = (world.browser("hana").await, world.browser("ana").await);
+    let parent = people(&mut ana).await["see_mine"][0]["grant"].as_str().unwrap().to_owned();
+    assert_eq!(end(&world, &mut hana, &parent).await, 404);
+    assert_eq!(end(&world, &mut ana, &parent).await, 404);
+    assert_eq!(end(&world, &mut world.browser("fay").await, &court).await, 404);
+    assert_eq!(end(&world, &mut ike, &parent).await, 404);
+    // Eve ends hers, at once.
+    let before = token(&world, "ike", "eve").await;
+    assert_eq!(world.get("/fhir/Observation", &before).await.status, 200);
+    let id = hers["see_mine"][0]["grant"].as_str().unwrap();
+    assert_eq!(end(&world, &mut eve, id).await, 204);
+    assert_eq!(world.get("/fhir/Observation", &before).await.status, 401);
+    assert!(people(&mut eve).await["see_mine"].as_array().unwrap().is_empty());
+    assert_eq!(end(&world, &mut eve, id).await, 404);
+    // Jo gives hers up.
+    assert_eq!(end(&world, &mut world.browser("jo").await, &court).await, 204);
 }
 
 #[test]
@@ -125,19 +124,15 @@ fn whose_record_it_is_can_ask_why_somebody_sees_something() {
     });
 }
 
-#[test]
-fn who_may_act_but_not_connect_apps_connects_none() {
-    run(async {
-        let world = family(Vec::new()).await;
-        grant(&world, "ike", "eve", GrantBasis::PatientConsent, json!({"level": "act"})).await;
-        grant(&world, "ike", "dee", GrantBasis::PatientConsent, json!({"level": "act", "actions": ["connect-app"]}))
-            .await;
-        world.register("app").await;
-        let mut ike = world.browser("ike").await;
-        let page = ike.get(&world.authorize("app", EVERYTHING, &[])).await;
-        assert_eq!(page.status, 200, "{}", page.body);
-        assert!(page.body.contains("dee-one") && !page.body.contains("eve-one"), "{}", page.body);
-    });
+async fn who_may_act_but_not_connect_apps_connects_none() {
+    let world = family(Vec::new()).await;
+    grant(&world, "ike", "eve", GrantBasis::PatientConsent, json!({"level": "act"})).await;
+    grant(&world, "ike", "dee", GrantBasis::PatientConsent, json!({"level": "act", "actions": ["connect-app"]})).await;
+    world.register("app").await;
+    let mut ike = world.browser("ike").await;
+    let page = ike.get(&world.authorize("app", EVERYTHING, &[])).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(page.body.contains("dee-one") && !page.body.contains("eve-one"), "{}", page.body);
 }
 
 /// The names of the switcher's buttons, the one in view first.

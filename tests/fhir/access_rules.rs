@@ -120,6 +120,8 @@ pub(super) enum Expected {
     Versions,
     /// 200 with what the person has of the type, and nothing else.
     TheirOwn,
+    /// 200 with what Chartgate itself keeps of the person.
+    KeptHere,
     /// 200 and no match.
     Nothing,
     /// This status and an OperationOutcome.
@@ -155,7 +157,17 @@ pub(super) fn expected(role: Role, interaction: Interaction, resource_type: &str
         I::ContentOwn | I::ContentOther if resource_type != "Binary" => return Expected::Status(406),
         _ => {}
     }
-    // 5. A type that is never served from a source is not there.
+    // 5. Who looked at a record is told from Chartgate's own log alone, to the person whose record it is.
+    if resource_type == "AuditEvent" {
+        return match (interaction, role) {
+            (I::Compartment | I::CompartmentByPost | I::CompartmentOther, _) => Expected::Status(404),
+            (_, Role::OtherScope) => Expected::Status(403),
+            (I::Search | I::SearchByPost, Role::Parent | Role::Guardian) | (I::SearchOther, _) => Expected::Nothing,
+            (I::Search | I::SearchByPost, _) => Expected::KeptHere,
+            _ => Expected::Status(404),
+        };
+    }
+    // A type that is never served from a source is not there.
     if kind == Kind::Never {
         return Expected::Status(404);
     }
@@ -212,6 +224,7 @@ pub(super) fn table(types: &[&str]) -> String {
                 | Expected::Versions
                 | Expected::TheirOwn
                 | Expected::Bytes
+                | Expected::KeptHere
                 | Expected::OfTheType => "200".to_owned(),
                 Expected::Nothing => "200-".to_owned(),
                 Expected::Status(status) => status.to_string(),

@@ -211,8 +211,8 @@ fn every_type_is_seen_by_those_it_is_about() {
     for &resource_type in R::ALL {
         let facts = facts(resource_type);
         match (resource_type, &facts.authorization) {
-            (R::Group, kind) => assert_eq!(kind, &AuthorizationKind::Refused),
-            (R::AuditEvent | R::Person | R::Subscription, kind) => assert_eq!(kind, &AuthorizationKind::Own),
+            (R::Group | R::Person | R::Subscription, kind) => assert_eq!(kind, &AuthorizationKind::Refused),
+            (R::AuditEvent, kind) => assert_eq!(kind, &AuthorizationKind::Own),
             (
                 R::Organization | R::Practitioner | R::PractitionerRole | R::HealthcareService | R::Endpoint,
                 AuthorizationKind::Directory { never_with },

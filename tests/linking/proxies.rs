@@ -1,10 +1,16 @@
 //! Somebody is to act for somebody else: what patients hand out, what they ask staff for, and what takes two.
 
-use serde_json::Value;
+use chartgate::base::clock::Clock;
+use chartgate::base::random::SeededRandom;
+use chartgate::identity::GrantBasis;
+use chartgate::practice::{self, NewGrant};
+use chartgate::storage::organizations;
+use chartgate::storage::staff_tasks::{self, StaffTaskKind};
+use serde_json::{Value, json};
 
 use super::{PASSWORD, answer, at_work, code_of, daniel, new_account, stranger, submit, verify, world};
 use crate::support::http::{Answer, Client as Browser};
-use crate::support::world::{World, run};
+use crate::support::world::{self, World, run};
 
 /// Sends the first form of a page that leads there, with the boxes of `boxes` ticked alone.
 async fn hand_out(browser: &mut Browser, what: &str, fields: &[(&str, &str)], boxes: &[(&str, &str)]) -> Answer {
@@ -23,8 +29,12 @@ async fn hand_out(browser: &mut Browser, what: &str, fields: &[(&str, &str)], bo
 const SAM: [(&str, &str); 2] = [("given", "Sam"), ("family", "Cole")];
 
 async fn mailbox(world: &World, browser: &mut Browser, address: &str) {
+    mailbox_of(world, browser, address, PASSWORD).await;
+}
+
+async fn mailbox_of(world: &World, browser: &mut Browser, address: &str, password: &str) {
     for (page, action, fields) in [
-        ("/account/prove?next=contact", "/account/prove", vec![("password", PASSWORD)]),
+        ("/account/prove?next=contact", "/account/prove", vec![("password", password)]),
         ("/account/contact", "/account/contact", vec![("email", address)]),
     ] {
         let page = browser.get(page).await;
@@ -262,5 +272,53 @@ fn people_are_told_before_what_they_share_changes() {
         let mails = world.mails().await;
         let last = mails.iter().rfind(|mail| mail.to == "sam@example.org").unwrap();
         assert!(last.text.contains("December 1, 2026") && !last.text.contains("Daniel"), "{}", last.text);
+    });
+}
+
+#[test]
+fn a_review_that_was_missed_is_a_task_for_staff_and_told_to_both_sides_once() {
+    run(async {
+        let world = world().await;
+        let mut owner = daniel(&world, "daniel").await;
+        mailbox(&world, &mut owner, "daniel@example.org").await;
+        let mut sam = world.browser("other").await;
+        mailbox_of(&world, &mut sam, "sam@example.org", world::PASSWORD).await;
+        let person = owner.get("/api/v1/links").await.json()["persons"][0]["person"].as_str().unwrap().parse().unwrap();
+        let (acts, now, random) = (&world.app.acts, world.clock.now(), SeededRandom::new(5));
+        let due = now.plus(super::hours(24 * 10)).micros();
+        let mut grants = Vec::new();
+        for (basis, level) in [(GrantBasis::HealthCarePowerOfAttorney, "manage"), (GrantBasis::PatientConsent, "view")]
+        {
+            let new = NewGrant { account: world.account("other").await, person, basis };
+            let id = practice::grant(acts, &random, now, new).await.unwrap();
+            let scope = serde_json::from_value(json!({"level": level, "review_by": due})).unwrap();
+            practice::limit_grant(acts, &random, now, id, scope).await.unwrap();
+            grants.push(id);
+        }
+        let told = || async {
+            let count = world.app.sharing_notices.look().await.unwrap();
+            (count, told(&world, "daniel@example.org").await, told(&world, "sam@example.org").await)
+        };
+        let tasks = |practice: &'static str| {
+            let world = &world;
+            async move {
+                let all = organizations::all(&world.app.db).await.unwrap();
+                let id = all.iter().find(|organization| organization.name.starts_with(practice)).unwrap().id;
+                let open = staff_tasks::open(&world.app.db, id).await.unwrap();
+                open.into_iter().filter(|task| task.kind == StaffTaskKind::ReviewOverdue).map(|task| task.object)
+            }
+        };
+        // Before the day there are notices, and nothing for staff.
+        assert_eq!(told().await, (2, 0, 0));
+        world.clock.advance(super::hours(24 * 10));
+        // Over: both grants do nothing, of both both sides are told, and staff have the one that is not the patient's own.
+        assert_eq!(told().await, (2, 2, 2));
+        assert_eq!(tasks("Riverside").await.collect::<Vec<_>>(), [format!("Grant/{}", grants[0])]);
+        assert_eq!(tasks("Lakeside").await.count(), 0, "he is no patient there");
+        assert_eq!(told().await, (0, 2, 2), "once");
+        assert_eq!(tasks("Riverside").await.count(), 1);
+        let mut registrar = at_work(&world, "registrar").await;
+        let page = registrar.get("/clinic/queue").await.body;
+        assert!(page.contains("was to be looked at again by now") && page.contains("Okafor"), "{page}");
     });
 }

@@ -109,7 +109,7 @@ fn unescape(text: &str) -> String {
 /// A browser with a cookie jar for one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     pub(crate) cookies: BTreeMap<String, String>,
 }
 

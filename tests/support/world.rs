@@ -29,6 +29,7 @@ use chartgate::storage::sources;
 
 use super::http::Client as Browser;
 use super::mail::{self, Mail};
+use super::postgres::schema_url;
 
 /// What every test of this kind runs on: worlds that are shared live as long as the process.
 static RUNTIME: LazyLock<tokio::runtime::Runtime> =
@@ -38,9 +39,43 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     RUNTIME.block_on(test)
 }
 
+tokio::task_local! {
+    /// Set where the worlds of a test stand on PostgreSQL.
+    static ON_POSTGRES: ();
+}
+
+/// The same with every world on PostgreSQL, each in a schema of its own; skips without a server, save under `CI`.
+pub(crate) fn run_on_postgres(test: impl Future<Output = ()>) {
+    RUNTIME.block_on(async {
+        if schema_url().await.is_some() {
+            ON_POSTGRES.scope((), test).await;
+        }
+    });
+}
+
+/// Where the database of a new world is.
+async fn storage_url(folder: &Path) -> String {
+    if ON_POSTGRES.try_with(|()| ()).is_err() {
+        return format!("sqlite:{}", folder.join("chartgate.db").display());
+    }
+    let file = folder.join("database-url");
+    std::fs::write(&file, schema_url().await.unwrap()).unwrap();
+    format!("postgres:{}", file.display())
+}
+
+/// Makes two tests of each `async fn test()`: one in worlds on SQLite, one in worlds on PostgreSQL.
+macro_rules! in_both_worlds {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite { $( #[test] fn $test() { $crate::support::world::run(super::$test()); } )+ }
+        mod postgres { $( #[test] fn $test() { $crate::support::world::run_on_postgres(super::$test()); } )+ }
+    };
+}
+pub(crate) use in_both_worlds;
+
 /// The clock of the fixtures: 2026-09-15T09:00:00-04:00.
 pub(crate) const NOW: i64 = 1_789_477_200_000_000;
-const PASSWORD: &str = "correct horse battery";
+/// Of everybody whose account the world makes.
+pub(crate) const PASSWORD: &str = "correct horse battery";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const REDIRECT: &str = "https://app.test/cb";
 const LAUNCH: &str = "https://app.test/launch";
@@ -186,6 +221,7 @@ pub(crate) struct World {
     random: SharedRandom,
     accounts: Mutex<BTreeMap<String, AccountId>>,
     tokens: Mutex<BTreeMap<String, String>>,
+    browsers: Mutex<BTreeMap<String, Browser>>,
     stop: watch::Sender<bool>,
     config: Config,
     folder: tempfile::TempDir,
@@ -237,7 +273,7 @@ impl World {
         change(&mut config);
         unbounded(&mut config.limits);
         config.server.public_url = format!("http://{address}");
-        config.storage.url = format!("sqlite:{}", folder.path().join("chartgate.db").display());
+        config.storage.url = storage_url(folder.path()).await;
         config.mail.from = "records@chartgate.test".to_owned();
         config.mail.outbox_dir = Some(folder.path().join("mail"));
         let mut standing = Vec::new();
@@ -272,6 +308,7 @@ impl World {
             random,
             accounts: Mutex::default(),
             tokens: Mutex::default(),
+            browsers: Mutex::default(),
             stop,
             config,
             folder,
@@ -492,6 +529,22 @@ impl World {
         set(&mut form, "password", PASSWORD);
         let signed_in = browser.post("/sign-in", &form).await;
         assert_eq!(signed_in.status, 303, "{}", signed_in.body);
+        browser
+    }
+
+    /// A browser in which whoever gave this token is signed in.
+    pub(crate) async fn browser_of(&self, token: &str) -> Browser {
+        let holder = self.tokens.lock().await.iter().find(|(_, known)| *known == token).map(|(key, _)| key.clone());
+        let holder = holder.as_ref().and_then(|key| key.split(' ').next()).expect("a token of this world").to_owned();
+        let mut browsers = self.browsers.lock().await;
+        if let Some(mut known) = browsers.get(&holder).cloned() {
+            // Sessions end as the clock moves.
+            if known.get("/account").await.status == 200 {
+                return known;
+            }
+        }
+        let browser = self.browser(&holder).await;
+        browsers.insert(holder, browser.clone());
         browser
     }
 

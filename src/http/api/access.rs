@@ -30,6 +30,7 @@ pub(super) async fn people(
 }
 
 fn describe(gateway: &Gateway, shared: &Shared) -> Value {
+    let outlook = gateway.outlook(&shared.links, &shared.standing);
     json!({
         "grant": shared.grant.to_string(),
         "name": shared.name,
@@ -41,7 +42,7 @@ fn describe(gateway: &Gateway, shared: &Shared) -> Value {
         "may_end": shared.may_end,
         "assented": shared.assented,
         "last_look": shared.last_look.map(Instant::to_fhir),
-        "sees": gateway.outlook(&shared.links, &shared.standing).iter().map(seen_of).collect::<Vec<_>>(),
+        "sees": outlook.iter().filter(|outlook| shared.tells_of(outlook)).map(seen_of).collect::<Vec<_>>(),
     })
 }
 

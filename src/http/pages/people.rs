@@ -88,6 +88,7 @@ impl Row {
             false => who_in(language(), name, Some(shared.basis)),
         };
         let shown = shared.assented.unwrap_or_default();
+        let outlook = gateway.outlook(&shared.links, &shared.standing);
         let choice = |(value, labels): &(&'static str, &'static [Label])| Choice {
             value,
             text: say(&format!("topic.{value}")),
@@ -96,7 +97,7 @@ impl Row {
         Self {
             id: shared.grant.to_string(),
             why: if is_mine { say(&format!("why.{}", shared.basis.as_str())) } else { "" },
-            practices: gateway.outlook(&shared.links, &shared.standing).iter().map(Practice::new).collect(),
+            practices: outlook.iter().filter(|outlook| shared.tells_of(outlook)).map(Practice::new).collect(),
             may: may(shared),
             waits: !shared.is_in_effect,
             until: shared.until.map(day),

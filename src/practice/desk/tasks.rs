@@ -1,7 +1,8 @@
 use super::{Desk, DeskError, StaffMember, covered};
 use crate::audit::ActKind;
+use crate::authorization::active_links;
 use crate::base::id::StaffTaskId;
-use crate::identity::StaffAct;
+use crate::identity::{Demographics, Link, StaffAct};
 use crate::storage::staff_tasks::{self, StaffTask, StaffTaskKind};
 use crate::storage::{StorageError, invitations, links};
 
@@ -45,12 +46,23 @@ impl Desk {
                 Ok(id) => links::by_id(&self.db, id).await?.and_then(|link| link.demographics),
                 Err(_) => None,
             },
+            Some(("Grant", _)) => self.chart_here(task).await?,
             _ => None,
         };
         Ok(known.map(|known| {
             let given = known.given.join(" ");
             format!("{given} {}, born {}", known.family, known.birth_date)
         }))
+    }
+
+    /// Who the person of a task is in this practice's own chart.
+    async fn chart_here(&self, task: &StaffTask) -> Result<Option<Demographics>, StorageError> {
+        let Some(person) = task.person else { return Ok(None) };
+        let sources = self.sources.all();
+        let is_here = |link: &Link| {
+            sources.get(&link.source).is_some_and(|source| source.source.organization == task.organization)
+        };
+        Ok(active_links(&self.db, person).await?.into_iter().find(is_here).and_then(|link| link.demographics))
     }
 
     /// Closes something that waits, with what came of it.
@@ -93,6 +105,9 @@ const fn words(kind: StaffTaskKind) -> &'static str {
         StaffTaskKind::ManyTries => "Far more codes are tried than usual.",
         StaffTaskKind::Reconfirm => {
             "After the merger this patient must be seen again: the mapping does not say which record is theirs."
+        }
+        StaffTaskKind::ReviewOverdue => {
+            "The leave of somebody who acts for this patient was to be looked at again by now: it does nothing until it is."
         }
         StaffTaskKind::ReconfirmProxy => {
             "After the merger somebody who acts for this patient must be let in anew: their leave was for the old record alone."
