@@ -16,6 +16,7 @@ mod openapi;
 mod organizations;
 mod redemptions;
 mod session;
+mod sharing;
 mod verifications;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ where
         .route("/api/v1/apps/{id}", only(delete(apps::disconnect)))
         .route("/api/v1/people", only(get(access::people)))
         .route("/api/v1/people/{grant}", only(delete(access::end)))
+        .merge(sharing_router())
         .route("/api/v1/access/history", only(get(history::get)))
         .route("/api/v1/access/explain", only(get(access::explain)))
         .route("/api/v1/launches", only(post(launches::create)))
@@ -91,6 +93,25 @@ where
         .route("/api/v1/account/identities", only(get(credentials::identities)))
         .route("/api/v1/account/identities/{id}", only(delete(credentials::disconnect)))
         .route("/api/v1/account/passkeys/{id}", only(delete(credentials::remove_passkey)))
+}
+
+/// Who is to see one's record, and whose one asks to see.
+fn sharing_router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Accounts>: FromRef<S>,
+    Arc<AuthorizationServer>: FromRef<S>,
+    Arc<Gateway>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+    Arc<Redemptions>: FromRef<S>,
+{
+    Router::new()
+        .route("/api/v1/people/invitations", only(post(sharing::invite)))
+        .route("/api/v1/people/invitations/preview", only(post(sharing::preview)))
+        .route("/api/v1/people/requests", only(get(sharing::requests).post(sharing::ask)))
+        .route("/api/v1/people/requests/{id}", only(delete(sharing::take_back)))
+        .route("/api/v1/people/{grant}/assent", only(put(sharing::assent).delete(sharing::end_assent)))
+        .route("/api/v1/people/{grant}/view", only(get(sharing::view)))
 }
 
 /// Which charts are whose.

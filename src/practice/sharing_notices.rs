@@ -49,12 +49,7 @@ impl fmt::Debug for SharingNotices {
 impl SharingNotices {
     /// The notices of this database.
     #[must_use]
-    pub fn new(
-        db: Db,
-        sources: Arc<Sources>,
-        outbox: Outbox,
-        (clock, random): (SharedClock, SharedRandom),
-    ) -> Self {
+    pub fn new(db: Db, sources: Arc<Sources>, outbox: Outbox, (clock, random): (SharedClock, SharedRandom)) -> Self {
         Self { db, sources, outbox, clock, random }
     }
 

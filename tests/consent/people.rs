@@ -318,6 +318,45 @@ fn one_looks_at_ones_record_as_another_sees_it() {
 }
 
 #[test]
+fn another_front_end_has_the_same_by_the_api() {
+    run(async {
+        let world = family(confidential("ben-one")).await;
+        let id = grant(&world, "gil", "ben", GrantBasis::Parent, Value::Null).await.to_string();
+        let (mut ben, mut gil) = (world.browser("ben").await, world.browser("gil").await);
+        let (view, assent) = (format!("/api/v1/people/{id}/view"), format!("/api/v1/people/{id}/assent"));
+        let seen = async |browser: &mut Browser, kind: &str| -> Vec<String> {
+            let answer = browser.get(&format!("{view}?type={kind}")).await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            let items = answer.json()["items"].as_array().unwrap().clone();
+            assert!(items.iter().all(|item| item["reference"].as_str().unwrap().starts_with(&format!("{kind}/"))));
+            let mut seen: Vec<String> = items.iter().map(|item| item["seen"].as_str().unwrap().to_owned()).collect();
+            seen.sort();
+            seen
+        };
+        assert_eq!(seen(&mut ben, "Encounter").await, ["not", "part", "part"]);
+        assert_eq!(seen(&mut ben, "Immunization").await, ["not", "not", "whole", "whole"]);
+        assert_eq!(ben.get(&format!("{view}?type=AuditEvent")).await.status, 400);
+        assert_eq!(gil.get(&view).await.status, 404, "it is Ben's to look at");
+        assert_eq!(ben.get(&view).await.json()["items"], json!([]));
+        // What Ben lets him see, and takes back.
+        let own = [
+            ("origin", world.issuer.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("content-type", "application/json"),
+        ];
+        let before = seen(&mut ben, "Observation").await;
+        assert_eq!(gil.send("PUT", &assent, &own, r#"{"topics": []}"#).await.status, 404);
+        assert_eq!(ben.send("PUT", &assent, &own, r#"{"topics": ["everything"]}"#).await.status, 422);
+        assert_eq!(ben.send("PUT", &assent, &own, r#"{"topics": []}"#).await.status, 204);
+        let after = seen(&mut ben, "Observation").await;
+        let whole = |seen: &[String]| seen.iter().filter(|seen| *seen == "whole").count();
+        assert_eq!((whole(&before), whole(&after)), (2, 8), "{after:?}");
+        assert_eq!(ben.send("DELETE", &assent, &own, "").await.status, 204);
+        assert_eq!(seen(&mut ben, "Observation").await, before);
+    });
+}
+
+#[test]
 fn a_minor_does_not_let_anybody_in_without_the_practice() {
     run(async {
         let world = family(Vec::new()).await;

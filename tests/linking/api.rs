@@ -230,3 +230,68 @@ fn a_claim_by_the_api_is_answered_alike_whatever_it_says() {
         assert_eq!(wrong.status, 422);
     });
 }
+
+#[test]
+fn a_code_is_handed_out_and_taken_back_and_a_request_made_by_the_api() {
+    run(async {
+        let world = world().await;
+        let mut owner = daniel(&world, "daniel").await;
+        let sees = json!({"categories": ["results"], "topics": ["mental-health"]});
+        let preview = call(&mut owner, "POST", "/api/v1/people/invitations/preview", &sees).await;
+        assert_eq!(preview.status, 200, "{}", preview.body);
+        let seen = &preview.json()["sees"][0]["categories"];
+        assert_eq!((&seen["results"], &seen["notes"]), (&json!("part"), &json!("nothing")), "{}", preview.body);
+        let invite = json!({"given": "Sam", "family": "Cole", "sees": sees});
+        let invitations = "/api/v1/people/invitations";
+        // Long after signing in it takes a proof, as on the page.
+        world.clock.advance(std::time::Duration::from_secs(600));
+        let unproved = call(&mut owner, "POST", invitations, &invite).await;
+        assert!(unproved.status == 403 && unproved.body.contains("recent-proof"), "{}", unproved.body);
+        let proof = json!({"password": PASSWORD});
+        assert_eq!(call(&mut owner, "POST", "/api/v1/account/proof", &proof).await.status, 204);
+        for (what, wrong) in [
+            ("nobody", json!({"given": "", "family": "Cole", "sees": sees})),
+            ("no part", json!({"given": "Sam", "family": "Cole", "sees": {"categories": []}})),
+            ("no such part", json!({"given": "Sam", "family": "Cole", "sees": {"categories": ["all"]}})),
+            (
+                "no such topic",
+                json!({"given": "Sam", "family": "Cole", "sees": {"categories": ["results"], "topics": ["x"]}}),
+            ),
+            ("no day", json!({"given": "Sam", "family": "Cole", "until": "soon", "sees": sees})),
+        ] {
+            assert_eq!(call(&mut owner, "POST", invitations, &wrong).await.status, 422, "{what}");
+        }
+        let issued = call(&mut owner, "POST", invitations, &invite).await;
+        assert_eq!((issued.status, &issued.json()["state"]), (201, &json!("issued")), "{}", issued.body);
+        let code = issued.json()["code"].as_str().unwrap().to_owned();
+        let requests = call(&mut owner, "GET", "/api/v1/people/requests", &Value::Null).await.json();
+        let request = &requests["requests"][0];
+        assert_eq!((&request["state"], &request["may_take_back"]), (&json!("issued"), &json!(true)), "{requests}");
+        assert!(!requests.to_string().contains(&code), "told once");
+        // It is nobody else's to take back, and dead once it was taken back.
+        let path = format!("/api/v1/people/requests/{}", request["id"].as_str().unwrap());
+        let mut boss = world.browser("boss").await;
+        assert_eq!(call(&mut boss, "DELETE", &path, &Value::Null).await.status, 404);
+        assert_eq!(call(&mut owner, "DELETE", &path, &Value::Null).await.status, 204);
+        assert_eq!(call(&mut owner, "DELETE", &path, &Value::Null).await.status, 404);
+        let tried = json!({"code": code, "birth_date": "1991-04-14", "family": "Cole"});
+        let answer = call(&mut stranger(&world), "POST", "/api/v1/redemptions", &tried).await;
+        assert!(answer.status == 422 || answer.json()["state"] == "ended", "{}", answer.body);
+        // Whoever has no record of their own hands out none, and may ask by a document.
+        assert_eq!(call(&mut boss, "POST", invitations, &invite).await.status, 409);
+        let organization = organization(&world, "riverside").await.to_string();
+        let ask = |document: &str| {
+            json!({"organization": organization, "given": "Daniel", "family": "Okafor", "birth_date": "1991-04-14",
+                   "own_given": "Bo", "own_family": "Ss", "basis": "hcpoa", "document": document})
+        };
+        assert_eq!(call(&mut boss, "POST", "/api/v1/people/requests", &ask("")).await.status, 422);
+        let asked = call(&mut boss, "POST", "/api/v1/people/requests", &ask("power of attorney of 2026")).await;
+        assert_eq!(asked.status, 202, "{}", asked.body);
+        let requests = call(&mut boss, "GET", "/api/v1/people/requests", &Value::Null).await.json();
+        assert_eq!(
+            (&requests["requests"][0]["state"], &requests["requests"][0]["basis"]),
+            (&json!("waiting"), &json!("hcpoa"))
+        );
+        assert!(requests["requests"].as_array().unwrap().len() == 1, "of others nothing: {requests}");
+    });
+}

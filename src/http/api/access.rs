@@ -100,7 +100,7 @@ fn asked(query: &str) -> Option<(crate::base::id::GrantId, (ResourceType, String
     Some((one("grant")?.parse().ok()?, (ResourceType::parse(kind)?, id.to_owned())))
 }
 
-fn problem(refusal: &Refusal) -> Problem {
+pub(super) fn problem(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::NotFound | Refusal::Denied(_) | Refusal::Invalid { .. } => Problem::NOT_FOUND,
         _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "try again in a moment"),

@@ -278,8 +278,16 @@ pub(super) async fn post(State(server): State<Arc<AuthorizationServer>>, posted:
     }
 }
 
-/// The labels of the topics that were ticked.
+/// The labels of the topics that were ticked; what is no topic is none.
 pub(super) fn ticked(posted: &Posted) -> Labels {
-    let is_ticked = |value: &str| posted.all("label").any(|ticked| ticked == value);
-    CHOICES.iter().filter(|(value, _)| is_ticked(value)).flat_map(|(_, labels)| labels.iter().copied()).collect()
+    let known = posted.all("label").filter(|ticked| CHOICES.iter().any(|(value, _)| value == ticked));
+    labels_of(known).unwrap_or_default()
+}
+
+/// The labels of these topics; `None` when one of them is none.
+pub(in crate::http) fn labels_of<'t>(mut topics: impl Iterator<Item = &'t str>) -> Option<Labels> {
+    topics.try_fold(Labels::default(), |labels, topic| {
+        let (_, of_topic) = CHOICES.iter().find(|(value, _)| *value == topic)?;
+        Some(labels.and(of_topic.iter().copied().collect()))
+    })
 }

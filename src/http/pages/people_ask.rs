@@ -59,6 +59,11 @@ const RIGHTS: [GrantBasis; 6] = [
     GrantBasis::Executor,
 ];
 
+/// The right of this name, if a document can give it.
+pub(in crate::http) fn right_of(name: &str) -> Option<GrantBasis> {
+    GrantBasis::parse(name).filter(|basis| RIGHTS.contains(basis))
+}
+
 impl AskTemplate {
     #[cfg(test)]
     pub(super) fn sample(hostile: &str) -> Self {
@@ -158,7 +163,7 @@ pub(super) async fn post(
 
 async fn ask(redemptions: &Redemptions, signed_in: &SignedIn, posted: &Posted) -> Result<(), HandOutError> {
     let text = |name: &str| posted.text(name).to_owned();
-    let basis = GrantBasis::parse(posted.text("basis")).filter(|basis| RIGHTS.contains(basis));
+    let basis = right_of(posted.text("basis"));
     let new = NewAsk {
         organization: posted.text("practice").parse().map_err(|_| HandOutError::Field("practice"))?,
         patient: (text("given"), text("family"), text("birth_date")),

@@ -16,7 +16,7 @@ use super::{Form, Posted, Session, render_with, see_other};
 use crate::accounts::{Accounts, HandOutError, HandedOut, NewProxy, Redemptions};
 use crate::authorization::SignedIn;
 use crate::base::clock::Instant;
-use crate::consent::{Action, Category, GrantScope, Level, Sensitivity};
+use crate::consent::{Action, Category, GrantScope, Labels, Level, Sensitivity};
 use crate::gateway::Gateway;
 use crate::http::error::page_unavailable;
 
@@ -175,36 +175,53 @@ async fn hand_out(
         family: text("family"),
         birth_date: text("birth_date"),
         scope: scope(posted, is_of_age)?,
-        until: until(posted.text("until"))?,
+        until: last_moment(posted.text("until"))?,
     };
     redemptions.hand_out(signed_in, new).await
 }
 
-/// How far, as it was ticked. Who is of age ticks what is left out; of a minor's private topics nothing is seen but what is
-/// ticked.
 fn scope(posted: &Posted, is_of_age: bool) -> Result<GrantScope, HandOutError> {
-    let wanted: BTreeSet<Category> = posted.all("category").filter_map(Category::parse).collect();
-    if wanted.is_empty() {
-        return Err(HandOutError::Field("categories"));
+    Ticked {
+        categories: posted.all("category").filter_map(Category::parse).collect(),
+        labels: ticked(posted),
+        acts: posted.text("acts") == "yes",
+        uses_app: posted.text("uses_app") == "yes",
     }
-    let offered = Category::ALL.iter().filter(|c| !matches!(c, Category::Derived | Category::Directory));
-    let is_all = offered.into_iter().all(|category| wanted.contains(category));
-    let labels = ticked(posted);
-    let level = if posted.text("acts") == "yes" { Level::Act } else { Level::View };
-    Ok(GrantScope {
-        actions: (posted.text("uses_app") == "yes").then_some(Action::ConnectApp).into_iter().collect(),
-        categories: (!is_all).then_some(wanted),
-        sensitivity: match is_of_age {
-            true if labels.is_empty() => Sensitivity::All,
-            true => Sensitivity::AllBut(labels),
-            false => Sensitivity::Only(labels),
-        },
-        ..GrantScope::whole(level)
-    })
+    .scope(is_of_age)
+}
+
+/// What somebody ticked of how far another one is to see their record.
+pub(in crate::http) struct Ticked {
+    pub(in crate::http) categories: BTreeSet<Category>,
+    pub(in crate::http) labels: Labels,
+    pub(in crate::http) acts: bool,
+    pub(in crate::http) uses_app: bool,
+}
+
+impl Ticked {
+    /// How far that is. Who is of age ticks what is left out; of a minor's private topics nothing is seen but what is ticked.
+    pub(in crate::http) fn scope(self, is_of_age: bool) -> Result<GrantScope, HandOutError> {
+        let Self { categories, labels, acts, uses_app } = self;
+        if categories.is_empty() {
+            return Err(HandOutError::Field("categories"));
+        }
+        let offered = Category::ALL.iter().filter(|c| !matches!(c, Category::Derived | Category::Directory));
+        let is_all = offered.into_iter().all(|category| categories.contains(category));
+        Ok(GrantScope {
+            actions: uses_app.then_some(Action::ConnectApp).into_iter().collect(),
+            categories: (!is_all).then_some(categories),
+            sensitivity: match is_of_age {
+                true if labels.is_empty() => Sensitivity::All,
+                true => Sensitivity::AllBut(labels),
+                false => Sensitivity::Only(labels),
+            },
+            ..GrantScope::whole(if acts { Level::Act } else { Level::View })
+        })
+    }
 }
 
 /// The end of the last day, where one was typed.
-fn until(typed: &str) -> Result<Option<Instant>, HandOutError> {
+pub(in crate::http) fn last_moment(typed: &str) -> Result<Option<Instant>, HandOutError> {
     if typed.trim().is_empty() {
         return Ok(None);
     }

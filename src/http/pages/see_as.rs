@@ -112,25 +112,75 @@ fn choice(known: ResourceType, chosen: Option<ResourceType>) -> Kind {
     Kind { value: known.as_str(), text: say(&format!("kind.{}", known.as_str())), chosen: chosen == Some(known) }
 }
 
-/// Every item that the person sees, and how the viewer does: the same request twice, each through the one filter.
+/// Whether items of this type are looked at one by one.
+pub(in crate::http) fn is_compared(kind: ResourceType) -> bool {
+    KINDS.contains(&kind)
+}
+
+/// How much a viewer sees of one item of the person's own.
+#[derive(Clone, Copy)]
+enum Seen {
+    Not,
+    Part,
+    Whole,
+}
+
+/// Every item that the person sees, by its reference, and how much of it the viewer sees.
+pub(in crate::http) async fn compared(
+    gateway: &Gateway,
+    subject: Arc<Subject>,
+    viewer: Standing,
+    kind: ResourceType,
+) -> Result<Vec<(String, &'static str)>, Refusal> {
+    let (own, theirs) = both(gateway, subject, viewer, kind).await?;
+    let item = |(id, resource): (&String, &Value)| {
+        let seen = match seen(theirs.get(id), resource) {
+            Seen::Not => "not",
+            Seen::Part => "part",
+            Seen::Whole => "whole",
+        };
+        (format!("{kind}/{id}"), seen)
+    };
+    Ok(own.iter().map(item).collect())
+}
+
 async fn items(
     gateway: &Gateway,
     subject: Arc<Subject>,
     viewer: Standing,
     kind: ResourceType,
 ) -> Result<Vec<Item>, Refusal> {
-    let as_viewer = Arc::new(Subject { standing: Some(viewer), ..Subject::clone(&subject) });
-    let own = found(gateway, subject, kind).await?;
-    let theirs = found(gateway, as_viewer, kind).await?;
+    let (own, theirs) = both(gateway, subject, viewer, kind).await?;
     let item = |(id, resource): (&String, &Value)| Item {
         text: summary(resource),
-        how: match theirs.get(id) {
-            None => say("see-as.not"),
-            Some(seen) if seen == resource => say("see-as.whole"),
-            Some(_) => say("see-as.part"),
+        how: match seen(theirs.get(id), resource) {
+            Seen::Not => say("see-as.not"),
+            Seen::Whole => say("see-as.whole"),
+            Seen::Part => say("see-as.part"),
         },
     };
     Ok(own.iter().map(item).collect())
+}
+
+fn seen(theirs: Option<&Value>, own: &Value) -> Seen {
+    match theirs {
+        None => Seen::Not,
+        Some(seen) if seen == own => Seen::Whole,
+        Some(_) => Seen::Part,
+    }
+}
+
+/// What the person sees, and what the viewer does: the same request twice, each through the one filter.
+async fn both(
+    gateway: &Gateway,
+    subject: Arc<Subject>,
+    viewer: Standing,
+    kind: ResourceType,
+) -> Result<(BTreeMap<String, Value>, BTreeMap<String, Value>), Refusal> {
+    let as_viewer = Arc::new(Subject { standing: Some(viewer), ..Subject::clone(&subject) });
+    let own = found(gateway, subject, kind).await?;
+    let theirs = found(gateway, as_viewer, kind).await?;
+    Ok((own, theirs))
 }
 
 async fn found(
