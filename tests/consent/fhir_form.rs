@@ -145,7 +145,8 @@ fn a_person_finds_who_acts_for_them_what_was_agreed_and_who_looked() {
         assert!(by(&patient).len() >= 8, "Ben's own");
         assert!(!looked.iter().any(|event| event.to_string().contains("21613")), "values are nobody's");
         // One of them, page by page and by its parameters. What is asked about the list is not in the list.
-        let events = found(&world, &ben, "ben", "AuditEvent", &format!("agent=RelatedPerson/{}", own_id(gil))).await;
+        let events =
+            found(&world, &ben, "ben", "AuditEvent", &format!("type=rest&agent=RelatedPerson/{}", own_id(gil))).await;
         assert_eq!(ids(&events), his.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect());
         let mine = found(&world, &ben, "ben", "AuditEvent", &format!("patient={patient}&subtype=read&outcome=0")).await;
         assert!(!mine.is_empty() && mine.iter().all(|event| event["action"] == "R"), "{mine:?}");

@@ -796,8 +796,10 @@ async fn i16_a_grant_that_ends_is_dead_everywhere() {
         }
     }
     let [app, page, api] = denied.map(Option::unwrap);
+    let on = world.database_url();
+    let on = on.split(':').next().unwrap();
     println!(
-        "from commit to denial: here, all three, {denied_here:?}; in another process app {app:?}, page {page:?}, API {api:?}"
+        "from commit to denial, {on}: here {denied_here:?}; in another process app {app:?}, page {page:?}, API {api:?}"
     );
     let late = Duration::from_secs(1);
     assert!(app < late && page < late && api < late, "the other process: {app:?} {page:?} {api:?}");

@@ -167,7 +167,9 @@ fn bare(world: &World, person: &str, answer: &Value) -> Vec<String> {
     naive::each_string(answer, &mut Vec::new(), &mut |path, text| match path.last() {
         Some(&"reference") if !text.starts_with('#') => {
             let ours = local(text, &world.fhir).is_some_and(|(kind, id)| {
-                format!("{kind}/{id}") == me || id.split_once('.').is_some_and(|(source, _)| is_source(world, source))
+                let is_kept_here = kind == "RelatedPerson" && id.starts_with("self.");
+                let is_of_source = id.split_once('.').is_some_and(|(source, _)| is_source(world, source));
+                format!("{kind}/{id}") == me || is_of_source || is_kept_here
             });
             if !ours {
                 wrong.push(format!("{}: {text}", path.join(".")));
