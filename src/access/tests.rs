@@ -275,11 +275,11 @@ fn a_permit_takes_a_served_type_and_a_scope_for_it() {
     let docref = Interaction::Docref { parameters: Vec::new() };
     assert_eq!(outcome("patient/DocumentReference.s", &docref), Ok(T::DocumentReference));
     // What has no rule is refused whatever the scope.
-    for kind in [T::Group, T::AuditEvent, T::Person, T::Subscription] {
+    for kind in [T::Group, T::Person, T::Subscription] {
         assert!(!is_served(knowledge(), kind), "{kind}");
         assert_eq!(outcome("patient/*.rs", &search(kind)), Err(Denial::NotServed(kind)));
     }
-    for kind in [T::Patient, T::Observation, T::Binary, T::Medication, T::Location, T::PaymentNotice] {
+    for kind in [T::Patient, T::Observation, T::Binary, T::Medication, T::Location, T::PaymentNotice, T::AuditEvent] {
         assert!(is_served(knowledge(), kind), "{kind}");
     }
     let mut nobody = World::new().subject("patient/*.rs");
@@ -309,7 +309,7 @@ fn everything_is_what_the_scopes_let_search() {
     use ResourceType as T;
     assert_eq!(outcome("patient/Observation.rs", &everything()), Ok(T::Observation));
     assert_eq!(outcome("patient/Patient.r", &everything()), Ok(T::Patient));
-    for nothing in ["", "patient/Observation.r", "patient/Binary.rs", "patient/AuditEvent.rs"] {
+    for nothing in ["", "patient/Observation.r", "patient/Binary.rs"] {
         assert_eq!(outcome(nothing, &everything()), Err(Denial::Scope(T::Patient, "everything")), "{nothing}");
     }
 }
@@ -394,7 +394,7 @@ fn a_permit_leads_to_the_types_that_the_scopes_let_search() {
         assert!(of(nothing).is_none(), "{nothing}");
     }
     let all = world.permit("patient/*.rs", T::Condition);
-    for nothing in [T::Binary, T::AuditEvent, T::Group] {
+    for nothing in [T::Binary, T::Group] {
         assert!(all.for_search(knowledge(), nothing).is_none(), "{nothing}");
     }
     // To look something up releases nothing.

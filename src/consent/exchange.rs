@@ -222,7 +222,7 @@ mod tests {
     use super::super::scope::DataPeriod;
     use super::super::words::Level;
     use super::*;
-    use crate::base::id::AccountId;
+    use crate::base::id::{AccountId, OrganizationId};
     use crate::base::random::SeededRandom;
 
     /// 2026-05-03T00:00:00Z.
@@ -243,7 +243,7 @@ mod tests {
     }
 
     fn consent_of(grant: &Grant, scope: &GrantScope) -> Value {
-        consent_of_grant(grant, scope, grant.person, &json!({"all": "of it"}))
+        consent_of_grant(grant, scope, grant.person, Some(&json!({"all": "of it"})))
     }
 
     /// Portal design 3.7 and HL7's RoleCode, by hand.
@@ -278,11 +278,34 @@ mod tests {
         let start: jiff::Timestamp = resource["period"]["start"].as_str().unwrap().parse().unwrap();
         let end: jiff::Timestamp = resource["period"]["end"].as_str().unwrap().parse().unwrap();
         assert_eq!((start.as_microsecond(), end.as_microsecond()), (NOW.micros(), NOW.micros() + 1_000_000));
-        let id = related_person_id(grant.id);
-        assert_eq!(grant_of(&id), Some(grant.id));
-        for other in [&id[5..], "self.", "self.x", ""] {
-            assert_eq!(grant_of(other), None, "{other}");
-        }
+    }
+
+    /// Which private topics and practices were left out is not its holder's to know; of every grant the same is said.
+    #[test]
+    fn a_holder_is_not_told_what_was_left_out() {
+        let random = SeededRandom::new(22);
+        let scope = GrantScope {
+            types: Some(BTreeSet::from(["Observation".to_owned()])),
+            actions: BTreeSet::from([Action::Export]),
+            data_period: Some(DataPeriod { from: Some(date(2025, 1, 1)), until: None }),
+            review_by: Some(7),
+            ..GrantScope::whole(Level::Act)
+        };
+        let less = GrantScope {
+            sensitivity: Sensitivity::Only(Labels::NONE),
+            organizations: Some(BTreeSet::new()),
+            without_organizations: BTreeSet::from([OrganizationId::mint(&random)]),
+            sources: BTreeSet::from(["aaaa".parse().unwrap()]),
+            without_sources: BTreeSet::from(["bbbb".parse().unwrap()]),
+            ..scope.clone()
+        };
+        assert_eq!(less.outline(), scope);
+        let grant = grant(GrantBasis::PatientConsent);
+        let shown = consent_for_holder(&grant, &less, grant.person);
+        assert_eq!(shown, consent_for_holder(&grant, &scope, grant.person));
+        assert!(shown["policyRule"]["text"].as_str().unwrap().contains("limits") && whole(&shown).is_none());
+        let plain = consent_of_grant(&grant, &scope, grant.person, None);
+        assert_eq!((&shown["provision"], &shown["id"]), (&plain["provision"], &plain["id"]));
     }
 
     #[test]
@@ -367,7 +390,7 @@ mod tests {
         let grant = grant(GrantBasis::Parent);
         let of = |kind: &RuleKind, related| {
             let period = Period { from: NOW, until: None };
-            consent_of_rule(("rule", kind), (period, NOW), grant.person, related, &json!({"rule": 1}))
+            consent_of_rule(("rule", kind), (period, NOW), grant.person, related, Some(&json!({"rule": 1})))
         };
         let restriction = |effect| RuleKind::Restriction { against: None, effect };
         let flag =
