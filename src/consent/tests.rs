@@ -676,3 +676,59 @@ fn only_dates_are_dates() {
     }
     assert_eq!(BirthDate::UNKNOWN.bands(&of_age, LeapDay::March1, date(2026, 5, 3)), (0, 1));
 }
+
+/// Scenario 39: what waits for review waits so many days and no longer, to the moment, for the person as for proxies.
+#[test]
+fn a_hold_ends_after_its_days() {
+    let hold = [RuleKind::Hold { categories: vec![Category::Results], days: Some(2) }];
+    let own = Standing { is_own: true, ..proxy(Vec::new(), &hold) };
+    for standing in [own, proxy(vec![right(GrantBasis::GuardianAdult)], &hold)] {
+        let lens = Case::new(standing, ADULT).lens().unwrap();
+        let waits = |issued: Option<i64>, is_reviewed| {
+            let item = Item { issued: issued.map(at), is_reviewed, ..item(T::Observation, "1", &[]) };
+            lens.judge(&item) == Verdict::Withheld(Rule::Hold)
+        };
+        assert!(
+            waits(Some(NOW), false) && waits(Some(NOW - DAY - DAY / 2), false) && waits(Some(NOW - 2 * DAY + 1), false)
+        );
+        assert!(!waits(Some(NOW - 2 * DAY), false) && !waits(Some(NOW - 9 * DAY), false));
+        assert!(waits(None, false), "nobody knows since when");
+        assert!(!waits(Some(NOW), true) && !waits(None, true));
+    }
+}
+
+/// Scenario 5: one item, at the source where staff flagged it.
+#[test]
+fn a_flag_is_on_one_item_at_one_source() {
+    let flag = |source: &str| RuleKind::Flag {
+        source: source.to_owned(),
+        resource_type: "Observation".to_owned(),
+        id: "1".to_owned(),
+    };
+    let other = SourceKey::mint(&SeededRandom::new(41)).to_string();
+    for (source, verdict) in
+        [(place().1.to_string(), Verdict::Withheld(Rule::Flagged)), (other, Verdict::Shown(Shown::default()))]
+    {
+        let lens = Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[flag(&source)]), ADULT).lens().unwrap();
+        assert_eq!(lens.judge(&item(T::Observation, "1", &[])), verdict);
+        for elsewhere in [item(T::Observation, "2", &[]), item(T::Condition, "1", &[])] {
+            assert_eq!(lens.judge(&elsewhere), Verdict::Shown(Shown::default()));
+        }
+    }
+}
+
+/// Scenario 22: what a minor names opens what they name, and nothing else that is sensitive.
+#[test]
+fn a_minor_s_own_consent_opens_the_labels_that_it_names() {
+    let sees = |sensitivity, of: &[Label]| {
+        let mut right = right(GrantBasis::PatientConsent);
+        right.scope.sensitivity = sensitivity;
+        let lens = Case::new(proxy(vec![right], &[]), TEEN).lens().unwrap();
+        lens.judge(&item(T::Condition, "1", of)) == Verdict::Shown(Shown::default())
+    };
+    let named = || Sensitivity::Only(labels(&[Label::Mh]));
+    assert!(sees(named(), &[]) && sees(named(), &[Label::Mh]));
+    assert!(!sees(named(), &[Label::Std]) && !sees(named(), &[Label::Mh, Label::Std]));
+    assert!(sees(Sensitivity::All, &[]) && !sees(Sensitivity::All, &[Label::Mh]), "all names nothing");
+    assert!(!sees(Sensitivity::AllBut(labels(&[Label::Std])), &[Label::Mh]));
+}
