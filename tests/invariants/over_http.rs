@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chartgate::config::Config;
+use chartgate::fhir::ResourceType;
 use chartgate::storage::audit::{self, AuditOutcome, AuditRow};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -41,7 +42,9 @@ impl Asking {
 fn asking(door: &Door, world: &World, model: &Model<'_>, role: Role, dice: &mut Dice) -> Asking {
     let keys: Vec<String> = door.gateway.keys.iter().map(ToString::to_string).collect();
     let caller = door.caller(&world.links, role);
-    let cells = request::cells();
+    let mut cells = request::cells();
+    // The list of who looked grows with each look.
+    cells.retain(|cell| cell.kind != ResourceType::AuditEvent);
     let cell = dice.pick(&cells).clone();
     match dice.below(10) {
         0..=2 => {
