@@ -7,7 +7,7 @@ use super::answer::Refusal;
 use super::chart::Charts;
 use super::read::Located;
 use super::search::unavailable;
-use super::view::{births, leads_to};
+use super::view::{births, leads};
 use crate::access::{self, Subject};
 use crate::audit::Entry as AuditEntry;
 use crate::consent::{Action, Asking, Assurance, Lens, Rule, Standing, Verdict};
@@ -79,7 +79,7 @@ impl Gateway {
         explanation.policy = Some((policy.name.clone(), policy.version, policy.legal.clone()));
         let key = place.chart.key();
         let verdict = match theirs.view().and_then(|view| view.sources.get(&key)) {
-            Some(view) => view.judge(view.describe(raw), &leads_to(raw, place.chart)),
+            Some(view) => view.judge(view.describe(raw), |visit| leads(raw, place.chart, visit)),
             None => {
                 let asking = Asking {
                     standing: theirs.standing().ok_or_else(unavailable)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::chart::Chart;
 use super::redaction::Redaction;
-use super::view::leads_to;
+use super::view::{leads, leads_to};
 use crate::access::{About, Permit, Referent, about};
 use crate::base::clock::Instant;
 use crate::consent::{Item, Reference, Shown, SourceView, Verdict, redacted};
@@ -130,7 +130,7 @@ fn seen(filter: Filter<'_>, chart: &Chart, raw: RawResource) -> Option<RawResour
         return Some(raw);
     }
     let view = filter.permit.view()?.sources.get(&chart.key())?;
-    match view.judge(view.describe(&raw), &leads_to(&raw, chart)) {
+    match view.judge(view.describe(&raw), |visit| leads(&raw, chart, visit)) {
         Verdict::Withheld(_) => None,
         Verdict::Shown(shown) if shown == Shown::default() => Some(raw),
         Verdict::Shown(shown) => match redacted(&raw, shown).ok()? {
