@@ -30,7 +30,7 @@ pub use label::{Label, Labels};
 pub use lens::{Asking, Extent, Lens, Shown, Verdict};
 pub use notice::{DueNotice, due_notices};
 pub use policy::{Allow, Band, BandRule, Change, CodeList, Policy};
-pub use redact::{redacted, without_contacts};
+pub use redact::{Contacts, redacted};
 pub use rule::Rule;
 pub use scope::{DataPeriod, GrantScope, Sensitivity};
 pub use standing::{Effect, Right, RuleKind, Standing, StandingRule, may_end};

@@ -27,7 +27,7 @@ use crate::jobs::{
     tell_before_sharing_changes,
 };
 use crate::mail::{Carrier, CarrierError, Outbox};
-use crate::mapping::{ConsentPolicies, ReleasePolicies, Terminology, VendorProfiles, sensitivity};
+use crate::mapping::{ConsentPolicies, ReleasePolicies, Terminology, VendorProfiles, contacts, sensitivity};
 use crate::practice::{self, ChartCheck, Desk, Mergers, SharingNotices};
 use crate::storage::{Db, StorageError, consent, generations, organizations, sources};
 use crate::upstream::Cache;
@@ -152,6 +152,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
             .map_err(|error| StartError::Knowledge(error.to_string()))?,
         consents: ConsentPolicies::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
         sensitivity: Arc::new(sensitivity::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?),
+        contacts: Arc::new(contacts::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?),
         releases: ReleasePolicies::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
     };
     let db = Db::open(&config.storage).await?;

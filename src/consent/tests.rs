@@ -199,7 +199,7 @@ fn what_hangs_on_something_withheld_is_withheld() {
 #[test]
 fn what_cannot_be_looked_up_is_tainted_for_proxies_and_for_nobody_else() {
     let see = |lens: Lens, index: Option<TaintIndex>, leads_to: &[Reference]| {
-        let view = SourceView { lens, sets: Arc::new(CodeSets::default()), index: index.map(Arc::new) };
+        let view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index: index.map(Arc::new) };
         view.judge(item(T::Observation, "1", &[]), |visit| leads_to.iter().for_each(|to| visit(to.lead())))
     };
     let whole = Verdict::Shown(Shown::default());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::code_set::CodeSets;
 use super::item::{self, Item};
 use super::lens::{Lens, Verdict};
+use super::redact::Contacts;
 use crate::base::source_key::SourceKey;
 use crate::fhir::ResourceType;
 use crate::fhir::scan::RawResource;
@@ -23,6 +24,8 @@ pub struct SourceView {
     pub lens: Lens,
     /// What is sensitive.
     pub sets: Arc<CodeSets>,
+    /// What a custody order takes.
+    pub contacts: Arc<Contacts>,
     /// What is withheld of that which others refer to; `None` before it has been looked up.
     pub index: Option<Arc<TaintIndex>>,
 }

@@ -133,7 +133,7 @@ fn seen(filter: Filter<'_>, chart: &Chart, raw: RawResource) -> Option<RawResour
     match view.judge(view.describe(&raw), |visit| leads(&raw, chart, visit)) {
         Verdict::Withheld(_) => None,
         Verdict::Shown(shown) if shown == Shown::default() => Some(raw),
-        Verdict::Shown(shown) => match redacted(&raw, shown).ok()? {
+        Verdict::Shown(shown) => match redacted(&raw, shown, &view.contacts).ok()? {
             None => Some(raw),
             Some(bytes) => scan::scan_resource(bytes.into(), filter.knowledge).ok(),
         },

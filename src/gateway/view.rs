@@ -92,7 +92,8 @@ impl Gateway {
                 now,
             };
             if let Ok(lens) = Lens::of(&asking) {
-                view.sources.insert(*key, SourceView { lens, sets: rules.sets.clone(), index: None });
+                let (sets, contacts) = (rules.sets.clone(), rules.contacts.clone());
+                view.sources.insert(*key, SourceView { lens, sets, contacts, index: None });
             }
         }
         Some(view)

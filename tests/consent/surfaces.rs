@@ -409,7 +409,11 @@ async fn what_a_clinician_keeps_from_parents_is_not_there() {
 }
 
 async fn a_custody_order_takes_address_and_place() {
-    let world = family(Vec::new()).await;
+    let drug = json!({"resourceType": "MedicationRequest", "id": "ana-one-drug", "status": "active", "intent": "order",
+        "medicationCodeableConcept": {"text": "Drops"}, "subject": {"reference": "Patient/ana-one"},
+        "dispenseRequest": {"numberOfRepeatsAllowed": 3, "quantity": {"value": 30.0},
+            "performer": {"display": "Pharmacy in Elm Street"}}});
+    let world = family(vec![drug]).await;
     grant(&world, "gil", "ana", GrantBasis::Parent, Value::Null).await;
     grant(&world, "hana", "ana", GrantBasis::Parent, Value::Null).await;
     let against = world.account("gil").await;
@@ -435,6 +439,12 @@ async fn a_custody_order_takes_address_and_place() {
         }
         // What is not shown is not searched.
         let city = world.get("/fhir/Patient?address-city=Northfield", &gil).await;
+        // Of a prescription the pharmacy goes, and what there is of the drug stays.
+        let drugs = "/fhir/MedicationRequest?status=active";
+        let [his, hers] = [world.get(drugs, &gil).await.matches(), world.get(drugs, &hana).await.matches()]
+            .map(|drugs| drugs.iter().find(|drug| drug["id"] == format!("{one}.ana-one-drug")).unwrap().clone());
+        assert_eq!(his["dispenseRequest"], json!({"numberOfRepeatsAllowed": 3, "quantity": {"value": 30.0}}));
+        assert_eq!(hers["dispenseRequest"]["performer"]["display"], "Pharmacy in Elm Street");
         assert!(city.matches().is_empty());
         lift(&world, rule).await;
     }
