@@ -67,6 +67,14 @@ impl CodeSets {
         self.systems.iter().find(|(known, _)| known.as_bytes() == system).map(|(_, sets)| sets)
     }
 
+    /// The same in few letters, for whoever is told by what was decided.
+    #[must_use]
+    pub fn version_name(&self) -> String {
+        let mut name = data_encoding::HEXLOWER.encode(&self.version);
+        name.truncate(12);
+        name
+    }
+
     /// Which tables these are: what was decided by others is not used.
     #[must_use]
     pub const fn version(&self) -> &[u8; 32] {

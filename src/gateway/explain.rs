@@ -27,6 +27,8 @@ pub struct Explanation {
     pub organization: String,
     /// The practice's policy, its version, and the law behind it; `None` where it has none that can be used.
     pub policy: Option<(String, u32, String)>,
+    /// The version of the tables that say what is sensitive; `None` likewise.
+    pub label_tables: Option<String>,
 }
 
 impl Gateway {
@@ -73,9 +75,11 @@ impl Gateway {
             hides_contacts: false,
             organization: source.organization.clone(),
             policy: None,
+            label_tables: None,
         };
         let Some(rules) = &source.consent else { return Ok(explanation) };
         let policy = &rules.policy;
+        explanation.label_tables = Some(rules.sets.version_name());
         explanation.policy = Some((policy.name.clone(), policy.version, policy.legal.clone()));
         let key = place.chart.key();
         let verdict = match theirs.view().and_then(|view| view.sources.get(&key)) {
