@@ -15,7 +15,7 @@ use crate::fhir::search::fragment::Fragment;
 pub struct Item {
     /// Its type.
     pub resource_type: ResourceType,
-    /// The upstream id, empty where it has none.
+    /// The upstream id, empty where it has none or nobody asks.
     pub id: String,
     /// Which part of the record it belongs to.
     pub category: Category,
@@ -86,6 +86,8 @@ const DATES: [&str; 20] = [
 /// What of an item a decision looks at, beside its type, category and labels: it is read for each of thousands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Detail {
+    /// [`Item::id`].
+    pub id: bool,
     /// [`Item::codes`].
     pub codes: bool,
     /// [`Item::days`].
@@ -107,7 +109,7 @@ pub fn describe(raw: &RawResource, sets: &CodeSets, detail: Detail) -> Item {
     let issued = || raw.member("issued").and_then(Fragment::text).and_then(|text| instant(&text));
     Item {
         resource_type,
-        id: raw.id().unwrap_or_default().to_owned(),
+        id: if detail.id { raw.id().unwrap_or_default().to_owned() } else { String::new() },
         category: category(raw, resource_type),
         labels: codings.fold(Labels::NONE, |labels, coding| labels.and(labels_of(coding, &raw.bytes, sets))),
         codes: if detail.codes { main_codes(raw, resource_type) } else { Vec::new() },
@@ -252,7 +254,7 @@ mod tests {
         sets.add("http://loinc.org", &[CodePattern::Code("9-9".to_owned())], Label::Std);
         sets.add("urn:department", &[CodePattern::Code("teen".to_owned())], Label::MinorConsented);
         let raw = scan_resource(resource.to_string().into(), Knowledge::embedded().unwrap()).unwrap();
-        describe(&raw, &sets, Detail { codes: true, days: true, review: true })
+        describe(&raw, &sets, Detail { id: true, codes: true, days: true, review: true })
     }
 
     fn labels(resource: &Value) -> Vec<Label> {

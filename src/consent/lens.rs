@@ -246,6 +246,7 @@ impl Lens {
     pub fn detail(&self) -> Detail {
         let mut gates = self.ways.iter().flat_map(|way| &way.gates);
         Detail {
+            id: !self.flags.is_empty(),
             codes: gates.any(|gate| matches!(gate, Gate::AllowList(_))),
             days: self.ways.iter().any(|way| way.scope.data_period.is_some()),
             review: !self.holds.is_empty(),

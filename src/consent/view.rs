@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::code_set::CodeSets;
-use super::item::{self, Item};
+use super::item::{self, Detail, Item};
 use super::lens::{Lens, Verdict};
 use super::redact::Contacts;
 use crate::base::source_key::SourceKey;
@@ -129,6 +129,12 @@ impl SourceView {
     #[must_use]
     pub fn describe(&self, raw: &RawResource) -> Item {
         item::describe(raw, &self.sets, self.lens.detail())
+    }
+
+    /// The same, for an index of what others refer to.
+    #[must_use]
+    pub fn describe_by_id(&self, raw: &RawResource) -> Item {
+        item::describe(raw, &self.sets, Detail { id: true, ..self.lens.detail() })
     }
 
     /// Whether an item is seen; `leads` goes over where it leads.

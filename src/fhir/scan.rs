@@ -144,6 +144,11 @@ impl TextSpan {
     /// Whether it says exactly this, which needs no escape.
     #[must_use]
     pub fn is(self, bytes: &[u8], text: &str) -> bool {
+        // Most are of another length.
+        let length = self.value.end.saturating_sub(self.value.start) as usize;
+        if !self.escaped && length != text.len() {
+            return false;
+        }
         let value = self.value.of(bytes);
         if self.escaped { unescape(value).is_some_and(|value| value == text) } else { value == text.as_bytes() }
     }

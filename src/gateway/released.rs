@@ -94,7 +94,7 @@ impl Released {
         if !is_own || chart.source.release.as_ref().is_some_and(|terms| terms.withholds(&raw, now)) {
             return None;
         }
-        Some((view.describe(&raw), leads_to(&raw, chart)))
+        Some((view.describe_by_id(&raw), leads_to(&raw, chart)))
     }
 
     pub(super) const fn chart(&self) -> &Arc<Chart> {

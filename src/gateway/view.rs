@@ -161,7 +161,7 @@ impl Gateway {
             .take(MAX_MEDICATIONS)
             .map(|id| fetch::read(self.knowledge, chart, ResourceType::Medication, id));
         let read = join_all(reads).await.into_iter().flatten();
-        read.map(|raw| (view.describe(&mapped(chart, raw, self)), Vec::new())).collect()
+        read.map(|raw| (view.describe_by_id(&mapped(chart, raw, self)), Vec::new())).collect()
     }
 }
 
@@ -198,10 +198,16 @@ pub(super) fn leads_to(raw: &RawResource, chart: &Chart) -> Vec<Reference> {
 /// Goes over the same without keeping it.
 pub(super) fn leads(raw: &RawResource, chart: &Chart, visit: &mut dyn FnMut(Lead<'_>)) {
     for reference in &raw.facts.references {
-        if !reference.escaped && is_harmless(reference.value.of(&raw.bytes)) {
-            continue;
+        let value = reference.value.of(&raw.bytes);
+        match if reference.escaped { Usual::No } else { usual(value) } {
+            Usual::Harmless => continue,
+            Usual::Visit(id) => {
+                visit(Lead::To(ResourceType::Encounter, id));
+                continue;
+            }
+            Usual::No => {}
         }
-        let Some(text) = scan::unescape(reference.value.of(&raw.bytes)) else { continue };
+        let Some(text) = scan::unescape(value) else { continue };
         match parse_reference(&text, Some(chart.base_url())) {
             ReferenceForm::Local(local) => {
                 let kind = local.resource_type();
@@ -226,13 +232,27 @@ pub(super) fn leads(raw: &RawResource, chart: &Chart, visit: &mut dyn FnMut(Lead
     }
 }
 
-/// Whether these bytes are `Type/id` of a type that taints nothing. Most are, and are told by no more than that.
-fn is_harmless(reference: &[u8]) -> bool {
-    let Some((name, id)) = memchr::memchr(b'/', reference).and_then(|slash| reference.split_at_checked(slash)) else {
-        return false;
+/// What most references say, told in one look.
+enum Usual<'a> {
+    /// `Type/id` of a type that taints nothing.
+    Harmless,
+    /// `Encounter/id`.
+    Visit(&'a str),
+    /// Something else, which is read as the specification has it.
+    No,
+}
+
+fn usual(reference: &[u8]) -> Usual<'_> {
+    let slash = reference.iter().position(|byte| *byte == b'/');
+    let Some((name, [_, id @ ..])) = slash.and_then(|slash| reference.split_at_checked(slash)) else {
+        return Usual::No;
     };
-    matches!(name, b"Patient" | b"Practitioner" | b"PractitionerRole" | b"Organization" | b"Location")
-        && id.get(1..).is_some_and(is_source_id)
+    match name {
+        _ if !is_source_id(id) => Usual::No,
+        b"Patient" | b"Practitioner" | b"PractitionerRole" | b"Organization" | b"Location" => Usual::Harmless,
+        b"Encounter" => std::str::from_utf8(id).map_or(Usual::No, Usual::Visit),
+        _ => Usual::No,
+    }
 }
 
 /// Elements that tie something to a visit or an order.
