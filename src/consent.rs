@@ -25,15 +25,15 @@ mod words;
 
 pub use age::{BirthDate, Boundary, LeapDay, local_date};
 pub use code_set::{CodePattern, CodeSets};
-pub use item::{Item, Span, describe};
+pub use item::{Detail, Item, Span, describe};
 pub use label::{Label, Labels};
 pub use lens::{Asking, Extent, Lens, Shown, Verdict};
 pub use notice::{DueNotice, due_notices};
 pub use policy::{Allow, Band, BandRule, Change, CodeList, Policy};
-pub use redact::{redacted, without_contacts};
+pub use redact::{Contacts, redacted};
 pub use rule::Rule;
 pub use scope::{DataPeriod, GrantScope, Sensitivity};
 pub use standing::{Effect, Right, RuleKind, Standing, StandingRule, may_end};
 pub use succession::Succession;
-pub use view::{Reference, SourceView, TaintIndex, View};
+pub use view::{Lead, Reference, SourceView, TaintIndex, View};
 pub use words::{Action, Assurance, Category, Level};

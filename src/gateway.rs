@@ -224,6 +224,10 @@ impl Gateway {
             Ok(permit) => {
                 // Boxed: what few callers need, the others should not carry room for.
                 let permit = if permit.needs_view() { Box::pin(self.viewed(permit)).await } else { permit };
+                let decided_by = permit.view().and_then(|view| view.sources.values().next());
+                if let Some(version) = decided_by.map(|source| source.sets.version_name()) {
+                    entry.by_label_tables(&version);
+                }
                 let outcome = self.interact(&permit, interaction).await;
                 if let Some(count) = self.alarm(&permit, chosen) {
                     entry.withheld(count);

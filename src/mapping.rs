@@ -1,6 +1,7 @@
 //! What differs per deployment, loaded from `mappings/` and validated at start.
 
 mod age_bands;
+pub mod contacts;
 mod release;
 pub mod sensitivity;
 mod terminology;

@@ -12,7 +12,7 @@ mod sharing_notices;
 
 pub use chart_check::ChartCheck;
 pub use connect::{ConnectError, adopt_brand, adopt_release_policy, connect, connect_organization, connect_source};
-pub use consent::{NewRule, adopt_consent_policy, lay_down, lift, limit_grant};
+pub use consent::{NewRule, adopt_consent_policy, lay_down, lift, limit_grant, put_label_table, remove_label_table};
 pub use desk::{
     Approval, AtWork, Desk, DeskError, Exposed, Exposure, Found, Handed, Issued, LookedBy, NewInvitation, NewProofing,
     QueuedClaim, QueuedProxy, Ruling, Seen, Standing, Stopped, TaskLine, Viewed, Viewer, Wanted,

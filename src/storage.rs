@@ -41,6 +41,7 @@ pub mod generations;
 pub mod grants;
 pub mod hashed_ids;
 pub mod invitations;
+pub mod label_tables;
 pub mod launches;
 pub mod links;
 pub mod mails;
@@ -87,6 +88,7 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("grants", grants::STATEMENTS),
     ("hashed_ids", hashed_ids::STATEMENTS),
     ("invitations", invitations::STATEMENTS),
+    ("label_tables", label_tables::STATEMENTS),
     ("launches", launches::STATEMENTS),
     ("links", links::STATEMENTS),
     ("mails", mails::STATEMENTS),

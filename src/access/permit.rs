@@ -7,7 +7,7 @@ use crate::base::clock::Instant;
 use crate::base::id::PersonId;
 use crate::consent::{Standing, View};
 use crate::fhir::ResourceType;
-use crate::fhir::knowledge::Knowledge;
+use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
 use crate::fhir::scan::RawResource;
 use crate::fhir::search::{self, Evaluation, Handling, Query};
 use crate::identity::Link;
@@ -160,14 +160,15 @@ impl Permit {
 }
 
 /// The constraints of a search for a type, `None` when it may not be searched. The person's own record is one resource:
-/// to read it is enough. A Binary is not searched.
+/// to read it is enough. A Binary is not searched, and what sources never hold is no part of what they are asked for.
 #[expect(clippy::option_option, reason = "denied, unconstrained and constrained are three answers")]
 pub(super) fn search_constraints(
     knowledge: &Knowledge,
     kind: ResourceType,
     subject: &Subject,
 ) -> Option<Option<Arc<[Query]>>> {
-    if kind == ResourceType::Binary || !super::is_served(knowledge, kind) {
+    let is_kept_here = knowledge.of(kind).authorization == AuthorizationKind::Own;
+    if kind == ResourceType::Binary || is_kept_here || !super::is_served(knowledge, kind) {
         return None;
     }
     let by = |action| constraints(knowledge, kind, subject.scopes.allows(kind, action));

@@ -394,7 +394,7 @@ fn a_permit_leads_to_the_types_that_the_scopes_let_search() {
         assert!(of(nothing).is_none(), "{nothing}");
     }
     let all = world.permit("patient/*.rs", T::Condition);
-    for nothing in [T::Binary, T::Group] {
+    for nothing in [T::Binary, T::Group, T::AuditEvent] {
         assert!(all.for_search(knowledge(), nothing).is_none(), "{nothing}");
     }
     // To look something up releases nothing.

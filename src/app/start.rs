@@ -27,9 +27,9 @@ use crate::jobs::{
     tell_before_sharing_changes,
 };
 use crate::mail::{Carrier, CarrierError, Outbox};
-use crate::mapping::{ConsentPolicies, ReleasePolicies, Terminology, VendorProfiles, sensitivity};
+use crate::mapping::{ConsentPolicies, ReleasePolicies, Terminology, VendorProfiles, contacts, sensitivity};
 use crate::practice::{self, ChartCheck, Desk, Mergers, SharingNotices};
-use crate::storage::{Db, StorageError, consent, generations, organizations, sources};
+use crate::storage::{Db, StorageError, consent, generations, label_tables, organizations, sources};
 use crate::upstream::Cache;
 
 /// Why the gateway does not start. One line, which names what to mend.
@@ -152,6 +152,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
             .map_err(|error| StartError::Knowledge(error.to_string()))?,
         consents: ConsentPolicies::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
         sensitivity: Arc::new(sensitivity::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?),
+        contacts: Arc::new(contacts::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?),
         releases: ReleasePolicies::embedded().map_err(|error| StartError::Knowledge(error.to_string()))?,
     };
     let db = Db::open(&config.storage).await?;
@@ -167,7 +168,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         cache,
         tokens: tokens.clone(),
     };
-    let refresh = Refresh { db: db.clone(), sources: sources.clone(), mappings, clients };
+    let mut refresh = Refresh { db: db.clone(), sources: sources.clone(), mappings, label_tables: Vec::new(), clients };
     refresh.run_once(Duration::ZERO).await?;
     let authorization = AuthorizationServer::new(acts.clone(), clock.clone(), random.clone(), &master_key, &config);
     let chart_access = Arc::new(ChartAccess::new(
@@ -266,20 +267,28 @@ struct Refresh {
     db: Db,
     sources: Arc<Sources>,
     mappings: Mappings,
+    /// Those that `mappings` has beside the program's own.
+    label_tables: Vec<(String, String)>,
     clients: ClientParts,
 }
 
 impl Refresh {
     /// Takes over what is stored, `after` it was read.
-    async fn run_once(&self, after: Duration) -> Result<(), StartError> {
+    async fn run_once(&mut self, after: Duration) -> Result<(), StartError> {
         let organizations = organizations::all(&self.db).await?;
         let stored = sources::all(&self.db).await?;
         let choices = consent::policies(&self.db).await?;
+        let tables = label_tables::all(&self.db).await?;
+        if tables != self.label_tables {
+            let sets = sensitivity::with_tables(&tables).map_err(|error| StartError::Knowledge(error.to_string()))?;
+            self.mappings.sensitivity = Arc::new(sets);
+            self.label_tables = tables;
+        }
         tokio::time::sleep(after).await;
         Ok(self.sources.replace((&organizations, &choices), &stored, &self.mappings, &self.clients)?)
     }
 
-    async fn run(self) {
+    async fn run(mut self) {
         let mut seen = None;
         loop {
             tokio::time::sleep(SOURCES_INTERVAL).await;

@@ -57,6 +57,11 @@ impl Entry {
         self.0.withheld = i64::try_from(count).ok();
     }
 
+    /// Item by item it was decided by the tables of what is sensitive in this version.
+    pub fn by_label_tables(&mut self, version: &str) {
+        self.0.object = Some(format!("LabelTables/{version}"));
+    }
+
     /// It was refused by this rule.
     pub fn denied(&mut self, rule: &str) {
         self.0.outcome = AuditOutcome::Denied;

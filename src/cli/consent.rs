@@ -4,8 +4,9 @@ use crate::base::clock::Instant;
 use crate::base::id::{ConsentRuleId, GrantId, PersonId};
 use crate::consent::{GrantScope, RuleKind};
 use crate::identity::Period;
+use crate::mapping::sensitivity;
 use crate::practice::{self, NewRule};
-use crate::storage::consent;
+use crate::storage::{consent, label_tables};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -48,6 +49,21 @@ pub(super) enum Command {
         /// The file.
         file: std::path::PathBuf,
     },
+    /// Enter a table of sensitive codes beside those of the program, as in `mappings/sensitivity`; running gateways decide
+    /// by it within seconds.
+    PutLabels {
+        /// Its name: of letters, digits and `-`. One that is there already is replaced.
+        name: String,
+        /// The file.
+        file: std::path::PathBuf,
+    },
+    /// Take such a table away.
+    RemoveLabels {
+        /// Its name.
+        name: String,
+    },
+    /// Show the names of such tables, and the version of all that is decided by.
+    Labels,
     /// Show what is laid down about a person.
     List {
         /// About whom.
@@ -78,6 +94,20 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
         Command::Import { file } => {
             let bundle = serde_json::from_slice(&std::fs::read(&file)?)?;
             say(&format!("{} read in", practice::import_consents(&acts, random, now, &bundle).await?))?;
+        }
+        Command::PutLabels { name, file } => {
+            if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                return Err(format!("{name} is no name of letters, digits and -").into());
+            }
+            let content = std::fs::read_to_string(&file)?;
+            sensitivity::with_tables(&[(name.clone(), content.clone())])?;
+            practice::put_label_table(&acts, random, now, name, content).await?;
+        }
+        Command::RemoveLabels { name } => practice::remove_label_table(&acts, random, now, name).await?,
+        Command::Labels => {
+            let tables = label_tables::all(&opened.db).await?;
+            tables.iter().try_for_each(|(name, _)| say(name))?;
+            say(&format!("version {}", sensitivity::with_tables(&tables)?.version_name()))?;
         }
         Command::List { person } => {
             for rule in consent::rules_of(&opened.db, person).await? {

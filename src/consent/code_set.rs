@@ -7,12 +7,14 @@ use crate::base::hash::sha256;
 /// Which codes are sensitive, and in which way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CodeSets {
-    systems: BTreeMap<String, SystemSets>,
+    /// Few: to compare lengths tells nearly all of them apart.
+    systems: Vec<(String, SystemSets)>,
     version: [u8; 32],
 }
 
+/// The same of one system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct SystemSets {
+pub struct SystemSets {
     exact: BTreeMap<String, Labels>,
     prefixes: Vec<(String, Labels)>,
     ranges: Vec<(u32, u32, Labels)>,
@@ -32,7 +34,12 @@ pub enum CodePattern {
 impl CodeSets {
     /// Enters codes of a system under a label.
     pub fn add(&mut self, system: &str, patterns: &[CodePattern], label: Label) {
-        let sets = self.systems.entry(system.to_owned()).or_default();
+        let known = self.systems.iter().position(|(known, _)| known == system);
+        let at = known.unwrap_or_else(|| {
+            self.systems.push((system.to_owned(), SystemSets::default()));
+            self.systems.len() - 1
+        });
+        let Some((_, sets)) = self.systems.get_mut(at) else { return };
         let labels: Labels = [label].into_iter().collect();
         for pattern in patterns {
             match pattern {
@@ -51,24 +58,47 @@ impl CodeSets {
     /// The labels of a code.
     #[must_use]
     pub fn labels(&self, system: &str, code: &str) -> Labels {
-        let Some(sets) = self.systems.get(system) else { return Labels::NONE };
-        let code = plain(code);
-        let mut labels = sets.exact.get(&*code).copied().unwrap_or_default();
-        for (_, more) in sets.prefixes.iter().filter(|(prefix, _)| code.starts_with(prefix.as_str())) {
-            labels = labels.and(*more);
-        }
-        if let Ok(number) = code.parse::<u32>() {
-            for (_, _, more) in sets.ranges.iter().filter(|(from, to, _)| (*from..=*to).contains(&number)) {
-                labels = labels.and(*more);
-            }
-        }
-        labels
+        self.system(system.as_bytes()).map_or(Labels::NONE, |sets| sets.labels(code))
+    }
+
+    /// What is known of a system.
+    #[must_use]
+    pub fn system(&self, system: &[u8]) -> Option<&SystemSets> {
+        self.systems.iter().find(|(known, _)| known.as_bytes() == system).map(|(_, sets)| sets)
+    }
+
+    /// The same in few letters, for whoever is told by what was decided.
+    #[must_use]
+    pub fn version_name(&self) -> String {
+        let mut name = data_encoding::HEXLOWER.encode(&self.version);
+        name.truncate(12);
+        name
     }
 
     /// Which tables these are: what was decided by others is not used.
     #[must_use]
     pub const fn version(&self) -> &[u8; 32] {
         &self.version
+    }
+}
+
+impl SystemSets {
+    /// The labels of a code.
+    #[must_use]
+    pub fn labels(&self, code: &str) -> Labels {
+        let code = plain(code);
+        let mut labels = self.exact.get(&*code).copied().unwrap_or_default();
+        for (_, more) in self.prefixes.iter().filter(|(prefix, _)| code.starts_with(prefix.as_str())) {
+            labels = labels.and(*more);
+        }
+        if !self.ranges.is_empty()
+            && let Ok(number) = code.parse::<u32>()
+        {
+            for (_, _, more) in self.ranges.iter().filter(|(from, to, _)| (*from..=*to).contains(&number)) {
+                labels = labels.and(*more);
+            }
+        }
+        labels
     }
 }
 

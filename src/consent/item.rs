@@ -1,7 +1,5 @@
 //! What of a resource the decision looks at.
 
-use std::borrow::Cow;
-
 use jiff::civil::Date;
 
 use super::code_set::CodeSets;
@@ -9,7 +7,7 @@ use super::label::{Label, Labels};
 use super::words::Category;
 use crate::base::clock::Instant;
 use crate::fhir::ResourceType;
-use crate::fhir::scan::RawResource;
+use crate::fhir::scan::{CodingSpan, RawResource};
 use crate::fhir::search::fragment::Fragment;
 
 /// One resource, as far as consent is concerned.
@@ -17,7 +15,7 @@ use crate::fhir::search::fragment::Fragment;
 pub struct Item {
     /// Its type.
     pub resource_type: ResourceType,
-    /// The upstream id, empty where it has none.
+    /// The upstream id, empty where it has none or nobody asks.
     pub id: String,
     /// Which part of the record it belongs to.
     pub category: Category,
@@ -85,24 +83,39 @@ const DATES: [&str; 20] = [
     "dateAsserted",
 ];
 
-/// Reads a resource. What cannot be read is missing from the item, and the decision takes that for the worse.
+/// What of an item a decision looks at, beside its type, category and labels: it is read for each of thousands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detail {
+    /// [`Item::id`].
+    pub id: bool,
+    /// [`Item::codes`].
+    pub codes: bool,
+    /// [`Item::days`].
+    pub days: bool,
+    /// [`Item::is_reviewed`] and [`Item::issued`].
+    pub review: bool,
+}
+
+/// Reads a resource. What cannot be read, or is not asked for, is missing from the item, and the decision takes that for
+/// the worse.
 #[must_use]
-pub fn describe(raw: &RawResource, sets: &CodeSets) -> Item {
+pub fn describe(raw: &RawResource, sets: &CodeSets, detail: Detail) -> Item {
     let resource_type = raw.facts.resource_type;
-    let mut labels = Labels::NONE;
-    codings(&raw.bytes, &mut |system, code, in_security| {
-        labels = labels.and(labels_of(system, code, in_security, sets));
-    });
+    let codings = raw.facts.codings.iter();
+    let is_reviewed = || {
+        raw.member("resultsInterpreter").is_some_and(Fragment::has_value)
+            || raw.member("note").is_some_and(Fragment::has_value)
+    };
+    let issued = || raw.member("issued").and_then(Fragment::text).and_then(|text| instant(&text));
     Item {
         resource_type,
-        id: raw.id().unwrap_or_default().to_owned(),
+        id: if detail.id { raw.id().unwrap_or_default().to_owned() } else { String::new() },
         category: category(raw, resource_type),
-        labels,
-        codes: main_codes(raw, resource_type),
-        days: date(raw).and_then(days),
-        is_reviewed: raw.member("resultsInterpreter").is_some_and(Fragment::has_value)
-            || raw.member("note").is_some_and(Fragment::has_value),
-        issued: raw.member("issued").and_then(Fragment::text).and_then(|text| instant(&text)),
+        labels: codings.fold(Labels::NONE, |labels, coding| labels.and(labels_of(coding, &raw.bytes, sets))),
+        codes: if detail.codes { main_codes(raw, resource_type) } else { Vec::new() },
+        days: if detail.days { date(raw).and_then(days) } else { None },
+        is_reviewed: detail.review && is_reviewed(),
+        issued: if detail.review { issued() } else { None },
         is_tainted: false,
     }
 }
@@ -114,103 +127,36 @@ fn date(raw: &RawResource) -> Option<Fragment<'_>> {
     known.min_by_key(|(rank, _)| *rank).map(|(_, member)| Fragment::new(member.value.of(&raw.bytes)))
 }
 
-/// An object or array that is not at its end yet.
-#[derive(Clone, Copy, Default)]
-struct Open<'a> {
-    /// Whether it is the value of a member `meta`.
-    in_meta: bool,
-    /// Whether it stands in `meta.security`.
-    in_security: bool,
-    /// The member that is being read, of an object.
-    key: &'a [u8],
-    system: Option<&'a [u8]>,
-    code: Option<&'a [u8]>,
-}
-
-/// Visits every pair of `system` and `code` in a resource, however deep, and whether it stands in `meta.security`. One
-/// pass over the bytes, whose syntax the scanner has checked: it is done for each resource that a proxy may see.
-fn codings(bytes: &[u8], visit: &mut impl FnMut(Option<&str>, &str, bool)) {
-    let mut around: Vec<Open<'_>> = Vec::with_capacity(16);
-    let mut at = Open::default();
-    let mut rest = bytes;
-    while let Some((byte, after)) = rest.split_first() {
-        match byte {
-            b'{' | b'[' => {
-                around.push(at);
-                let is_item = at.key.is_empty();
-                at = Open {
-                    in_meta: (is_item && at.in_meta) || at.key == b"meta",
-                    in_security: at.in_security || (at.in_meta && at.key == b"security"),
-                    ..Open::default()
-                };
-                rest = after;
-            }
-            b'}' | b']' => {
-                if let Some(code) = text(at.code)
-                    && let system = text(at.system)
-                    && (system.is_some() || at.in_security)
-                {
-                    visit(system.as_deref(), &code, at.in_security);
-                }
-                at = around.pop().unwrap_or_default();
-                rest = after;
-            }
-            b'"' => {
-                let Some((spelled, after)) = string(rest) else { return };
-                let after = after.trim_ascii_start();
-                if let Some(value) = after.strip_prefix(b":") {
-                    at.key = spelled.get(1..spelled.len().saturating_sub(1)).unwrap_or_default();
-                    rest = value;
-                    continue;
-                }
-                match at.key {
-                    b"system" => at.system = Some(spelled),
-                    b"code" => at.code = Some(spelled),
-                    _ => {}
-                }
-                rest = after;
-            }
-            _ => rest = after,
-        }
+/// What a coding says of sensitivity. Nearly all are of systems without a table: no more than that is looked at.
+fn labels_of(coding: &CodingSpan, bytes: &[u8], sets: &CodeSets) -> Labels {
+    let table = coding.system.and_then(|system| {
+        if system.escaped { sets.system(system.text(bytes)?.as_bytes()) } else { sets.system(system.value.of(bytes)) }
+    });
+    if table.is_none() && !coding.in_security {
+        return Labels::NONE;
     }
-}
-
-fn text(spelled: Option<&[u8]>) -> Option<Cow<'_, str>> {
-    Fragment::new(spelled?).text()
-}
-
-/// The string that begins here, with its quotes, and what comes after it.
-fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut length = 1;
-    loop {
-        let rest = bytes.get(length..)?;
-        let found = memchr::memchr2(b'"', b'\\', rest)?;
-        length += found + 1;
-        if rest.get(found) == Some(&b'"') {
-            return bytes.split_at_checked(length);
-        }
-        // What is escaped ends nothing.
-        length += 1;
+    let Some(code) = coding.code.text(bytes) else { return Labels::NONE };
+    let by_table = table.map_or(Labels::NONE, |table| table.labels(&code));
+    if !coding.in_security {
+        return by_table;
     }
+    let system = coding.system.and_then(|system| system.text(bytes));
+    by_table.and(security_label(system.as_deref(), &code).into_iter().collect())
 }
 
-fn labels_of(system: Option<&str>, code: &str, in_security: bool, sets: &CodeSets) -> Labels {
+/// What a code in `meta.security` says.
+fn security_label(system: Option<&str>, code: &str) -> Option<Label> {
     let is = |known: &[&str]| system.is_none_or(|system| known.contains(&system));
-    let mut found = Labels::NONE;
-    if in_security {
-        let named = Label::ALL.iter().find(|label| label.as_str().eq_ignore_ascii_case(code));
-        let is_restricted = ["R", "V"].iter().any(|known| known.eq_ignore_ascii_case(code));
-        let label = match named {
-            // Also where an EHR writes them under the wrong one of HL7's two systems.
-            _ if is_restricted && (is(&CONFIDENTIALITY) || is(&ACT_CODE)) => Some(Label::Restricted),
-            Some(label) if is(&ACT_CODE) || is(&[OURS]) => Some(*label),
-            // Other systems may say who may see it, in words that are not known here.
-            None if system.is_some() && (is(&ACT_CODE) || is(&[OURS])) => Some(Label::Unknown),
-            _ => None,
-        };
-        found = label.into_iter().collect();
+    let named = Label::ALL.iter().find(|label| label.as_str().eq_ignore_ascii_case(code));
+    let is_restricted = ["R", "V"].iter().any(|known| known.eq_ignore_ascii_case(code));
+    match named {
+        // Also where an EHR writes them under the wrong one of HL7's two systems.
+        _ if is_restricted && (is(&CONFIDENTIALITY) || is(&ACT_CODE)) => Some(Label::Restricted),
+        Some(label) if is(&ACT_CODE) || is(&[OURS]) => Some(*label),
+        // Other systems may say who may see it, in words that are not known here.
+        None if system.is_some() && (is(&ACT_CODE) || is(&[OURS])) => Some(Label::Unknown),
+        _ => None,
     }
-    system.map_or(found, |system| found.and(sets.labels(system, code)))
 }
 
 /// Where a type says what it is.
@@ -247,7 +193,10 @@ fn category(raw: &RawResource, resource_type: ResourceType) -> Category {
             found |=
                 coding.text_of("system").as_deref() == Some(system) && coding.text_of("code").as_deref() == Some(code);
         };
-        if let Some(concepts) = raw.member("category") {
+        // The scan has met it already, wherever it stands: few have to be looked at again.
+        if raw.facts.codings.iter().any(|coding| coding.code.is(&raw.bytes, code))
+            && let Some(concepts) = raw.member("category")
+        {
             concepts.at("coding", &mut look);
         }
         found
@@ -305,7 +254,7 @@ mod tests {
         sets.add("http://loinc.org", &[CodePattern::Code("9-9".to_owned())], Label::Std);
         sets.add("urn:department", &[CodePattern::Code("teen".to_owned())], Label::MinorConsented);
         let raw = scan_resource(resource.to_string().into(), Knowledge::embedded().unwrap()).unwrap();
-        describe(&raw, &sets)
+        describe(&raw, &sets, Detail { id: true, codes: true, days: true, review: true })
     }
 
     fn labels(resource: &Value) -> Vec<Label> {
@@ -384,71 +333,6 @@ mod tests {
             json!({"system": "http://loinc.org"}),
         ] {
             assert_eq!(labels(&observation(&json!({"code": {"coding": [other]}}))), [], "{other}");
-        }
-    }
-
-    /// Some JSON, with the words and signs that a pass over bytes could stumble on.
-    fn some(random: &dyn crate::base::random::Random, depth: u8) -> Value {
-        let below = |limit: u8| {
-            let mut byte = [0];
-            random.fill(&mut byte);
-            byte[0] % limit
-        };
-        const KEYS: [&str; 6] = ["meta", "security", "code", "system", "x", "co\u{e9}de"];
-        const TEXTS: [&str; 7] = ["a", "", "b\"}]{[", "\\", "\\\"code\\\":", "code", "\u{e9}\n:"];
-        match if depth == 0 { 9 } else { below(12) } {
-            0..=4 => {
-                let members = (0..below(5)).map(|_| (KEYS[usize::from(below(6))].to_owned(), some(random, depth - 1)));
-                Value::Object(members.collect())
-            }
-            5..=7 => (0..below(4)).map(|_| some(random, depth - 1)).collect(),
-            8 => json!(-1.5),
-            _ => json!(TEXTS[usize::from(below(7))]),
-        }
-    }
-
-    type Found = (Option<String>, String, bool);
-
-    fn by_tree(value: &Value, (in_meta, in_security): (bool, bool), found: &mut Vec<Found>) {
-        match value {
-            Value::Object(members) => {
-                let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
-                if let Some(code) = text("code").filter(|_| in_security || text("system").is_some()) {
-                    found.push((text("system"), code, in_security));
-                }
-                for (key, member) in members {
-                    let within = (key == "meta", in_security || (in_meta && key == "security"));
-                    by_tree(member, within, found);
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| by_tree(item, (in_meta, in_security), found)),
-            _ => {}
-        }
-    }
-
-    #[test]
-    fn one_pass_finds_what_a_tree_finds() {
-        let random = crate::base::random::SeededRandom::new(31);
-        let (mut codes, mut secured) = (0, 0);
-        for case in 0..10_000 {
-            let value = some(&random, 6);
-            let mut expected = Vec::new();
-            by_tree(&value, (false, false), &mut expected);
-            let text = if case % 2 == 0 { value.to_string() } else { serde_json::to_string_pretty(&value).unwrap() };
-            let mut found: Vec<Found> = Vec::new();
-            codings(text.as_bytes(), &mut |system, code, in_security| {
-                found.push((system.map(str::to_owned), code.to_owned(), in_security));
-            });
-            codes += expected.len();
-            secured += expected.iter().filter(|(.., in_security)| *in_security).count();
-            expected.sort();
-            found.sort();
-            assert_eq!(found, expected, "{text}");
-        }
-        assert!(codes > 500 && secured > 100, "{codes} {secured}");
-        // What is cut off is no JSON, and no reason to panic.
-        for cut in ["{\"code\":\"a", "{\"code\":\"a\\", "{\"", "}}", "]", "\"", ""] {
-            codings(cut.as_bytes(), &mut |_, _, _| {});
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::age::{BirthDate, local_date};
-use super::item::Item;
+use super::item::{Detail, Item};
 use super::label::{Label, Labels};
 use super::policy::{Allow, Band, BandRule, Policy};
 use super::redact;
@@ -239,6 +239,18 @@ impl Lens {
             }
         }
         shown.map_or_else(|| Verdict::Withheld(furthest(reasons)), Verdict::Shown)
+    }
+
+    /// What [`Self::judge`] has to know of an item.
+    #[must_use]
+    pub fn detail(&self) -> Detail {
+        let mut gates = self.ways.iter().flat_map(|way| &way.gates);
+        Detail {
+            id: !self.flags.is_empty(),
+            codes: gates.any(|gate| matches!(gate, Gate::AllowList(_))),
+            days: self.ways.iter().any(|way| way.scope.data_period.is_some()),
+            review: !self.holds.is_empty(),
+        }
     }
 
     fn waits(&self, item: &Item) -> bool {

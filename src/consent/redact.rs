@@ -1,6 +1,8 @@
 //! Parts of a resource that a proxy does not see. They are cut out of its bytes before anything else looks at it, so that
 //! they are not searched, sorted or counted by either.
 
+use std::collections::BTreeMap;
+
 use super::lens::Shown;
 use crate::fhir::ResourceType;
 use crate::fhir::edits::{EditError, Edits};
@@ -32,31 +34,54 @@ pub(super) const fn outline(resource_type: ResourceType) -> Option<&'static [&'s
     }
 }
 
-/// The elements that say how or where to find somebody.
-#[must_use]
-pub const fn without_contacts(resource_type: ResourceType) -> &'static [&'static str] {
-    match resource_type {
-        ResourceType::Patient => &["telecom", "address", "contact", "text", "contained"],
-        ResourceType::RelatedPerson => &["telecom", "address", "text", "contained"],
-        ResourceType::Appointment => &[
-            "description",
-            "comment",
-            "patientInstruction",
-            "slot",
-            "supportingInformation",
-            "text",
-            "contained",
-            "participant",
-        ],
-        ResourceType::Encounter => &["location", "hospitalization", "serviceProvider", "text", "contained"],
-        // The pharmacy is in a place, as the one that hands the drug out is.
-        ResourceType::MedicationRequest => &["dispenseRequest", "text", "contained"],
-        ResourceType::Device => &["location", "text", "contained"],
-        ResourceType::ServiceRequest => &["locationCode", "locationReference", "text", "contained"],
-        ResourceType::Immunization | ResourceType::Procedure | ResourceType::Task => &["location", "text", "contained"],
-        ResourceType::MedicationDispense => &["location", "destination", "receiver", "text", "contained"],
-        ResourceType::Coverage => &["subscriberId", "policyHolder", "text", "contained"],
-        _ => &[],
+/// The elements that say how or where to find somebody, by type: what a custody order takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contacts(BTreeMap<ResourceType, Places>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Places {
+    /// Dotted paths of elements that go.
+    elements: Vec<String>,
+    /// Elements whose items go that are not about a patient.
+    patients_only: Vec<String>,
+}
+
+/// What of a member goes.
+enum Going<'c> {
+    Nothing,
+    All,
+    AllButPatients,
+    Below(Vec<&'c str>),
+}
+
+impl Contacts {
+    /// Enters a type. Its narrative and what it contains go in any case: they say in other words where somebody is.
+    pub fn add(&mut self, resource_type: ResourceType, elements: Vec<String>, patients_only: Vec<String>) {
+        self.0.insert(resource_type, Places { elements, patients_only });
+    }
+
+    /// The types of which something goes.
+    pub fn types(&self) -> impl Iterator<Item = ResourceType> {
+        self.0.keys().copied()
+    }
+
+    fn going(&self, resource_type: ResourceType, name: &[u8]) -> Going<'_> {
+        let Some(places) = self.0.get(&resource_type) else { return Going::Nothing };
+        let is = |element: &String| element.as_bytes() == name;
+        if matches!(name, b"text" | b"contained") || places.elements.iter().any(is) {
+            return Going::All;
+        }
+        if places.patients_only.iter().any(is) {
+            return Going::AllButPatients;
+        }
+        let below: Vec<&str> = places
+            .elements
+            .iter()
+            .filter_map(|element| element.split_once('.'))
+            .filter(|(first, _)| first.as_bytes() == name)
+            .map(|(_, rest)| rest)
+            .collect();
+        if below.is_empty() { Going::Nothing } else { Going::Below(below) }
     }
 }
 
@@ -64,26 +89,30 @@ pub const fn without_contacts(resource_type: ResourceType) -> &'static [&'static
 ///
 /// # Errors
 /// When the cuts contradict each other: then it is not shown.
-pub fn redacted(raw: &RawResource, shown: Shown) -> Result<Option<Vec<u8>>, EditError> {
+pub fn redacted(raw: &RawResource, shown: Shown, contacts: &Contacts) -> Result<Option<Vec<u8>>, EditError> {
     let resource_type = raw.facts.resource_type;
     let mut edits = Edits::new();
     for member in &raw.facts.members {
         let key = member.key.of(&raw.bytes);
-        // `_name` explains or extends `name` (FHIR R4 json.html).
-        let name = key.strip_prefix(b"_").unwrap_or(key);
+        let name = element_name(key);
+        let value = Fragment::new(member.value.of(&raw.bytes));
         let is_in = |names: &[&str]| names.iter().any(|known| known.as_bytes() == name);
-        let is_hidden = shown.hides_contacts && is_in(without_contacts(resource_type));
         let is_beyond =
             shown.is_outline && !is_in(&["resourceType", "id", "meta"]) && !outline(resource_type).is_some_and(is_in);
-        if name == b"participant" && (is_hidden || shown.is_outline) {
-            match patients(Fragment::new(member.value.of(&raw.bytes))) {
-                Some(kept) => edits.replace(member.value, &kept),
-                None => edits.cut(member.span()),
-            }
-        } else if is_hidden || is_beyond {
-            edits.cut(member.span());
-        } else if key == b"meta" && shown.is_outline {
-            edits.replace(member.value, &plain_meta(Fragment::new(member.value.of(&raw.bytes))));
+        let going = if shown.hides_contacts { contacts.going(resource_type, name) } else { Going::Nothing };
+        let left = match going {
+            _ if is_beyond => None,
+            Going::All => None,
+            Going::AllButPatients => patients(value),
+            _ if shown.is_outline && name == b"participant" => patients(value),
+            Going::Below(paths) => without(value, &paths),
+            Going::Nothing if key == b"meta" && shown.is_outline => Some(plain_meta(value)),
+            Going::Nothing => continue,
+        };
+        match left {
+            None => edits.cut(member.span()),
+            Some(left) if left == value.bytes() => {}
+            Some(left) => edits.replace(member.value, &left),
         }
     }
     if edits.is_empty() {
@@ -92,6 +121,37 @@ pub fn redacted(raw: &RawResource, shown: Shown) -> Result<Option<Vec<u8>>, Edit
     let mut out = Vec::with_capacity(raw.bytes.len());
     edits.apply(&raw.bytes, &mut out)?;
     Ok(Some(out))
+}
+
+/// `_name` explains or extends `name` (FHIR R4 json.html).
+fn element_name(key: &[u8]) -> &[u8] {
+    key.strip_prefix(b"_").unwrap_or(key)
+}
+
+/// A value without what stands at these dotted paths below it; `None` when nothing is left: FHIR has no empty objects.
+fn without(value: Fragment<'_>, paths: &[&str]) -> Option<Vec<u8>> {
+    if value.bytes().first() == Some(&b'[') {
+        let left: Vec<Vec<u8>> = value.items().filter_map(|item| without(item, paths)).collect();
+        return (!left.is_empty()).then(|| [b"[".as_slice(), &left.join(&b','), b"]"].concat());
+    }
+    if value.bytes().first() != Some(&b'{') {
+        return Some(value.bytes().to_vec());
+    }
+    let mut left: Vec<Vec<u8>> = Vec::new();
+    for (key, member) in value.members() {
+        let steps = paths.iter().map(|path| path.split_once('.').unwrap_or((path, "")));
+        let below: Vec<&str> =
+            steps.filter(|(step, _)| step.as_bytes() == element_name(key)).map(|(_, rest)| rest).collect();
+        let kept = if below.is_empty() {
+            Some(member.bytes().to_vec())
+        } else if below.contains(&"") {
+            None
+        } else {
+            without(member, &below)
+        };
+        left.extend(kept.map(|kept| [b"\"".as_slice(), key, b"\":", &kept].concat()));
+    }
+    (!left.is_empty()).then(|| [b"{".as_slice(), &left.join(&b','), b"}"].concat())
 }
 
 /// The participants of an appointment that are patients; the others are in a place.
@@ -116,14 +176,24 @@ fn plain_meta(meta: Fragment<'_>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::fhir::knowledge::Knowledge;
     use crate::fhir::scan::scan_resource;
 
-    fn left(text: &str, shown: Shown) -> serde_json::Value {
+    fn left(text: &str, shown: Shown) -> Value {
+        let mut contacts = Contacts::default();
+        let names = |of: &[&str]| of.iter().map(|name| (*name).to_owned()).collect();
+        contacts.add(ResourceType::Patient, names(&["telecom", "address", "contact"]), Vec::new());
+        contacts.add(ResourceType::Appointment, names(&["comment"]), names(&["participant"]));
+        contacts.add(ResourceType::CarePlan, names(&["activity.detail.location", "activity.detail.x"]), Vec::new());
         let raw = scan_resource(text.to_owned().into(), Knowledge::embedded().unwrap()).unwrap();
-        serde_json::from_slice(&redacted(&raw, shown).unwrap().unwrap_or_else(|| raw.bytes.to_vec())).unwrap()
+        serde_json::from_slice(&redacted(&raw, shown, &contacts).unwrap().unwrap_or_else(|| raw.bytes.to_vec()))
+            .unwrap()
     }
+
+    const HIDDEN: Shown = Shown { is_outline: false, hides_contacts: true };
 
     #[test]
     fn an_outline_says_when_and_where_and_no_more() {
@@ -133,7 +203,7 @@ mod tests {
         let left = left(text, Shown { is_outline: true, hides_contacts: false });
         assert_eq!(
             left,
-            serde_json::json!({"resourceType": "Encounter", "id": "e",
+            json!({"resourceType": "Encounter", "id": "e",
                 "meta": {"versionId": "1", "lastUpdated": "2026-01-01T00:00:00Z"}, "status": "finished",
                 "_status": {"id": "x"}, "class": {"code": "AMB"}, "subject": {"reference": "Patient/1"},
                 "period": {"start": "2026-01-01"}})
@@ -142,22 +212,51 @@ mod tests {
 
     #[test]
     fn contact_data_and_places_go() {
-        let hidden = Shown { is_outline: false, hides_contacts: true };
         let patient = r#"{"resourceType":"Patient","id":"1","telecom":[{"value":"555"}],"_telecom":[{"id":"1"}],
             "address":[{"city":"X"}],"contact":[{"name":{"text":"Y"}}],"text":{"status":"generated","div":"555"},
             "birthDate":"2018-01-01"}"#;
-        assert_eq!(
-            left(patient, hidden),
-            serde_json::json!({"resourceType": "Patient", "id": "1", "birthDate": "2018-01-01"})
-        );
+        assert_eq!(left(patient, HIDDEN), json!({"resourceType": "Patient", "id": "1", "birthDate": "2018-01-01"}));
         let appointment = r#"{"resourceType":"Appointment","id":"1","status":"booked","start":"2026-01-01T00:00:00Z",
             "comment":"at the lake","participant":[{"actor":{"reference":"Location/9"}},
             {"actor":{"reference":"Patient/1"},"status":"accepted"}]}"#;
+        let stays = json!([{"actor": {"reference": "Patient/1"}, "status": "accepted"}]);
         assert_eq!(
-            left(appointment, hidden),
-            serde_json::json!({"resourceType": "Appointment", "id": "1", "status": "booked",
-                "start": "2026-01-01T00:00:00Z",
-                "participant": [{"actor": {"reference": "Patient/1"}, "status": "accepted"}]})
+            left(appointment, HIDDEN),
+            json!({"resourceType": "Appointment", "id": "1", "status": "booked", "start": "2026-01-01T00:00:00Z",
+                "participant": stays})
         );
+        let outline = left(appointment, Shown { is_outline: true, hides_contacts: false });
+        assert_eq!(outline["participant"], stays, "an outline names nobody else either");
+        let both = left(appointment, Shown { is_outline: true, hides_contacts: true });
+        assert_eq!((&both["participant"], both.get("comment")), (&stays, None));
+        assert_eq!(left(r#"{"resourceType":"Goal","text":{"div":"X"}}"#, HIDDEN)["text"]["div"], "X", "no row");
+    }
+
+    /// What stands beside a nested element stays, byte for byte; what would be left empty goes.
+    #[test]
+    fn nested_elements_go_alone() {
+        let plan = |activity: &str| {
+            left(&format!(r#"{{"resourceType":"CarePlan","id":"1","activity":{activity}}}"#), HIDDEN)["activity"]
+                .clone()
+        };
+        let rows = [
+            (r#"[{"detail":{"location":{"display":"X"},"status":"done"}}]"#, json!([{"detail": {"status": "done"}}])),
+            (
+                r#"[{"detail":{"_location":{"id":"a"},"x":[1],"_x":null,"n":1.50}}]"#,
+                serde_json::from_str(r#"[{"detail":{"n":1.50}}]"#).unwrap(),
+            ),
+            (
+                r#"[{"detail":{"location":{}}},{"progress":[{"text":"a\"}"}]}]"#,
+                json!([{"progress": [{"text": "a\"}"}]}]),
+            ),
+            (r#"[{"detail":{"location":{}}, "id":"a" }]"#, json!([{"id": "a"}])),
+            (r#"[{"detail":{"location":{}}}]"#, Value::Null),
+            (r#"{"detail":[{"location":{}},{"status":"done"}]}"#, json!({"detail": [{"status": "done"}]})),
+            // Another element of that name is another element.
+            (r#"[{"location":"a","detail":"b"}]"#, json!([{"location": "a", "detail": "b"}])),
+        ];
+        for (activity, expected) in rows {
+            assert_eq!(plan(activity), expected, "{activity}");
+        }
     }
 }

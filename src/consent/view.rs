@@ -1,9 +1,10 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::code_set::CodeSets;
-use super::item::{self, Item};
+use super::item::{self, Detail, Item};
 use super::lens::{Lens, Verdict};
+use super::redact::Contacts;
 use crate::base::source_key::SourceKey;
 use crate::fhir::ResourceType;
 use crate::fhir::scan::RawResource;
@@ -23,6 +24,8 @@ pub struct SourceView {
     pub lens: Lens,
     /// What is sensitive.
     pub sets: Arc<CodeSets>,
+    /// What a custody order takes.
+    pub contacts: Arc<Contacts>,
     /// What is withheld of that which others refer to; `None` before it has been looked up.
     pub index: Option<Arc<TaintIndex>>,
 }
@@ -36,11 +39,38 @@ pub enum Reference {
     Nowhere,
 }
 
+/// The same, where it is looked up at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lead<'a> {
+    /// To a resource at the same source.
+    To(ResourceType, &'a str),
+    /// It cannot be told.
+    Nowhere,
+}
+
+impl From<Lead<'_>> for Reference {
+    fn from(lead: Lead<'_>) -> Self {
+        match lead {
+            Lead::To(kind, id) => Self::To(kind, id.to_owned()),
+            Lead::Nowhere => Self::Nowhere,
+        }
+    }
+}
+
+impl Reference {
+    pub(super) fn lead(&self) -> Lead<'_> {
+        match self {
+            Self::To(kind, id) => Lead::To(*kind, id),
+            Self::Nowhere => Lead::Nowhere,
+        }
+    }
+}
+
 /// Which items taint what refers to them.
 #[derive(Clone, Debug, Default)]
 pub struct TaintIndex {
     /// Whether each known item does.
-    taints: BTreeMap<(ResourceType, String), bool>,
+    taints: BTreeMap<ResourceType, HashMap<String, bool>>,
     /// Types that could not be looked up whole.
     failed: BTreeSet<ResourceType>,
     /// Whether a reference that leads to nothing known counts as one to something withheld.
@@ -55,34 +85,36 @@ impl TaintIndex {
         let open = lens.without_scope();
         let mut index = Self { taints: BTreeMap::new(), failed, is_strict };
         for (item, _) in items {
-            index.taints.insert((item.resource_type, item.id.clone()), open.taints(item));
+            index.taints.entry(item.resource_type).or_default().insert(item.id.clone(), open.taints(item));
         }
         // What hangs on something withheld is withheld, and so is what hangs on that.
         loop {
-            let reached: Vec<_> = items
+            let reached: Vec<&Item> = items
                 .iter()
-                .filter(|(_, leads_to)| index.taint(leads_to))
-                .map(|(item, _)| (item.resource_type, item.id.clone()))
-                .filter(|key| index.taints.get(key) == Some(&false))
+                .filter(|(_, leads_to)| leads_to.iter().any(|to| index.taint(to.lead())))
+                .map(|(item, _)| item)
+                .filter(|item| index.known(item.resource_type, &item.id) == Some(false))
                 .collect();
             if reached.is_empty() {
                 return index;
             }
-            index.taints.extend(reached.into_iter().map(|key| (key, true)));
+            for item in reached {
+                index.taints.entry(item.resource_type).or_default().insert(item.id.clone(), true);
+            }
         }
+    }
+
+    fn known(&self, kind: ResourceType, id: &str) -> Option<bool> {
+        self.taints.get(&kind)?.get(id).copied()
     }
 
     /// Whether something that leads there is tainted.
     #[must_use]
-    pub fn taint(&self, leads_to: &[Reference]) -> bool {
-        leads_to.iter().any(|to| match to {
-            Reference::Nowhere => self.is_strict,
-            Reference::To(kind, id) => {
-                // Types are few, ids are short: a key for the look-up costs less than a second map.
-                let known = self.taints.get(&(*kind, id.clone())).copied();
-                known.unwrap_or(self.is_strict || self.failed.contains(kind))
-            }
-        })
+    pub fn taint(&self, to: Lead<'_>) -> bool {
+        match to {
+            Lead::Nowhere => self.is_strict,
+            Lead::To(kind, id) => self.known(kind, id).unwrap_or_else(|| self.is_strict || self.failed.contains(&kind)),
+        }
     }
 
     /// Whether every type could be looked up.
@@ -96,13 +128,24 @@ impl SourceView {
     /// What the decision looks at.
     #[must_use]
     pub fn describe(&self, raw: &RawResource) -> Item {
-        item::describe(raw, &self.sets)
+        item::describe(raw, &self.sets, self.lens.detail())
     }
 
-    /// Whether an item that leads there is seen.
+    /// The same, for an index of what others refer to.
     #[must_use]
-    pub fn judge(&self, mut item: Item, leads_to: &[Reference]) -> Verdict {
-        item.is_tainted = self.lens.follows_taint() && self.index.as_ref().is_none_or(|index| index.taint(leads_to));
+    pub fn describe_by_id(&self, raw: &RawResource) -> Item {
+        item::describe(raw, &self.sets, Detail { id: true, ..self.lens.detail() })
+    }
+
+    /// Whether an item is seen; `leads` goes over where it leads.
+    #[must_use]
+    pub fn judge(&self, mut item: Item, leads: impl FnOnce(&mut dyn FnMut(Lead<'_>))) -> Verdict {
+        item.is_tainted = self.lens.follows_taint()
+            && self.index.as_ref().is_none_or(|index| {
+                let mut is_tainted = false;
+                leads(&mut |to| is_tainted |= index.taint(to));
+                is_tainted
+            });
         self.lens.judge(&item)
     }
 }

@@ -12,6 +12,8 @@ mod outcome;
 mod strings;
 mod walk;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use self::walk::{Draft, Place, TypeName, Walker};
@@ -65,6 +67,9 @@ pub struct Facts {
     pub captures: Vec<(CaptureId, Span)>,
     /// Every string member named `reference`, wherever it stands.
     pub references: Vec<ReferenceSpan>,
+    /// Every object that says `code` and `system` as strings, wherever it stands, and what is in a `meta.security` also
+    /// without a system: those of contained resources as well. Innermost first.
+    pub codings: Vec<CodingSpan>,
     /// Objects that speak of a patient without being a literal reference to one within the source, as far as their own
     /// words tell: `type` says Patient, or they stand at an element that names a patient alone and have an identifier
     /// or a display but no `reference`. Those of contained resources are among them.
@@ -118,6 +123,46 @@ pub struct ReferenceSpan {
     pub following_comma: bool,
     /// The object's member `display`, from its key's opening quote to the end of its value.
     pub display: Option<Span>,
+}
+
+/// A string's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextSpan {
+    /// The value without its quotes.
+    pub value: Span,
+    /// The value holds a backslash escape: [`unescape`] it before reading it.
+    pub escaped: bool,
+}
+
+impl TextSpan {
+    /// What it says.
+    #[must_use]
+    pub fn text(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
+        unescape(self.value.of(bytes))
+    }
+
+    /// Whether it says exactly this, which needs no escape.
+    #[must_use]
+    pub fn is(self, bytes: &[u8], text: &str) -> bool {
+        // Most are of another length.
+        let length = self.value.end.saturating_sub(self.value.start) as usize;
+        if !self.escaped && length != text.len() {
+            return false;
+        }
+        let value = self.value.of(bytes);
+        if self.escaped { unescape(value).is_some_and(|value| value == text) } else { value == text.as_bytes() }
+    }
+}
+
+/// A code and the system that it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodingSpan {
+    /// `system`; `None` only in a security label.
+    pub system: Option<TextSpan>,
+    /// `code`.
+    pub code: TextSpan,
+    /// It stands in `meta.security`.
+    pub in_security: bool,
 }
 
 /// A string whose value may have to be rewritten or cut.

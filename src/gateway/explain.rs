@@ -7,7 +7,7 @@ use super::answer::Refusal;
 use super::chart::Charts;
 use super::read::Located;
 use super::search::unavailable;
-use super::view::{births, leads_to};
+use super::view::{births, leads};
 use crate::access::{self, Subject};
 use crate::audit::Entry as AuditEntry;
 use crate::consent::{Action, Asking, Assurance, Lens, Rule, Standing, Verdict};
@@ -27,6 +27,8 @@ pub struct Explanation {
     pub organization: String,
     /// The practice's policy, its version, and the law behind it; `None` where it has none that can be used.
     pub policy: Option<(String, u32, String)>,
+    /// The version of the tables that say what is sensitive; `None` likewise.
+    pub label_tables: Option<String>,
 }
 
 impl Gateway {
@@ -73,13 +75,15 @@ impl Gateway {
             hides_contacts: false,
             organization: source.organization.clone(),
             policy: None,
+            label_tables: None,
         };
         let Some(rules) = &source.consent else { return Ok(explanation) };
         let policy = &rules.policy;
+        explanation.label_tables = Some(rules.sets.version_name());
         explanation.policy = Some((policy.name.clone(), policy.version, policy.legal.clone()));
         let key = place.chart.key();
         let verdict = match theirs.view().and_then(|view| view.sources.get(&key)) {
-            Some(view) => view.judge(view.describe(raw), &leads_to(raw, place.chart)),
+            Some(view) => view.judge(view.describe(raw), |visit| leads(raw, place.chart, visit)),
             None => {
                 let asking = Asking {
                     standing: theirs.standing().ok_or_else(unavailable)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::chart::Chart;
 use super::redaction::Redaction;
-use super::view::leads_to;
+use super::view::{leads, leads_to};
 use crate::access::{About, Permit, Referent, about};
 use crate::base::clock::Instant;
 use crate::consent::{Item, Reference, Shown, SourceView, Verdict, redacted};
@@ -94,7 +94,7 @@ impl Released {
         if !is_own || chart.source.release.as_ref().is_some_and(|terms| terms.withholds(&raw, now)) {
             return None;
         }
-        Some((view.describe(&raw), leads_to(&raw, chart)))
+        Some((view.describe_by_id(&raw), leads_to(&raw, chart)))
     }
 
     pub(super) const fn chart(&self) -> &Arc<Chart> {
@@ -130,10 +130,10 @@ fn seen(filter: Filter<'_>, chart: &Chart, raw: RawResource) -> Option<RawResour
         return Some(raw);
     }
     let view = filter.permit.view()?.sources.get(&chart.key())?;
-    match view.judge(view.describe(&raw), &leads_to(&raw, chart)) {
+    match view.judge(view.describe(&raw), |visit| leads(&raw, chart, visit)) {
         Verdict::Withheld(_) => None,
         Verdict::Shown(shown) if shown == Shown::default() => Some(raw),
-        Verdict::Shown(shown) => match redacted(&raw, shown).ok()? {
+        Verdict::Shown(shown) => match redacted(&raw, shown, &view.contacts).ok()? {
             None => Some(raw),
             Some(bytes) => scan::scan_resource(bytes.into(), filter.knowledge).ok(),
         },

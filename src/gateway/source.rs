@@ -13,7 +13,7 @@ use crate::base::clock::SharedClock;
 use crate::base::id::OrganizationId;
 use crate::base::random::SharedRandom;
 use crate::config::{AppProof, Limits, SourceAuthentication, SourceView};
-use crate::consent::{CodeSets, Policy};
+use crate::consent::{CodeSets, Contacts, Policy};
 use crate::fhir::ResourceType;
 use crate::fhir::search::Criterion;
 use crate::mapping::{
@@ -63,6 +63,7 @@ pub(crate) struct ConsentRules {
     pub(crate) policy: Arc<Policy>,
     pub(crate) zone: TimeZone,
     pub(crate) sets: Arc<CodeSets>,
+    pub(crate) contacts: Arc<Contacts>,
 }
 
 /// All connected sources by key.
@@ -94,6 +95,8 @@ pub struct Mappings {
     pub consents: ConsentPolicies,
     /// Which codes are sensitive.
     pub sensitivity: Arc<CodeSets>,
+    /// What a custody order takes.
+    pub contacts: Arc<Contacts>,
     /// What local codes mean.
     pub terminology: Terminology,
 }
@@ -172,7 +175,10 @@ fn consent_rules(source: &Source, choice: Option<&PolicyChoice>, mappings: &Mapp
     let policy = choice.map_or(STANDARD_CONSENT_POLICY, |choice| choice.policy.as_str());
     let zone = choice.map_or(STANDARD_ZONE, |choice| choice.time_zone.as_str());
     match (mappings.consents.by_name(policy), time_zone(zone)) {
-        (Ok(policy), Ok(zone)) => Some(ConsentRules { policy, zone, sets: mappings.sensitivity.clone() }),
+        (Ok(policy), Ok(zone)) => {
+            let (sets, contacts) = (mappings.sensitivity.clone(), mappings.contacts.clone());
+            Some(ConsentRules { policy, zone, sets, contacts })
+        }
         (Err(error), _) | (_, Err(error)) => {
             tracing::error!(source.key = %source.key, %error, "proxies see nothing of a source");
             None

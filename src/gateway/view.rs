@@ -2,10 +2,11 @@
 //! what others may refer to. Nobody else has a view, and nothing is looked up for them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use memchr::memmem::Finder;
 use moka::sync::Cache;
 
 use super::Gateway;
@@ -13,12 +14,12 @@ use super::chart::{Chart, Charts};
 use super::fetch;
 use super::outcome::Missing;
 use super::released::{Filter, Released};
-use crate::access::{Permit, referent};
+use crate::access::Permit;
 use crate::base::hash::sha256_of_parts;
 use crate::base::source_key::SourceKey;
-use crate::consent::{Action, Asking, Assurance, BirthDate, Item, Lens, Reference, SourceView, TaintIndex, View};
+use crate::consent::{Action, Asking, Assurance, BirthDate, Item, Lead, Lens, Reference, SourceView, TaintIndex, View};
 use crate::fhir::ResourceType;
-use crate::fhir::reference::{ReferenceForm, parse_reference};
+use crate::fhir::reference::{ReferenceForm, is_source_id, parse_reference};
 use crate::fhir::scan::{self, RawResource};
 use crate::fhir::search::fragment::Fragment;
 use crate::identity::Link;
@@ -35,8 +36,6 @@ const TAINTING: [ResourceType; 9] = [
     ResourceType::Procedure,
     ResourceType::ServiceRequest,
 ];
-/// Elements that tie something to a visit or an order. One without a literal reference leads nowhere.
-const TIES: [&str; 5] = ["encounter", "basedOn", "request", "context", "authorizingPrescription"];
 /// Medications that are looked up for one index.
 const MAX_MEDICATIONS: usize = 200;
 /// How long an index is used: what an EHR labels anew shows within it.
@@ -93,7 +92,8 @@ impl Gateway {
                 now,
             };
             if let Ok(lens) = Lens::of(&asking) {
-                view.sources.insert(*key, SourceView { lens, sets: rules.sets.clone(), index: None });
+                let (sets, contacts) = (rules.sets.clone(), rules.contacts.clone());
+                view.sources.insert(*key, SourceView { lens, sets, contacts, index: None });
             }
         }
         Some(view)
@@ -161,7 +161,7 @@ impl Gateway {
             .take(MAX_MEDICATIONS)
             .map(|id| fetch::read(self.knowledge, chart, ResourceType::Medication, id));
         let read = join_all(reads).await.into_iter().flatten();
-        read.map(|raw| (view.describe(&mapped(chart, raw, self)), Vec::new())).collect()
+        read.map(|raw| (view.describe_by_id(&mapped(chart, raw, self)), Vec::new())).collect()
     }
 }
 
@@ -190,30 +190,82 @@ pub(super) fn births(links: &[Link], key: SourceKey) -> Vec<BirthDate> {
 
 /// Where a resource leads, as far as that may taint it.
 pub(super) fn leads_to(raw: &RawResource, chart: &Chart) -> Vec<Reference> {
-    let may_taint = |kind: ResourceType| kind == ResourceType::Medication || TAINTING.contains(&kind);
-    let mut found: Vec<Reference> = Vec::new();
-    for reference in &raw.facts.references {
-        match referent(raw, chart.base_url(), reference) {
-            Some(to) => {
-                let kind = to.resource_type.filter(|kind| may_taint(*kind));
-                found.extend(kind.map(|kind| Reference::To(kind, to.id)));
-            }
-            None => found.extend(unresolved(raw, reference, chart)),
-        }
-    }
-    let ties = TIES.into_iter().filter_map(|name| raw.member(name)).flat_map(Fragment::each);
-    if ties.into_iter().any(|tie| tie.has_value() && memchr::memmem::find(tie.bytes(), b"\"reference\"").is_none()) {
-        found.push(Reference::Nowhere);
-    }
+    let mut found = Vec::new();
+    leads(raw, chart, &mut |to| found.push(to.into()));
     found
 }
 
-/// A reference that leads out of the source, if it may be to something that taints.
-fn unresolved(raw: &RawResource, reference: &scan::ReferenceSpan, chart: &Chart) -> Option<Reference> {
-    let text = scan::unescape(reference.value.of(&raw.bytes))?;
-    match parse_reference(&text, Some(chart.base_url())) {
-        ReferenceForm::Contained(_) | ReferenceForm::Local(_) => None,
-        ReferenceForm::Urn => Some(Reference::Nowhere),
-        _ => TAINTING.iter().any(|kind| text.contains(kind.as_str())).then_some(Reference::Nowhere),
+/// Goes over the same without keeping it.
+pub(super) fn leads(raw: &RawResource, chart: &Chart, visit: &mut dyn FnMut(Lead<'_>)) {
+    for reference in &raw.facts.references {
+        let value = reference.value.of(&raw.bytes);
+        match if reference.escaped { Usual::No } else { usual(value) } {
+            Usual::Harmless => continue,
+            Usual::Visit(id) => {
+                visit(Lead::To(ResourceType::Encounter, id));
+                continue;
+            }
+            Usual::No => {}
+        }
+        let Some(text) = scan::unescape(value) else { continue };
+        match parse_reference(&text, Some(chart.base_url())) {
+            ReferenceForm::Local(local) => {
+                let kind = local.resource_type();
+                if let Some(kind) = kind.filter(|kind| *kind == ResourceType::Medication || TAINTING.contains(kind)) {
+                    visit(Lead::To(kind, local.id));
+                }
+            }
+            ReferenceForm::Contained(_) => {}
+            ReferenceForm::Urn => visit(Lead::Nowhere),
+            // Out of the source: perhaps to something that taints.
+            ReferenceForm::Foreign | ReferenceForm::Conditional | ReferenceForm::Malformed => {
+                if TAINTING.iter().any(|kind| text.contains(kind.as_str())) {
+                    visit(Lead::Nowhere);
+                }
+            }
+        }
     }
+    for member in &raw.facts.members {
+        if is_tie(member.key.of(&raw.bytes)) && ties_loosely(raw, member.value) {
+            visit(Lead::Nowhere);
+        }
+    }
+}
+
+/// What most references say, told in one look.
+enum Usual<'a> {
+    /// `Type/id` of a type that taints nothing.
+    Harmless,
+    /// `Encounter/id`.
+    Visit(&'a str),
+    /// Something else, which is read as the specification has it.
+    No,
+}
+
+fn usual(reference: &[u8]) -> Usual<'_> {
+    let slash = reference.iter().position(|byte| *byte == b'/');
+    let Some((name, [_, id @ ..])) = slash.and_then(|slash| reference.split_at_checked(slash)) else {
+        return Usual::No;
+    };
+    match name {
+        _ if !is_source_id(id) => Usual::No,
+        b"Patient" | b"Practitioner" | b"PractitionerRole" | b"Organization" | b"Location" => Usual::Harmless,
+        b"Encounter" => std::str::from_utf8(id).map_or(Usual::No, Usual::Visit),
+        _ => Usual::No,
+    }
+}
+
+/// Elements that tie something to a visit or an order.
+const fn is_tie(key: &[u8]) -> bool {
+    matches!(key, b"encounter" | b"basedOn" | b"request" | b"context" | b"authorizingPrescription")
+}
+
+/// Whether such an element, or an item of its list, has no literal reference: it leads nowhere.
+fn ties_loosely(raw: &RawResource, value: scan::Span) -> bool {
+    static REFERENCE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"reference\""));
+    let tie = Fragment::new(value.of(&raw.bytes));
+    if tie.bytes().first() == Some(&b'[') {
+        return tie.items().any(|tie| tie.has_value() && REFERENCE.find(tie.bytes()).is_none());
+    }
+    !raw.facts.references.iter().any(|reference| value.encloses(reference.object)) && tie.has_value()
 }

@@ -6,9 +6,9 @@ use crate::consent::{CodePattern, CodeSets, Label};
 
 /// A table of sensitive codes that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("mappings/sensitivity/{file}: {why}")]
+#[error("the label table {file}: {why}")]
 pub struct SensitivityError {
-    file: &'static str,
+    file: String,
     why: String,
 }
 
@@ -51,9 +51,18 @@ struct SetRow {
 /// # Errors
 /// [`SensitivityError`].
 pub fn embedded() -> Result<CodeSets, SensitivityError> {
+    with_tables(&[])
+}
+
+/// The same, and tables that were entered while it runs, by name. They add: what is sensitive by one is sensitive.
+///
+/// # Errors
+/// [`SensitivityError`].
+pub fn with_tables(entered: &[(String, String)]) -> Result<CodeSets, SensitivityError> {
     let mut sets = CodeSets::default();
-    for (file, text) in EMBEDDED {
-        add(&mut sets, text).map_err(|why| SensitivityError { file, why })?;
+    let entered = entered.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    for (file, text) in EMBEDDED.into_iter().chain(entered) {
+        add(&mut sets, text).map_err(|why| SensitivityError { file: file.to_owned(), why })?;
     }
     Ok(sets)
 }
@@ -117,6 +126,41 @@ mod tests {
         ] {
             assert_eq!(labels(system, code), [], "{system} {code}");
         }
+    }
+
+    /// EHRs that speak HL7 v2 or CDA inside write code systems, those of departments and practices among them, as OIDs. The
+    /// pairs are HL7's own (terminology.hl7.org, external code systems).
+    #[test]
+    fn a_system_is_known_by_its_oid_as_well() {
+        let sets = embedded().unwrap();
+        for (url, oid, code) in [
+            ("http://nucc.org/provider-taxonomy", "2.16.840.1.113883.6.101", "2080A0000X"),
+            ("http://nucc.org/provider-taxonomy", "2.16.840.1.113883.6.101", "103TC0700X"),
+            ("http://snomed.info/sct", "2.16.840.1.113883.6.96", "394587001"),
+            ("http://snomed.info/sct", "2.16.840.1.113883.6.96", "86406008"),
+            ("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "2.16.840.1.113883.5.111", "PSYCHF"),
+            ("http://loinc.org", "2.16.840.1.113883.6.1", "21613-5"),
+            ("http://www.nlm.nih.gov/research/umls/rxnorm", "2.16.840.1.113883.6.88", "276237"),
+            ("http://hl7.org/fhir/sid/icd-10-cm", "2.16.840.1.113883.6.90", "B20"),
+            ("http://hl7.org/fhir/sid/cvx", "2.16.840.1.113883.12.292", "165"),
+            ("http://www.ama-assn.org/go/cpt", "2.16.840.1.113883.6.12", "90834"),
+        ] {
+            let by_url = sets.labels(url, code);
+            assert!(!by_url.is_empty(), "{url} {code}");
+            assert_eq!(sets.labels(&format!("urn:oid:{oid}"), code), by_url, "{url} {code}");
+        }
+    }
+
+    #[test]
+    fn tables_that_are_entered_add_and_are_another_version() {
+        let table = "origin = \"x\"\nsystems = [\"http://loinc.org\"]\n[[set]]\nlabel = \"MH\"\ncodes = [\"21613-5\"]";
+        let (plain, more) = (embedded().unwrap(), with_tables(&[("own".to_owned(), table.to_owned())]).unwrap());
+        assert_eq!(plain.labels("http://loinc.org", "21613-5").each().collect::<Vec<_>>(), [Label::Std]);
+        assert_eq!(more.labels("http://loinc.org", "21613-5").each().collect::<Vec<_>>(), [Label::Mh, Label::Std]);
+        assert_ne!((plain.version(), plain.version_name()), (more.version(), more.version_name()));
+        assert_eq!(plain, embedded().unwrap());
+        let wrong = with_tables(&[("own".to_owned(), "origin = 1".to_owned())]).unwrap_err().to_string();
+        assert!(wrong.starts_with("the label table own: "), "{wrong}");
     }
 
     #[test]

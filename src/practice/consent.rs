@@ -8,7 +8,7 @@ use crate::base::random::Random;
 use crate::consent::{GrantScope, RuleKind, StandingRule};
 use crate::identity::Period;
 use crate::storage::consent::{self, ConsentRule, PolicyChoice};
-use crate::storage::{StorageError, grants};
+use crate::storage::{StorageError, grants, label_tables};
 
 /// What is to be laid down about a person.
 #[derive(Clone, Debug)]
@@ -116,6 +116,50 @@ pub async fn adopt_consent_policy(
     acts.write(move |tx| {
         Box::pin(async move {
             consent::set_policy(tx, id, &choice).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await
+}
+
+/// Enters a table of sensitive codes, which goes beside those of the program. It has been looked at: what cannot be read
+/// would keep every process from taking over anything that changed.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn put_label_table(
+    acts: &Acts,
+    random: &dyn Random,
+    now: Instant,
+    name: String,
+    content: String,
+) -> Result<(), StorageError> {
+    let act = Act::new(ActKind::Organization, now, random).by_way_of("label-table").under("operator");
+    let act = act.on("LabelTable", &name);
+    acts.write(move |tx| {
+        Box::pin(async move {
+            label_tables::put(tx, &name, &content, now).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await
+}
+
+/// Takes such a table away.
+///
+/// # Errors
+/// [`StorageError::NotFound`] when there is none of that name.
+pub async fn remove_label_table(
+    acts: &Acts,
+    random: &dyn Random,
+    now: Instant,
+    name: String,
+) -> Result<(), StorageError> {
+    let act = Act::new(ActKind::Organization, now, random).by_way_of("label-table-removal").under("operator");
+    let act = act.on("LabelTable", &name);
+    acts.write(move |tx| {
+        Box::pin(async move {
+            label_tables::remove(tx, &name).await?;
             Ok::<_, StorageError>(((), Some(act)))
         })
     })

@@ -121,7 +121,8 @@ pub struct AuditRow {
     pub withheld: Option<i64>,
     /// The rule that decided.
     pub rule: Option<String>,
-    /// What an act was done to, as `Type/id`. Reads have none.
+    /// What an act was done to, as `Type/id`. Of a read by a proxy, the version of the tables by
+    /// which it was decided; other reads have none.
     pub object: Option<String>,
     /// From which sources a read was answered, and how many resources came from each.
     pub sources: Vec<(SourceKey, i64)>,

@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = migrations![
     16 "0016_family_more",
     17 "0017_identity",
     18 "0018_organizations",
+    19 "0019_label_tables",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

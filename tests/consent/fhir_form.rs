@@ -267,6 +267,15 @@ fn scopes_and_the_capability_statement_speak_of_them() {
         assert_eq!(world.get(&path, &to_read).await.status, 200);
         assert_eq!(world.get("/fhir/RelatedPerson", &to_read).await.status, 403);
         assert_eq!(world.get("/fhir/AuditEvent", &sifted).await.status, 200);
+        // What is kept here alone is no part of what gathers the record: whoever may see nothing else may not gather it.
+        let kept = world.token_for("ben", "ben", "app", "launch/patient patient/AuditEvent.rs").await;
+        let gather = format!("/fhir/Patient/{}/$everything", world.person("ben").id);
+        assert_eq!(world.get(&gather, &kept).await.status, 403);
+        assert_eq!(world.get("/fhir/AuditEvent", &kept).await.status, 200);
+        // A practice may hold consents of its own.
+        let consents = world.token_for("ben", "ben", "app", "launch/patient patient/Consent.rs").await;
+        let gathered = world.get(&gather, &consents).await;
+        assert!(gathered.status == 200 && !gathered.text.contains("self."), "{}", gathered.text);
         let statement = world.send("GET", "/fhir/metadata", None, &[], "").await.json();
         let types: Vec<&Value> = statement["rest"][0]["resource"].as_array().unwrap().iter().collect();
         for kind in KINDS {

@@ -14,7 +14,7 @@ use chartgate::consent::{GrantScope, RuleKind};
 use chartgate::identity::{GrantBasis, GrantState, Period};
 use chartgate::practice::{self, NewGrant, NewRule};
 use chartgate::storage::consent::PolicyChoice;
-use chartgate::storage::{StorageError, grants, organizations};
+use chartgate::storage::{StorageError, audit, grants, organizations};
 
 use crate::fhir::record_pages::{pages, shown};
 use crate::support::http::Client as Browser;
@@ -39,6 +39,8 @@ in_both_worlds!(
     a_grant_may_be_for_some_years_of_results,
     a_grant_ends_on_its_day,
     what_a_patient_leaves_out_is_not_there,
+    what_becomes_sensitive_is_hidden_within_seconds,
+    a_visit_that_cannot_be_told_counts_as_one_that_is_hidden,
     a_hold_is_about_data_not_about_who_looks,
     a_power_of_attorney_springs_and_lapses,
     i16_a_grant_that_ends_is_dead_everywhere,
@@ -409,7 +411,11 @@ async fn what_a_clinician_keeps_from_parents_is_not_there() {
 }
 
 async fn a_custody_order_takes_address_and_place() {
-    let world = family(Vec::new()).await;
+    let drug = json!({"resourceType": "MedicationRequest", "id": "ana-one-drug", "status": "active", "intent": "order",
+        "medicationCodeableConcept": {"text": "Drops"}, "subject": {"reference": "Patient/ana-one"},
+        "dispenseRequest": {"numberOfRepeatsAllowed": 3, "quantity": {"value": 30.0},
+            "performer": {"display": "Pharmacy in Elm Street"}}});
+    let world = family(vec![drug]).await;
     grant(&world, "gil", "ana", GrantBasis::Parent, Value::Null).await;
     grant(&world, "hana", "ana", GrantBasis::Parent, Value::Null).await;
     let against = world.account("gil").await;
@@ -433,6 +439,12 @@ async fn a_custody_order_takes_address_and_place() {
             let place = ["Northfield", "Elm Street"].iter().any(|secret| hers.text.contains(secret));
             assert!(place, "{target}: she sees it");
         }
+        // Of a prescription the pharmacy goes, and what there is of the drug stays.
+        let drugs = "/fhir/MedicationRequest?status=active";
+        let [his, hers] = [world.get(drugs, &gil).await.matches(), world.get(drugs, &hana).await.matches()]
+            .map(|drugs| drugs.iter().find(|drug| drug["id"] == format!("{one}.ana-one-drug")).unwrap().clone());
+        assert_eq!(his["dispenseRequest"], json!({"numberOfRepeatsAllowed": 3, "quantity": {"value": 30.0}}));
+        assert_eq!(hers["dispenseRequest"]["performer"]["display"], "Pharmacy in Elm Street");
         // What is not shown is not searched.
         let city = world.get("/fhir/Patient?address-city=Northfield", &gil).await;
         assert!(city.matches().is_empty());
@@ -707,6 +719,111 @@ async fn what_a_patient_leaves_out_is_not_there() {
     assert_eq!(seen_at_one(&world, &token, "eve", "Encounter").await, ["visit"]);
     let own = world.token("eve").await;
     assert_eq!(seen_at_one(&world, &own, "eve", "MedicationRequest").await, ["art", "inhaler", "ref"]);
+}
+
+/// Portal design, 3.3 step 7: who sees some of a record because of what it says must not see what may hang on the rest.
+async fn a_visit_that_cannot_be_told_counts_as_one_that_is_hidden() {
+    let visit = json!({"reference": "Encounter/eve-one-visit"});
+    let tied = |id: &str, more: Value| {
+        observation(&format!("eve-one-{id}"), "eve-one", "laboratory", concept(LOINC, "4548-4"), more)
+    };
+    let more = vec![
+        tied("known", json!({"encounter": visit})),
+        tied("said", json!({"encounter": {"display": "the clinic"}})),
+        tied("numbered", json!({"encounter": {"identifier": {"value": "7"}}})),
+        tied("unknown", json!({"encounter": {"reference": "Encounter/none"}})),
+        tied("urn", json!({"encounter": {"reference": "urn:uuid:9a2f0a8e-38f1-4e6c-8fd1-6a4d0a5f2a11"}})),
+        tied("elsewhere", json!({"encounter": {"reference": "https://other.example/fhir/Encounter/1"}})),
+        tied("malformed", json!({"encounter": {"reference": "Encounter/a b"}})),
+        tied("listed", json!({"basedOn": [{"reference": "ServiceRequest/none"}]})),
+        tied("half", json!({"encounter": visit, "basedOn": [{"display": "an order"}]})),
+        // It explains that there is no value.
+        tied("absent", json!({"encounter": {"extension": [{"url": "urn:x", "valueCode": "unknown"}]}})),
+        tied("other", json!({"performer": [{"display": "somebody"}, {"reference": "Practitioner/none"}]})),
+    ];
+    let world = family(more).await;
+    for (sensitivity, hides) in [(json!({"all-but": ["MH"]}), true), (json!("all"), false)] {
+        let scope = json!({"level": "view", "actions": ["connect-app"], "sensitivity": sensitivity});
+        let who = if hides { "ike" } else { "hana" };
+        grant(&world, who, "eve", GrantBasis::PatientConsent, scope).await;
+        let token = token(&world, who, "eve").await;
+        let seen = seen_at_one(&world, &token, "eve", "Observation").await;
+        for id in ["known", "absent", "other"] {
+            assert!(seen.iter().any(|seen| seen == id), "{who}: {id} in {seen:?}");
+        }
+        for id in ["said", "numbered", "unknown", "urn", "elsewhere", "malformed", "listed", "half"] {
+            assert_eq!(seen.iter().any(|seen| seen == id), !hides, "{who}: {id} in {seen:?}");
+        }
+    }
+}
+
+/// Scenario 67. Old items, and what hangs on them, by every way; nothing that was decided before is served after.
+async fn what_becomes_sensitive_is_hidden_within_seconds() {
+    let drug = json!({"resourceType": "MedicationRequest", "id": "eve-one-drug", "status": "active", "intent": "order",
+        "medicationCodeableConcept": concept(RXNORM, "999001"), "subject": of("eve-one"), "authoredOn": "2019-01-01"});
+    let handed = json!({"resourceType": "MedicationDispense", "id": "eve-one-handed", "status": "completed",
+        "medicationCodeableConcept": {"text": "Tablets"}, "subject": of("eve-one"),
+        "authorizingPrescription": [{"reference": "MedicationRequest/eve-one-drug"}]});
+    let world = family(vec![drug, handed]).await;
+    let scope = json!({"level": "view", "actions": ["connect-app"], "sensitivity": {"all-but": ["MH"]}});
+    let granted = grant(&world, "ike", "eve", GrantBasis::PatientConsent, scope).await;
+    let (ike, eve) = (token(&world, "ike", "eve").await, world.token("eve").await);
+    let one = world.practice("one").source.clone();
+    let (drug, handed) = (
+        format!("/fhir/MedicationRequest/{one}.eve-one-drug"),
+        format!("/fhir/MedicationDispense/{one}.eve-one-handed"),
+    );
+    let search = "/fhir/MedicationRequest?_total=accurate";
+    let before = world.get(search, &ike).await.json()["total"].as_u64().unwrap();
+    let tag = world.get(&drug, &ike).await.header("etag").unwrap().to_owned();
+    assert_eq!(world.get(&handed, &ike).await.status, 200);
+    let mut browser = world.browser("eve").await;
+    let explained = format!("/api/v1/access/explain?grant={granted}&resource=MedicationRequest/{one}.eve-one-drug");
+    let version = async |browser: &mut Browser| browser.get(&explained).await.json()["label_tables"].clone();
+    let old = version(&mut browser).await;
+    assert!(old.as_str().is_some_and(|old| old.len() == 12), "{old}");
+
+    let table = format!("origin = \"x\"\nsystems = [\"{RXNORM}\"]\n[[set]]\nlabel = \"MH\"\ncodes = [\"999001\"]");
+    let (acts, now) = (&world.app.acts, world.clock.now());
+    let began = std::time::Instant::now();
+    practice::put_label_table(acts, &*RANDOM, now, "own".to_owned(), table).await.unwrap();
+    while world.get(&drug, &ike).await.status != 404 {
+        assert!(began.elapsed() < Duration::from_secs(5), "portal design, 3.8 scenario 67");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("hidden after {:?}", began.elapsed());
+    // From here on, by whatever way, at once.
+    assert_eq!(world.get(&handed, &ike).await.status, 404, "what hangs on it");
+    assert_eq!(world.get(search, &ike).await.json()["total"].as_u64(), Some(before - 1));
+    assert!(world.get("/fhir/MedicationRequest?code=999001", &ike).await.matches().is_empty());
+    let kept = world.send("GET", &drug, Some(&ike), &[("if-none-match", &tag)], "").await;
+    assert_eq!(kept.status, 404, "no leave to go on with what was answered before");
+    let everything = world.get(&format!("/fhir/Patient/{}/$everything", world.person("eve").id), &ike).await;
+    assert!(everything.status == 200 && !everything.text.contains("eve-one-drug"), "{}", everything.text);
+    assert_eq!(world.get(&drug, &eve).await.status, 200, "her own");
+    let new = version(&mut browser).await;
+    assert_ne!(new, old);
+    let holder = world.account("ike").await;
+    let looked_at = async || {
+        let rows = audit::recent(&world.app.db, 1_000).await.unwrap().into_iter();
+        rows.filter(|row| row.account == Some(holder)).filter_map(|row| row.object).collect::<BTreeSet<_>>()
+    };
+    for version in [old, new] {
+        let name = format!("LabelTables/{}", version.as_str().unwrap());
+        // Reads are written down a moment after they were answered.
+        while !looked_at().await.contains(&name) {
+            assert!(began.elapsed() < Duration::from_secs(20), "{name}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    practice::remove_label_table(acts, &*RANDOM, now, "own".to_owned()).await.unwrap();
+    let missing = practice::remove_label_table(acts, &*RANDOM, now, "own".to_owned()).await;
+    assert!(matches!(missing, Err(StorageError::NotFound { .. })));
+    let began = std::time::Instant::now();
+    while world.get(&drug, &ike).await.status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(5));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn a_hold_is_about_data_not_about_who_looks() {

@@ -1,5 +1,6 @@
 //! The scan against documents written by hand, each with one trap.
 
+mod codings;
 mod fuzz;
 mod hostile;
 mod model;

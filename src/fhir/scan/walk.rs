@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use super::lexer::{Lexer, Text};
-use super::{Contained, Facts, Member, ReferenceSpan, ScanError, Span, StringSpan};
+use super::{CodingSpan, Contained, Facts, Member, ReferenceSpan, ScanError, Span, StringSpan, TextSpan};
 use crate::fhir::ResourceType;
 use crate::fhir::reference::is_source_id;
 use crate::fhir::search::fragment::Fragment;
@@ -31,6 +31,7 @@ pub(super) struct Draft {
     members: Vec<Member>,
     captures: Vec<(CaptureId, Span)>,
     references: Vec<ReferenceSpan>,
+    codings: Vec<CodingSpan>,
     logical_patients: Vec<Span>,
     attachment_urls: Vec<StringSpan>,
     contained: Vec<Contained>,
@@ -50,6 +51,7 @@ impl Draft {
             members: Vec::with_capacity(24),
             captures: Vec::with_capacity(24),
             references: Vec::with_capacity(8),
+            codings: Vec::with_capacity(8),
             ..Self::default()
         }
     }
@@ -63,6 +65,7 @@ impl Draft {
             members: self.members,
             captures: self.captures,
             references: self.references,
+            codings: self.codings,
             logical_patients: self.logical_patients,
             attachment_urls: self.attachment_urls,
             contained: self.contained,
@@ -122,9 +125,21 @@ struct SeenKey<'a> {
     content: &'a [u8],
 }
 
-/// What an object has shown of being a Reference.
-struct ReferenceSeen {
+/// Where a value stands, as far as security labels go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// The value of a member `meta`.
+    Meta,
+    /// `security` of that, or anything below.
+    Security,
+    Elsewhere,
+}
+
+/// What an object has shown of being a Reference or a Coding.
+struct ObjectSeen {
     object_start: u32,
+    system: Option<TextSpan>,
+    code: Option<TextSpan>,
     index: Option<usize>,
     display: Option<Span>,
     has_identifier: bool,
@@ -132,9 +147,17 @@ struct ReferenceSeen {
     says_patient: bool,
 }
 
-impl ReferenceSeen {
+impl ObjectSeen {
     const fn at(object_start: u32) -> Self {
-        Self { object_start, index: None, display: None, has_identifier: false, says_patient: false }
+        Self {
+            object_start,
+            system: None,
+            code: None,
+            index: None,
+            display: None,
+            has_identifier: false,
+            says_patient: false,
+        }
     }
 }
 
@@ -148,6 +171,7 @@ pub(super) struct Walker<'a, 's> {
     shapes: &'s dyn Shapes,
     keys: Vec<SeenKey<'a>>,
     in_contained: bool,
+    within: Within,
 }
 
 impl<'a, 's> Walker<'a, 's> {
@@ -160,6 +184,7 @@ impl<'a, 's> Walker<'a, 's> {
             shapes,
             keys: Vec::with_capacity(64),
             in_contained: false,
+            within: Within::Elsewhere,
         }
     }
 
@@ -217,7 +242,7 @@ impl<'a, 's> Walker<'a, 's> {
         let type_name = self.type_name()?;
         let shapes = self.shapes;
         let node = type_name.known().map_or(&EMPTY, |known| shapes.shape(known).root());
-        let mut seen = ReferenceSeen::at(start);
+        let mut seen = ObjectSeen::at(start);
         let mut id = None;
         let mut frame = self.open()?;
         while let Some(key) = self.next_key(&mut frame)? {
@@ -240,7 +265,7 @@ impl<'a, 's> Walker<'a, 's> {
                 self.draft.members.push(Member { key: self.span(key.text.start, key.text.end()), value });
             }
         }
-        self.close_reference(&seen);
+        self.close_object(&seen);
         match place {
             Place::Own => self.draft.id = id,
             Place::Contained => {
@@ -325,22 +350,31 @@ impl<'a, 's> Walker<'a, 's> {
     }
 
     fn object(&mut self, node: &Node) -> Result<(), ScanError> {
-        let mut seen = ReferenceSeen::at(self.lexer.at());
+        let mut seen = ObjectSeen::at(self.lexer.at());
         let mut frame = self.open()?;
         while let Some(key) = self.next_key(&mut frame)? {
             self.member(node, &key, &mut seen)?;
         }
-        self.close_reference(&seen);
+        self.close_object(&seen);
         Ok(())
     }
 
     /// One member's value, with what its name means wherever it stands.
     #[inline(always)]
-    fn member(&mut self, node: &Node, key: &Key<'a>, seen: &mut ReferenceSeen) -> Result<(), ScanError> {
+    fn member(&mut self, node: &Node, key: &Key<'a>, seen: &mut ObjectSeen) -> Result<(), ScanError> {
         let member_start = key.text.start.wrapping_sub(1);
         let value_start = self.lexer.at();
+        let around = self.within;
+        self.within = match (around, key.text.content) {
+            (Within::Security, _) | (Within::Meta, b"security") => Within::Security,
+            (_, b"meta") => Within::Meta,
+            _ => Within::Elsewhere,
+        };
         let kind = self.value(key_node(node, key), member_start)?;
+        self.within = around;
         match key.text.content {
+            b"system" => seen.system = self.text_span(kind, value_start),
+            b"code" => seen.code = self.text_span(kind, value_start),
             b"reference" => self.reference(kind, key, value_start, seen),
             b"display" => seen.display = Some(self.span(member_start, self.lexer.at())),
             b"identifier" => seen.has_identifier = true,
@@ -350,6 +384,12 @@ impl<'a, 's> Walker<'a, 's> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Where the string that was just walked stands, if it was one.
+    fn text_span(&self, kind: Kind, start: u32) -> Option<TextSpan> {
+        let Kind::Text { escaped } = kind else { return None };
+        Some(TextSpan { value: self.span(start.wrapping_add(1), self.lexer.at().wrapping_sub(1)), escaped })
     }
 
     /// Whether the string that was just walked is `Reference.type` for Patient: the name, or a URL that ends with it.
@@ -371,7 +411,7 @@ impl<'a, 's> Walker<'a, 's> {
         }
     }
 
-    fn reference(&mut self, kind: Kind, key: &Key<'a>, value_start: u32, seen: &mut ReferenceSeen) {
+    fn reference(&mut self, kind: Kind, key: &Key<'a>, value_start: u32, seen: &mut ObjectSeen) {
         match kind {
             Kind::Text { escaped } => {
                 let end = self.lexer.at();
@@ -395,7 +435,11 @@ impl<'a, 's> Walker<'a, 's> {
         }
     }
 
-    fn close_reference(&mut self, seen: &ReferenceSeen) {
+    fn close_object(&mut self, seen: &ObjectSeen) {
+        let in_security = self.within == Within::Security;
+        if let Some(code) = seen.code.filter(|_| seen.system.is_some() || in_security) {
+            self.draft.codings.push(CodingSpan { system: seen.system, code, in_security });
+        }
         let end = self.lexer.at().wrapping_sub(self.base);
         if let Some(reference) = seen.index.and_then(|index| self.draft.references.get_mut(index)) {
             reference.object.end = end;

@@ -115,6 +115,7 @@ fn explained(explanation: &Explanation) -> Value {
         "outline": explanation.is_outline,
         "without_contact_data": explanation.hides_contacts,
         "organization": explanation.organization,
+        "label_tables": explanation.label_tables,
         "policy": policy.map(|(name, version, legal)| json!({"name": name, "version": version, "legal": legal})),
     })
 }

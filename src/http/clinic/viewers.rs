@@ -123,7 +123,8 @@ async fn explained(gateway: &Gateway, viewed: &Viewed, viewer: &Viewer, asked: (
                 None => "seen".to_owned(),
             };
             let policy = found.policy.map(|(name, version, legal)| format!(" ({name}, version {version}: {legal})"));
-            format!("{verdict}{}", policy.unwrap_or_default())
+            let tables = found.label_tables.map(|version| format!(" (label tables {version})"));
+            format!("{verdict}{}{}", policy.unwrap_or_default(), tables.unwrap_or_default())
         }
         Err(Refusal::NotFound | Refusal::Denied(_) | Refusal::Invalid { .. }) => "there is no such item".to_owned(),
         Err(_) => "this cannot be told now".to_owned(),
