@@ -70,7 +70,7 @@ impl AuthorizationServer {
             (None, None) => ClientCredentials::read(None, &parameters)?,
         };
         let client = self.prove_client(found.client, &credentials, request).await?;
-        let key = self.possession(&client, request)?;
+        let key = self.possession(&client, request).await?;
         let Some(token) = parameters.get("refresh_token") else {
             return Err(OauthError::new(ErrorCode::InvalidRequest, "refresh_token is missing").into());
         };

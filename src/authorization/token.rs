@@ -159,7 +159,7 @@ impl AuthorizationServer {
             return self.refresh(&request, parameters).await;
         }
         let client = self.authenticate_client(&request, &parameters).await?;
-        let key = self.possession(&client, &request)?;
+        let key = self.possession(&client, &request).await?;
         if grant == Grant::Credentials {
             // Boxed: a person's app should not hold room for it.
             return Box::pin(self.client_credentials(client, key, &parameters)).await;
