@@ -8,6 +8,7 @@ pub mod error;
 pub mod fallback;
 pub mod fhir;
 pub mod form;
+mod head;
 pub mod metrics;
 pub mod oauth;
 pub mod operations;

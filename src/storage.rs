@@ -53,6 +53,7 @@ pub mod proofings;
 pub mod proxy_requests;
 pub mod pushed_requests;
 pub mod recoveries;
+pub mod refreshes;
 pub mod second_factors;
 pub mod sessions;
 pub mod sharing_notices;
@@ -100,6 +101,7 @@ const AGGREGATES: &[(&str, &[(&str, Statement)])] = &[
     ("proxy_requests", proxy_requests::STATEMENTS),
     ("pushed_requests", pushed_requests::STATEMENTS),
     ("recoveries", recoveries::STATEMENTS),
+    ("refreshes", refreshes::STATEMENTS),
     ("second_factors", second_factors::STATEMENTS),
     ("sessions", sessions::STATEMENTS),
     ("sharing_notices", sharing_notices::STATEMENTS),

@@ -7,3 +7,4 @@ mod passkeys;
 pub(crate) mod person;
 mod recovery;
 mod second_factor;
+mod stuffing;

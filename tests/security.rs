@@ -5,6 +5,7 @@ mod alarm;
 mod client_credentials;
 mod content;
 mod faults;
+mod head;
 mod hostile;
 mod identifiers;
 mod identity;

@@ -30,6 +30,10 @@ use super::certificates::Certificates;
 
 pub use self::pace::Patience;
 
+/// A longer head is not read to its end, and answered without a body. Shorter ones that are still too long are answered
+/// in the form of the surface they were meant for.
+const LONGEST_HEAD: usize = 64 * 1_024;
+
 /// After an error of the listener itself, such as too many open files, others get time to close theirs.
 const REST: Duration = Duration::from_secs(1);
 
@@ -159,7 +163,8 @@ where
         }
     });
     let io = TokioIo::new(Paced::new(stream, pace.clone()));
-    let connection = watcher.watch(http1::Builder::new().serve_connection(io, service));
+    let connection = http1::Builder::new().max_header_size(LONGEST_HEAD).serve_connection(io, service);
+    let connection = watcher.watch(connection);
     // How a connection ends is its client's business: requests are logged where they are answered.
     tokio::select! {
         biased;

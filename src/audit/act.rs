@@ -129,4 +129,8 @@ impl Act {
     pub(super) const fn row(&self) -> &AuditRow {
         &self.0
     }
+
+    pub(super) fn into_row(self) -> AuditRow {
+        self.0
+    }
 }

@@ -78,8 +78,35 @@ impl Acts {
             .write(move |tx| {
                 Box::pin(async move {
                     let (value, acts) = work(&mut *tx).await?;
-                    let rows: Vec<_> = acts.iter().map(|act| act.row().clone()).collect();
-                    audit::append(tx, &chain, &rows).await?;
+                    for act in acts {
+                        audit::record_act(tx, &chain, act.into_row());
+                    }
+                    Ok(value)
+                })
+            })
+            .await
+    }
+
+    /// The same for one act that is one statement ([`Db::write_statement`]).
+    ///
+    /// # Errors
+    /// As [`Acts::write`].
+    pub async fn write_statement<T, E>(
+        &self,
+        work: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<(T, Option<Act>), E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let chain = self.chain.clone();
+        self.db
+            .write_statement(move |tx| {
+                Box::pin(async move {
+                    let (value, act) = work(&mut *tx).await?;
+                    if let Some(act) = act {
+                        audit::record_act(tx, &chain, act.into_row());
+                    }
                     Ok(value)
                 })
             })

@@ -64,7 +64,7 @@ impl ClientEndpoint {
 /// What a client showed of itself.
 #[derive(Debug)]
 pub struct ClientCredentials {
-    id: ClientId,
+    pub(super) id: ClientId,
     proof: Proof,
 }
 
@@ -156,10 +156,20 @@ impl AuthorizationServer {
         request: &ClientRequest<'_>,
         parameters: &Parameters,
     ) -> Result<Client, TokenError> {
-        let ClientCredentials { id, proof } = ClientCredentials::read(request.authorization, parameters)?;
-        let client = clients::get(&self.db, &id).await?.filter(|client| client.enabled);
-        let client = client.ok_or(TokenError::Refused(UNKNOWN))?;
-        let is_proven = match (&client.authentication, &proof) {
+        let credentials = ClientCredentials::read(request.authorization, parameters)?;
+        let client = clients::get(&self.db, &credentials.id).await?;
+        self.prove_client(client, &credentials, request).await
+    }
+
+    /// The client that was looked up by its credentials, if they prove it.
+    pub(super) async fn prove_client(
+        &self,
+        client: Option<Client>,
+        credentials: &ClientCredentials,
+        request: &ClientRequest<'_>,
+    ) -> Result<Client, TokenError> {
+        let client = client.filter(|client| client.enabled).ok_or(TokenError::Refused(UNKNOWN))?;
+        let is_proven = match (&client.authentication, &credentials.proof) {
             (ClientAuthentication::Keys(keys), Proof::Assertion(assertion)) => {
                 Box::pin(self.is_proven_by_assertion(&client, keys, assertion.expose(), request)).await?
             }

@@ -3,13 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt;
+
 use super::{AuthorizationServer, ClientRequest, TokenError, Unauthenticated};
 use crate::access::Subject;
 use crate::base::clock::Instant;
+use crate::base::hash::sha256_of_parts;
 use crate::oauth::client::Client;
 use crate::oauth::dpop::{self, Expected, PROOF_LIFE, Proof, Thumbprint};
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::jws::CLOCK_SKEW;
+use crate::storage::{StorageError, spent_ids};
 
 /// A proof that came with a request for a resource.
 #[derive(Clone)]
@@ -36,7 +40,7 @@ const FULL: OauthError = OauthError::new(ErrorCode::TemporarilyUnavailable, "too
 
 impl AuthorizationServer {
     /// The key that a request to an endpoint proves, if it does.
-    pub(super) fn possession(
+    pub(super) async fn possession(
         &self,
         client: &Client,
         request: &ClientRequest<'_>,
@@ -51,7 +55,7 @@ impl AuthorizationServer {
         let now = self.clock.now();
         let expected = Expected { method: "POST", url: &url, token: None };
         let proof = dpop::check(text, &expected, now).ok_or(BAD_PROOF)?;
-        match self.proofs.first(&proof, now) {
+        match self.use_up(&proof, now).await? {
             Seen::First => Ok(Some(proof.key)),
             Seen::Again => Err(BAD_PROOF.into()),
             Seen::TooMany => Err(FULL.into()),
@@ -78,10 +82,27 @@ impl AuthorizationServer {
         if proof.key != key {
             return Err(Unauthenticated::Invalid);
         }
-        match self.proofs.first(&proof, now) {
+        match self.use_up(&proof, now).await? {
             Seen::First => Ok(subject),
             Seen::Again | Seen::TooMany => Err(Unauthenticated::Proof),
         }
+    }
+
+    /// Uses a proof up, for every process that there is or will be: a replay must not be saved by a restart, or by the
+    /// balancer in front. What this process saw itself costs nothing.
+    async fn use_up(&self, proof: &Proof, now: Instant) -> Result<Seen, StorageError> {
+        let here = self.proofs.first(proof, now);
+        if here != Seen::First {
+            return Ok(here);
+        }
+        let id = sha256_of_parts([b"DPoP proof".as_slice(), &proof.id]);
+        let until = proof.issued.saturating_add(HALF + 1).saturating_mul(1_000_000);
+        let until = Instant::from_micros(until);
+        let first = self
+            .db
+            .write_statement::<_, StorageError>(move |tx| async move { spent_ids::spend(tx, &id, until).await }.boxed())
+            .await?;
+        Ok(if first { Seen::First } else { Seen::Again })
     }
 }
 
@@ -101,13 +122,10 @@ enum Seen {
     TooMany,
 }
 
-/// Proofs that were used, in two halves by time: the older one is forgotten when nothing in it would be accepted. Each
-/// process has its own; after a start no proof from before it is accepted, since it may have been used.
+/// Proofs that were shown to this process, in two halves by time: the older one is forgotten when nothing in it would be
+/// accepted.
 #[derive(Debug)]
-pub(super) struct UsedProofs {
-    started: i64,
-    halves: Mutex<Halves>,
-}
+pub(super) struct UsedProofs(Mutex<Halves>);
 
 #[derive(Debug)]
 struct Halves {
@@ -125,16 +143,12 @@ struct Half {
 impl UsedProofs {
     pub(super) fn new(now: Instant) -> Self {
         let (current, previous) = (Half::default(), Half::default());
-        let started = now.seconds();
-        Self { started, halves: Mutex::new(Halves { began: started, current, previous }) }
+        Self(Mutex::new(Halves { began: now.seconds(), current, previous }))
     }
 
     /// Uses a proof up.
     fn first(&self, proof: &Proof, now: Instant) -> Seen {
-        if proof.issued < self.started {
-            return Seen::Again;
-        }
-        let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = now.seconds().saturating_sub(halves.began);
         if elapsed >= HALF {
             // What is not older than one half may still be accepted.
@@ -179,8 +193,6 @@ mod tests {
         for seconds in 69..=139 {
             assert_eq!(used.first(&proof(1, 1), at(seconds)), Seen::Again, "{seconds}");
         }
-        let earlier = Proof { issued: -1, ..proof(1, 2) };
-        assert_eq!(used.first(&earlier, at(69)), Seen::Again, "from before the start: it may have been used");
         // After the two halves it is forgotten, and too old.
         assert_eq!(used.first(&proof(1, 1), at(1_000)), Seen::First);
     }

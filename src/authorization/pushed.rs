@@ -62,7 +62,7 @@ impl AuthorizationServer {
         }
         let key = match request.proofs.is_empty() {
             true => None,
-            false => self.possession(&client, &request)?,
+            false => self.possession(&client, &request).await?,
         };
         let mut pushed = self.pushed(&parameters, &client)?;
         if key.is_some() && pushed.key.is_some_and(|named| Some(named) != key) {

@@ -3,10 +3,11 @@
 use futures_util::FutureExt;
 
 use super::revoke::of_authorization;
-use super::token::{INVALID_GRANT, TokenError, TokenResponse};
-use super::{AuthorizationServer, ClientRequest};
-use crate::audit::ActKind;
+use super::token::{INVALID_GRANT, Minted, TokenError, TokenResponse};
+use super::{AuthorizationServer, ClientCredentials, ClientRequest};
+use crate::audit::{Act, ActKind};
 use crate::base::clock::Instant;
+use crate::base::secret::Secret;
 use crate::oauth::client::Client;
 use crate::oauth::dpop::Thumbprint;
 use crate::oauth::error::{ErrorCode, OauthError};
@@ -14,184 +15,213 @@ use crate::oauth::grant::{Authorization, RefreshToken};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::scope::ScopeSet;
 use crate::oauth::token::{TokenKind, refresh_successor};
-use crate::storage::{StorageError, Tx, authorizations, sessions, tokens};
+use crate::storage::refreshes::{self, Held, Reissued};
+use crate::storage::{StorageError, Tx, authorizations, tokens};
 
 const TOO_WIDE: OauthError = OauthError::new(ErrorCode::InvalidScope, "scope asks for more than was granted");
 
 /// Whether a request says nothing at all of who sends it.
-pub(super) fn is_nameless(request: &ClientRequest<'_>, parameters: &Parameters) -> bool {
+fn is_nameless(request: &ClientRequest<'_>, parameters: &Parameters) -> bool {
     let said = ["client_id", "client_secret", "client_assertion", "client_assertion_type"];
     request.authorization.is_none() && said.iter().all(|name| parameters.raw(name).is_none())
 }
 
-/// The part of a refresh that happens in one write.
+/// A refresh that may happen, as far as what was looked up says.
 struct Exchange {
+    authorization: Authorization,
+    scopes: ScopeSet,
     token_hash: [u8; 32],
-    successor_hash: [u8; 32],
-    asked: Option<ScopeSet>,
-    client: Client,
-    key: Option<Thumbprint>,
-    now: Instant,
-    expires: Instant,
+    /// The key that the token is bound to.
+    token_key: Option<Thumbprint>,
+    minted: Minted,
+    /// When the refresh token will end.
+    until: Instant,
+    act: Act,
 }
 
 /// What came of it.
 enum Exchanged {
-    Granted(Authorization, ScopeSet),
-    Refused(OauthError),
+    Granted,
+    Refused,
     /// The token had been exchanged and its successor used: the authorization is dead.
-    Replayed(Authorization),
+    Replayed,
 }
 
 impl AuthorizationServer {
     pub(super) async fn refresh(
         &self,
-        client: Client,
-        key: Option<Thumbprint>,
-        parameters: &Parameters,
+        request: &ClientRequest<'_>,
+        mut parameters: Parameters,
     ) -> Result<TokenResponse, TokenError> {
+        let said = match is_nameless(request, &parameters) {
+            true => None,
+            false => Some(ClientCredentials::read(request.authorization, &parameters)?),
+        };
+        let hash = parameters.get("refresh_token").and_then(|token| TokenKind::Refresh.hash(token));
+        let found = refreshes::find(&self.db, said.as_ref().map(|said| &said.id), hash.as_ref()).await?;
+        let credentials = match (said, &found.client) {
+            (Some(said), _) => said,
+            // SMART App Launch 2.2 has no client_id in the refresh of a public app. Who must prove itself is none the
+            // closer to it by an id that the token says.
+            (None, Some(client)) => {
+                parameters = parameters.and("client_id", client.id.to_string());
+                ClientCredentials::read(None, &parameters)?
+            }
+            (None, None) => ClientCredentials::read(None, &parameters)?,
+        };
+        let client = self.prove_client(found.client, &credentials, request).await?;
+        let key = self.possession(&client, request).await?;
         let Some(token) = parameters.get("refresh_token") else {
             return Err(OauthError::new(ErrorCode::InvalidRequest, "refresh_token is missing").into());
         };
-        let token_hash = TokenKind::Refresh.hash(token).ok_or(INVALID_GRANT)?;
+        let (Some(token_hash), Some(held)) = (hash, found.held) else { return Err(INVALID_GRANT.into()) };
+        let scopes = self.granted(&client, key, &held, &parameters)?;
+        let minted = self.mint_access(key);
+        let until = minted.issued.plus(self.lifetimes.refresh_token);
+        let act = self.new_act(ActKind::Token).by_way_of("refresh_token");
+        let (authorization, token_key) = (held.authorization, held.token.key);
+        let exchange = Exchange { authorization, scopes, token_hash, token_key, minted, until, act };
+        // Boxed, each: a refresh is one of them.
+        match client.is_confidential() {
+            true => Box::pin(self.reissue(exchange)).await,
+            false => Box::pin(self.rotate(exchange, token)).await,
+        }
+    }
+
+    /// What a refresh may bring, as far as what was looked up says.
+    fn granted(
+        &self,
+        client: &Client,
+        key: Option<Thumbprint>,
+        held: &Held,
+        parameters: &Parameters,
+    ) -> Result<ScopeSet, OauthError> {
+        let (authorization, now) = (&held.authorization, self.clock.now());
         let asked = match parameters.get("scope").map(ScopeSet::parse) {
             None => None,
             Some((asked, dropped)) if dropped.is_empty() && !asked.is_empty() => Some(asked),
-            Some(_) => return Err(TOO_WIDE.into()),
+            Some(_) => return Err(TOO_WIDE),
         };
-        self.check_standing(&token_hash, &client).await?;
+        // Another client's token: its family is left unharmed, or anybody could sign others out.
+        let is_theirs = authorization.client == client.id;
+        // RFC 9449 §5: a public client's refresh token is good with its key alone.
+        let has_key = held.token.key.is_none() || held.token.key == key;
+        if !is_theirs || !has_key || !held.stands(now) || authorization.revoked.is_some() || now >= held.token.expires {
+            return Err(INVALID_GRANT);
+        }
+        // What the client may have since then, and no more.
+        let granted = authorization.scopes.intersection(&client.scopes);
+        match asked {
+            Some(asked) if !granted.covers(&asked) => Err(TOO_WIDE),
+            Some(asked) => Ok(asked),
+            None => Ok(granted),
+        }
+    }
+
+    /// Another access token for a client that keeps its refresh token.
+    async fn reissue(&self, exchange: Exchange) -> Result<TokenResponse, TokenError> {
+        let (exchange, is_done) = self
+            .acts
+            .write_statement::<_, StorageError>(move |tx| {
+                async move {
+                    let is_done = exchange.reissue(tx).await?;
+                    let act = is_done.then(|| exchange.act());
+                    Ok(((exchange, is_done), act))
+                }
+                .boxed()
+            })
+            .await?;
+        if is_done { Ok(self.refreshed(exchange, None)) } else { Err(INVALID_GRANT.into()) }
+    }
+
+    /// An access token and the successor of `token`.
+    async fn rotate(&self, exchange: Exchange, token: &str) -> Result<TokenResponse, TokenError> {
         let successor = refresh_successor(&self.refresh_key, token);
         let successor_hash = crate::base::hash::sha256(successor.expose().as_bytes());
-        let (minted, now, rotating) = (self.mint_access(key), self.clock.now(), !client.is_confidential());
-        let expires = now.plus(self.lifetimes.refresh_token);
-        let exchange = Exchange { token_hash, successor_hash, asked, client, key, now, expires };
-        let act = self.new_act(ActKind::Token).by_way_of("refresh_token");
-        let (minted, exchanged) = self
+        let (exchange, exchanged) = self
             .act(move |tx| {
                 async move {
-                    let exchanged = exchange.run(tx).await?;
-                    let act = match &exchanged {
-                        Exchanged::Granted(authorization, scopes) => {
-                            let refresh_hash = rotating.then_some(exchange.successor_hash);
-                            minted.store(tx, authorization, scopes, refresh_hash).await?;
-                            Some(of_authorization(act, authorization))
-                        }
-                        Exchanged::Replayed(authorization) => {
-                            Some(of_authorization(act, authorization).refused("refresh-token-replayed"))
-                        }
-                        Exchanged::Refused(_) => None,
+                    let exchanged = exchange.rotate(tx, &successor_hash).await?;
+                    let act = match exchanged {
+                        Exchanged::Granted => Some(exchange.act()),
+                        Exchanged::Replayed => Some(exchange.act().refused("refresh-token-replayed")),
+                        Exchanged::Refused => None,
                     };
-                    Ok(((minted, exchanged), act))
+                    Ok(((exchange, exchanged), act))
                 }
                 .boxed()
             })
             .await?;
         match exchanged {
-            Exchanged::Refused(error) => Err(error.into()),
-            Exchanged::Replayed(_) => Err(INVALID_GRANT.into()),
-            Exchanged::Granted(authorization, scopes) => Ok(TokenResponse {
-                access_token: minted.access,
-                expires_in: self.lifetimes.access_token.as_secs(),
-                scopes,
-                key,
-                patient: authorization.person,
-                context: authorization.context,
-                style: self.endpoints.style(),
-                refresh_token: rotating.then_some(successor),
-                id_token: None,
-            }),
+            Exchanged::Granted => Ok(self.refreshed(exchange, Some(successor))),
+            Exchanged::Refused | Exchanged::Replayed => Err(INVALID_GRANT.into()),
         }
     }
 
-    /// The request with the `client_id` that it lacks: of the client that the token was given to. SMART App Launch 2.2
-    /// has none in the refresh of a public app; who must prove itself is none the closer to it by its id.
-    pub(super) async fn name_client_by_token(&self, parameters: Parameters) -> Result<Parameters, StorageError> {
-        let Some(hash) = parameters.get("refresh_token").and_then(|token| TokenKind::Refresh.hash(token)) else {
-            return Ok(parameters);
-        };
-        let Some(stored) = tokens::refresh(&self.db, &hash).await? else { return Ok(parameters) };
-        let found = authorizations::get(&self.db, stored.authorization).await?;
-        Ok(match found {
-            Some(authorization) => parameters.and("client_id", authorization.client.to_string()),
-            None => parameters,
-        })
-    }
-
-    /// Refuses when the account was closed or its right to the person has ended.
-    async fn check_standing(&self, token_hash: &[u8; 32], client: &Client) -> Result<(), TokenError> {
-        let stored = tokens::refresh(&self.db, token_hash).await?.ok_or(INVALID_GRANT)?;
-        let authorization = authorizations::get(&self.db, stored.authorization).await?.ok_or(INVALID_GRANT)?;
-        // Another client's token: its family is left unharmed, or anybody could sign others out.
-        let good = authorization.client == client.id && self.stands(&authorization, self.clock.now()).await?;
-        if good { Ok(()) } else { Err(INVALID_GRANT.into()) }
+    fn refreshed(&self, exchange: Exchange, refresh_token: Option<Secret<String>>) -> TokenResponse {
+        let Exchange { authorization, scopes, minted, .. } = exchange;
+        TokenResponse {
+            access_token: minted.access,
+            expires_in: self.lifetimes.access_token.as_secs(),
+            scopes,
+            key: minted.key,
+            patient: authorization.person,
+            context: authorization.context,
+            style: self.endpoints.style(),
+            refresh_token,
+            id_token: None,
+        }
     }
 }
 
 impl Exchange {
-    async fn run(&self, tx: &mut Tx) -> Result<Exchanged, StorageError> {
-        let refused = Ok(Exchanged::Refused(INVALID_GRANT));
-        let Some(stored) = tokens::refresh(&mut *tx, &self.token_hash).await? else { return refused };
-        let Some(authorization) = authorizations::get(&mut *tx, stored.authorization).await? else { return refused };
-        let theirs = authorization.client == self.client.id;
-        if !theirs || authorization.revoked.is_some() || self.now >= stored.expires {
-            return refused;
-        }
-        // RFC 9449 §5: a public client's refresh token is good with its key alone.
-        if stored.key.is_some() && stored.key != self.key {
-            return refused;
-        }
-        if let Some(session) = &authorization.session
-            && sessions::get(&mut *tx, session).await?.is_none_or(|session| self.now >= session.expires)
-        {
-            return refused;
-        }
-        // What the client may have since then, and no more.
-        let granted = authorization.scopes.intersection(&self.client.scopes);
-        let scopes = match &self.asked {
-            Some(asked) if !granted.covers(asked) => return Ok(Exchanged::Refused(TOO_WIDE)),
-            Some(asked) => asked.clone(),
-            None => granted,
-        };
-        if self.client.is_confidential() {
-            tokens::extend_refresh(tx, &self.token_hash, self.expires).await?;
-            return Ok(Exchanged::Granted(authorization, scopes));
-        }
-        Ok(match self.rotate(tx, &authorization, stored.key).await? {
-            true => Exchanged::Granted(authorization, scopes),
-            false => Exchanged::Replayed(authorization),
-        })
+    fn act(&self) -> Act {
+        of_authorization(self.act.clone(), &self.authorization)
     }
 
-    /// Exchanges the token for its successor, or repeats the exchange while nothing of the successor was used. False,
-    /// and the family is dead, when the successor had been used: one of the two who have the token stole it.
-    async fn rotate(
-        &self,
-        tx: &mut Tx,
-        authorization: &Authorization,
-        key: Option<Thumbprint>,
-    ) -> Result<bool, StorageError> {
-        if !tokens::use_refresh(tx, &self.token_hash, self.now).await? {
-            let successor = tokens::refresh(&mut *tx, &self.successor_hash).await?;
-            if successor.is_none_or(|successor| successor.activated.is_some()) {
-                authorizations::revoke(tx, authorization.id, self.now).await?;
-                tracing::warn!(
-                    client.id = %authorization.client,
-                    authorization.id = %authorization.id,
-                    "a refresh token was replayed after its successor was used: its authorization is revoked"
-                );
-                return Ok(false);
-            }
+    async fn reissue(&self, tx: &mut Tx) -> Result<bool, StorageError> {
+        let Minted { access_hash, key, issued, expires, .. } = &self.minted;
+        let new =
+            Reissued { hash: *access_hash, scopes: self.scopes.clone(), key: *key, issued: *issued, expires: *expires };
+        refreshes::reissue(tx, &self.token_hash, &new, self.until).await
+    }
+
+    /// Exchanges the token for its successor, or repeats the exchange while nothing of the successor was used.
+    async fn rotate(&self, tx: &mut Tx, successor_hash: &[u8; 32]) -> Result<Exchanged, StorageError> {
+        let now = self.minted.issued;
+        if refreshes::use_up(tx, &self.token_hash, now).await? {
+            let successor = RefreshToken {
+                authorization: self.authorization.id,
+                key: self.token_key,
+                issued: now,
+                expires: self.until,
+                activated: None,
+                used: None,
+            };
+            tokens::insert_refresh(tx, successor_hash, &successor).await?;
+        } else if !refreshes::is_live(tx, &self.token_hash, now).await? {
+            return Ok(Exchanged::Refused);
+        } else if !self.is_repeatable(tx, successor_hash).await? {
+            return Ok(Exchanged::Replayed);
         }
-        tokens::activate_refresh(tx, &self.token_hash, self.now).await?;
-        let successor = RefreshToken {
-            authorization: authorization.id,
-            key,
-            issued: self.now,
-            expires: self.expires,
-            activated: None,
-            used: None,
-        };
-        tokens::insert_refresh(tx, &self.successor_hash, &successor).await?;
-        Ok(true)
+        self.minted.store(tx, &self.authorization, &self.scopes, Some(*successor_hash)).await?;
+        Ok(Exchanged::Granted)
+    }
+
+    /// Whether nothing was used of what the token was exchanged for. If something was, the family is dead from here on:
+    /// one of the two who have the token stole it.
+    async fn is_repeatable(&self, tx: &mut Tx, successor_hash: &[u8; 32]) -> Result<bool, StorageError> {
+        let successor = tokens::refresh(&mut *tx, successor_hash).await?;
+        if successor.is_some_and(|successor| successor.activated.is_none()) {
+            return Ok(true);
+        }
+        let Authorization { id, client, .. } = &self.authorization;
+        authorizations::revoke(tx, *id, self.minted.issued).await?;
+        tracing::warn!(
+            client.id = %client,
+            authorization.id = %id,
+            "a refresh token was replayed after its successor was used: its authorization is revoked"
+        );
+        Ok(false)
     }
 }

@@ -4,7 +4,6 @@ use data_encoding::BASE64URL_NOPAD;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
-use super::refresh::is_nameless;
 use super::revoke::of_authorization;
 use super::signing::{ID_TOKEN, SigningError};
 use super::{AuthorizationServer, ClientRequest, CredentialsError, put};
@@ -113,9 +112,9 @@ enum Grant {
 #[derive(Debug)]
 pub(super) struct Minted {
     pub(super) access: Secret<String>,
-    access_hash: [u8; 32],
+    pub(super) access_hash: [u8; 32],
     pub(super) key: Option<Thumbprint>,
-    issued: Instant,
+    pub(super) issued: Instant,
     pub(super) expires: Instant,
 }
 
@@ -146,7 +145,7 @@ impl AuthorizationServer {
     /// # Errors
     /// [`TokenError`].
     pub async fn token(&self, mut request: ClientRequest<'_>) -> Result<TokenResponse, TokenError> {
-        let mut parameters = Parameters::new(std::mem::take(&mut request.form))?;
+        let parameters = Parameters::new(std::mem::take(&mut request.form))?;
         let grant = match parameters.raw("grant_type") {
             Some("authorization_code") => Grant::Code,
             Some("refresh_token") => Grant::Refresh,
@@ -156,17 +155,16 @@ impl AuthorizationServer {
             }
             None => return Err(OauthError::new(ErrorCode::InvalidRequest, "grant_type is missing").into()),
         };
-        if grant == Grant::Refresh && is_nameless(&request, &parameters) {
-            parameters = self.name_client_by_token(parameters).await?;
+        if grant == Grant::Refresh {
+            return self.refresh(&request, parameters).await;
         }
         let client = self.authenticate_client(&request, &parameters).await?;
-        let key = self.possession(&client, &request)?;
-        match grant {
-            Grant::Code => self.redeem_code(client, key, &parameters).await,
-            Grant::Refresh => self.refresh(client, key, &parameters).await,
+        let key = self.possession(&client, &request).await?;
+        if grant == Grant::Credentials {
             // Boxed: a person's app should not hold room for it.
-            Grant::Credentials => Box::pin(self.client_credentials(client, key, &parameters)).await,
+            return Box::pin(self.client_credentials(client, key, &parameters)).await;
         }
+        self.redeem_code(client, key, &parameters).await
     }
 
     pub(super) fn mint_access(&self, key: Option<Thumbprint>) -> Minted {

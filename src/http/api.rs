@@ -34,7 +34,7 @@ use crate::gateway::Gateway;
 use crate::http::route::{delete, get, post, put};
 use crate::storage::Db;
 
-pub use error::Problem;
+pub use error::{Problem, head_too_large};
 
 /// The API's routes.
 pub fn router<S>() -> Router<S>

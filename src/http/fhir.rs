@@ -27,7 +27,7 @@ use crate::gateway::Gateway;
 use crate::http::route::{get, post};
 
 pub(in crate::http) use content::download;
-pub use error::not_served;
+pub use error::{head_too_large, not_served};
 pub use metadata::Metadata;
 
 /// Every route of the FHIR surface. What is not here is answered by [`not_served`], with or without a token.

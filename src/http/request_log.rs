@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::head;
 use super::metrics::RequestCounts;
 use crate::base::random::SharedRandom;
 
@@ -17,9 +18,12 @@ pub async fn log(random: SharedRandom, counts: Arc<RequestCounts>, request: Requ
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let request_id = random.uuid().simple().to_string();
-    let mut response = match names_one_host(&request) {
-        true => next.run(request).await,
-        false => StatusCode::BAD_REQUEST.into_response(),
+    let mut response = if !names_one_host(&request) {
+        StatusCode::BAD_REQUEST.into_response()
+    } else if head::is_too_large(&request) {
+        head::too_large(request.uri().path())
+    } else {
+        next.run(request).await
     };
     let route = route.as_ref().map(MatchedPath::as_str);
     let status = response.status().as_u16();

@@ -288,12 +288,23 @@ pub async fn append(tx: &mut Tx, chain: &Chain, rows: &[AuditRow]) -> Result<(),
     Ok(())
 }
 
-/// Adds the entry of an act to the chain, within the write that does the act. The last thing that write does.
-///
-/// # Errors
-/// [`StorageError::NotFound`] when the chain was not begun.
-pub async fn append_act(tx: &mut Tx, chain: &Chain, act: &AuditRow) -> Result<(), StorageError> {
-    append(tx, chain, std::slice::from_ref(act)).await
+/// Adds the entry of an act to the chain when the write that does the act commits, and takes the act back if it cannot:
+/// once for all writes of a group.
+pub fn record_act(tx: &mut Tx, chain: &Chain, act: AuditRow) {
+    tx.acts.push((chain.clone(), act));
+}
+
+/// Adds the entries of the acts that were recorded, in their order.
+pub(super) async fn append_acts(tx: &mut Tx) -> Result<(), StorageError> {
+    let mut acts = std::mem::take(&mut tx.acts).into_iter().peekable();
+    while let Some((chain, act)) = acts.next() {
+        let mut rows = vec![act];
+        while let Some((_, act)) = acts.next_if(|(other, _)| other.id == chain.id) {
+            rows.push(act);
+        }
+        append(tx, &chain, &rows).await?;
+    }
+    Ok(())
 }
 
 /// The newest entries of all chains, newest first.

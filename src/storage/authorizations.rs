@@ -57,9 +57,11 @@ statements! {
     REDEEM = "UPDATE codes SET redeemed = $2 WHERE hash = $1 AND redeemed IS NULL";
 }
 
-type Row = (String, String, String, Option<String>, Option<String>, String, i64, Option<Vec<u8>>, Option<i64>);
+/// The columns of an authorization, in the order of [`GET`].
+pub(super) type Row =
+    (String, String, String, Option<String>, Option<String>, String, i64, Option<Vec<u8>>, Option<i64>);
 
-fn authorization(row: Row) -> Result<Authorization, StorageError> {
+pub(super) fn authorization(row: Row) -> Result<Authorization, StorageError> {
     let (id, client, account, person, context, scopes, signed_in, session, revoked) = row;
     let broken = |column| DatabaseInconsistency { table: "authorizations", column, row: id.clone() };
     Ok(Authorization {

@@ -6,7 +6,7 @@ use super::statement::{fetch_all, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, consent, links, tokens};
 use crate::base::clock::Instant;
 use crate::base::id::PersonId;
-use crate::consent::{Right, Standing, StandingRule};
+use crate::consent::Standing;
 use crate::identity::Link;
 use crate::oauth::grant::Bearer;
 
@@ -69,14 +69,9 @@ row! {
     struct Row {
         ..bearer: tokens::BearerRow,
         ..link: LinkColumns,
+        ..laid: consent::LaidColumns,
         shown_person: Option<String>,
         own_shown: Option<String>,
-        grant_id: Option<String>,
-        rule_id: Option<String>,
-        basis: Option<String>,
-        valid_from: Option<i64>,
-        valid_until: Option<i64>,
-        document: Option<String>,
     }
 }
 
@@ -131,8 +126,7 @@ pub async fn by_token(
     let mut caller: Option<Caller> = None;
     let mut shown = None;
     for row in rows {
-        let standing = row.standing_row()?;
-        let Row { bearer, shown_person, own_shown, link, .. } = row;
+        let Row { bearer, shown_person, own_shown, link, laid } = row;
         let caller = match &mut caller {
             Some(caller) => caller,
             first => {
@@ -147,10 +141,8 @@ pub async fn by_token(
         if let Some(row) = link.into_row() {
             caller.links.push(row.try_into()?);
         }
-        match (&mut caller.standing, standing) {
-            (Some(known), Some(Laid::Right(right))) => known.rights.push(right),
-            (Some(known), Some(Laid::Rule(rule))) => known.rules.push(rule),
-            _ => {}
+        if let Some(standing) = &mut caller.standing {
+            laid.lay(standing)?;
         }
     }
     if let Some(caller) = &mut caller {
@@ -160,25 +152,6 @@ pub async fn by_token(
     Ok(caller)
 }
 
-/// A row that is no link.
-enum Laid {
-    Right(Right),
-    Rule(StandingRule),
-}
-
-impl Row {
-    fn standing_row(&self) -> Result<Option<Laid>, DatabaseInconsistency> {
-        let from = self.valid_from.unwrap_or(i64::MAX);
-        if let Some(id) = &self.grant_id {
-            let columns = (id.as_str(), self.basis.as_deref().unwrap_or_default(), from, self.valid_until);
-            return consent::right(columns, self.document.as_deref()).map(Laid::Right).map(Some);
-        }
-        let Some(id) = &self.rule_id else { return Ok(None) };
-        let document = self.document.as_deref().unwrap_or_default();
-        consent::rule((id, from, self.valid_until), document).map(Laid::Rule).map(Some)
-    }
-}
-
-fn person(id: &str) -> Result<PersonId, DatabaseInconsistency> {
+pub(super) fn person(id: &str) -> Result<PersonId, DatabaseInconsistency> {
     id.parse().map_err(|_| DatabaseInconsistency { table: "authorizations", column: "person_id", row: id.to_owned() })
 }

@@ -31,7 +31,8 @@ statements! {
 }
 
 row! {
-    struct Row {
+    /// What is stored of a client.
+    pub(super) struct Row {
         id: String,
         name: String,
         redirect_uris: String,

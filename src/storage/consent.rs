@@ -84,7 +84,7 @@ fn period(from: i64, until: Option<i64>) -> Period {
 }
 
 /// A right as the columns of its grant have it.
-pub(super) fn right(
+fn right(
     (id, basis, from, until): (&str, &str, i64, Option<i64>),
     scope: Option<&str>,
 ) -> Result<Right, DatabaseInconsistency> {
@@ -98,12 +98,36 @@ pub(super) fn right(
 }
 
 /// A rule as its columns have it.
-pub(super) fn rule(
-    (id, from, until): (&str, i64, Option<i64>),
-    document: &str,
-) -> Result<StandingRule, DatabaseInconsistency> {
+fn rule((id, from, until): (&str, i64, Option<i64>), document: &str) -> Result<StandingRule, DatabaseInconsistency> {
     let kind: RuleKind = RowKey { table: "consent_rules", key: id }.json("document", document)?;
     Ok(StandingRule { period: period(from, until), kind })
+}
+
+row! {
+    /// A grant or a rule that a right to a record hangs on, or nothing of either.
+    pub(super) struct LaidColumns {
+        grant_id: Option<String>,
+        rule_id: Option<String>,
+        basis: Option<String>,
+        valid_from: Option<i64>,
+        valid_until: Option<i64>,
+        document: Option<String>,
+    }
+}
+
+impl LaidColumns {
+    /// Adds it to what is known of a standing.
+    pub(super) fn lay(self, standing: &mut Standing) -> Result<(), DatabaseInconsistency> {
+        let from = self.valid_from.unwrap_or(i64::MAX);
+        if let Some(id) = &self.grant_id {
+            let columns = (id.as_str(), self.basis.as_deref().unwrap_or_default(), from, self.valid_until);
+            standing.rights.push(right(columns, self.document.as_deref())?);
+        } else if let Some(id) = &self.rule_id {
+            let document = self.document.as_deref().unwrap_or_default();
+            standing.rules.push(rule((id, from, self.valid_until), document)?);
+        }
+        Ok(())
+    }
 }
 
 /// Says how far a grant goes, and moves the generation on.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::postgres::PostgresDb;
 use super::sqlite::SqliteDb;
+use super::writer::Extent;
 use super::{StorageError, Tx};
 use crate::config;
 
@@ -28,6 +29,7 @@ pub(super) enum Backend {
 pub(super) struct Shared {
     commits: AtomicU64,
     writes: AtomicU64,
+    statements: AtomicU64,
     pub(super) generation: watch::Sender<i64>,
     pub(super) halted: watch::Sender<bool>,
 }
@@ -37,9 +39,15 @@ impl Shared {
         Arc::new(Self {
             commits: AtomicU64::new(0),
             writes: AtomicU64::new(0),
+            statements: AtomicU64::new(0),
             generation: watch::Sender::new(generation),
             halted: watch::Sender::new(false),
         })
+    }
+
+    /// Counts statements that the database was sent: each costs a way there and back.
+    pub(super) fn sent(&self, statements: u64) {
+        self.statements.fetch_add(statements, Ordering::Relaxed);
     }
 
     /// Counts one commit of so many writes, and shows the generation it brought, before anybody is answered.
@@ -97,9 +105,28 @@ impl Db {
         E: From<StorageError> + Send + 'static,
     {
         match &self.backend {
-            Backend::Sqlite(sqlite) => sqlite.writer.write(work).await,
+            Backend::Sqlite(sqlite) => sqlite.writer.write(Extent::Any, work).await,
             // Boxed: sixteen kilobytes that every future which writes would carry, also on SQLite.
             Backend::Postgres(postgres) => Box::pin(postgres.write(&self.shared, work)).await,
+        }
+    }
+
+    /// The same for work that is one statement, or several in one text: on SQLite it needs no savepoint, which would be
+    /// two statements more. Should it fail, the writes of its group are rolled back with it.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    pub async fn write_statement<T, E>(
+        &self,
+        work: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.writer.write(Extent::OneStatement, work).await,
+            Backend::Postgres(_) => Box::pin(self.write(work)).await,
         }
     }
 
@@ -114,6 +141,12 @@ impl Db {
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.shared.writes.load(Ordering::Relaxed)
+    }
+
+    /// How many statements this process sent to the database since it opened it.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.shared.statements.load(Ordering::Relaxed)
     }
 
     /// The newest generation that this process committed, moved on before the write is answered: caches see a change

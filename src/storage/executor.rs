@@ -3,12 +3,17 @@ use std::fmt;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
+use super::audit::{AuditRow, Chain};
 use super::{Db, StorageError, db};
 
 /// A write under way: what is done with it happens whole or not at all. [`Db::write`] hands it out.
 pub struct Tx {
     pub(super) connection: TxConnection,
     pub(super) bumps_generation: bool,
+    /// Acts done in it: entered in the audit trail at its end, together with those of its group.
+    pub(super) acts: Vec<(Chain, AuditRow)>,
+    /// Statements sent since they were last counted.
+    pub(super) statements: u64,
 }
 
 pub(super) enum TxConnection {
@@ -18,7 +23,7 @@ pub(super) enum TxConnection {
 
 impl Tx {
     pub(super) const fn new(connection: TxConnection) -> Self {
-        Self { connection, bumps_generation: false }
+        Self { connection, bumps_generation: false, acts: Vec::new(), statements: 0 }
     }
 }
 
@@ -54,14 +59,20 @@ impl<'e> From<&'e mut Tx> for Executor<'e> {
 impl<'e> Executor<'e> {
     pub(super) async fn connection(self) -> Result<Connection<'e>, StorageError> {
         Ok(match self {
-            Self::Read(db) => match &db.backend {
-                db::Backend::Sqlite(sqlite) => Connection::Sqlite(Held::Pooled(sqlite.readers.acquire().await?)),
-                db::Backend::Postgres(postgres) => Connection::Postgres(Held::Pooled(postgres.pool.acquire().await?)),
-            },
-            Self::Write(tx) => match &mut tx.connection {
-                TxConnection::Sqlite(connection) => Connection::Sqlite(Held::Borrowed(connection)),
-                TxConnection::Postgres(transaction) => Connection::Postgres(Held::Borrowed(transaction)),
-            },
+            Self::Read(db) => {
+                db.shared.sent(1);
+                match &db.backend {
+                    db::Backend::Sqlite(sqlite) => Connection::Sqlite(Held::Pooled(sqlite.readers.acquire().await?)),
+                    db::Backend::Postgres(db) => Connection::Postgres(Held::Pooled(db.pool.acquire().await?)),
+                }
+            }
+            Self::Write(tx) => {
+                tx.statements += 1;
+                match &mut tx.connection {
+                    TxConnection::Sqlite(connection) => Connection::Sqlite(Held::Borrowed(connection)),
+                    TxConnection::Postgres(transaction) => Connection::Postgres(Held::Borrowed(transaction)),
+                }
+            }
         })
     }
 }

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use super::db::Shared;
 use super::executor::TxConnection;
 use super::writer::LONGEST_WRITE;
-use super::{StorageError, Tx, migrate};
+use super::{StorageError, Tx, audit, migrate};
 
 /// Connections beyond those that read, for writes.
 const WRITE_CONNECTIONS: u32 = 4;
@@ -54,7 +54,12 @@ impl PostgresDb {
     {
         let transaction = self.pool.begin().await.map_err(StorageError::from)?;
         let mut tx = Tx::new(TxConnection::Postgres(transaction));
-        let run = AssertUnwindSafe(async { work(&mut tx).await }).catch_unwind();
+        let run = AssertUnwindSafe(async {
+            let value = work(&mut tx).await?;
+            audit::append_acts(&mut tx).await?;
+            Ok::<_, E>(value)
+        })
+        .catch_unwind();
         // Dropping an unfinished transaction rolls it back before the connection is used again.
         let answer = match tokio::time::timeout(LONGEST_WRITE, run).await {
             Ok(Ok(answer)) => answer?,
@@ -64,9 +69,12 @@ impl PostgresDb {
         // The last statement, so that the one row all changes meet at is locked for the shortest time, by everybody in
         // the same order.
         let generation = super::generations::advance(&mut tx).await?;
+        let tx_statements = tx.statements;
         if let TxConnection::Postgres(transaction) = tx.connection {
             transaction.commit().await.map_err(|error| StorageError::from(error).into_not_committed())?;
         }
+        // What begins and commits it is sent as well.
+        shared.sent(tx_statements + 2);
         shared.committed(1, generation);
         Ok(answer)
     }

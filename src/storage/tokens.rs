@@ -29,8 +29,6 @@ statements! {
                       VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (hash) DO NOTHING";
     GET_REFRESH = "SELECT authorization_id, jkt, issued, expires, activated, used FROM refresh_tokens WHERE hash = $1";
     ACTIVATE = "UPDATE refresh_tokens SET activated = $2 WHERE hash = $1 AND activated IS NULL";
-    USE = "UPDATE refresh_tokens SET used = $2 WHERE hash = $1 AND used IS NULL";
-    EXTEND = "UPDATE refresh_tokens SET expires = $2 WHERE hash = $1 AND expires < $2";
     DELETE_EXPIRED_ACCESS = "DELETE FROM access_tokens WHERE hash IN \
                              (SELECT hash FROM access_tokens WHERE expires < $1 ORDER BY expires LIMIT $2)";
     /// Access tokens that came with one are deleted before it.
@@ -143,24 +141,30 @@ pub async fn insert_refresh(tx: &mut Tx, hash: &[u8; 32], token: &RefreshToken) 
     .map(drop)
 }
 
-/// The refresh token with this hash.
-///
-/// # Errors
-/// [`StorageError`].
-pub async fn refresh(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<RefreshToken>, StorageError> {
-    type Row = (String, Option<Vec<u8>>, i64, i64, Option<i64>, Option<i64>);
-    let row: Option<Row> = fetch_optional!(on, GET_REFRESH, hash.to_vec())?;
-    let Some((authorization, jkt, issued, expires, activated, used)) = row else { return Ok(None) };
+/// The columns of a refresh token, in the order of [`GET_REFRESH`].
+pub(super) type RefreshRow = (String, Option<Vec<u8>>, i64, i64, Option<i64>, Option<i64>);
+
+pub(super) fn refresh_token(row: RefreshRow) -> Result<RefreshToken, DatabaseInconsistency> {
+    let (authorization, jkt, issued, expires, activated, used) = row;
     let key = RowKey { table: "refresh_tokens", key: &authorization };
     let bound = jkt.map(<[u8; 32]>::try_from).transpose();
-    Ok(Some(RefreshToken {
+    Ok(RefreshToken {
         authorization: key.parse("authorization_id", &authorization)?,
         key: key.column("jkt", bound.ok())?.map(Thumbprint::from_bytes),
         issued: Instant::from_micros(issued),
         expires: Instant::from_micros(expires),
         activated: activated.map(Instant::from_micros),
         used: used.map(Instant::from_micros),
-    }))
+    })
+}
+
+/// The refresh token with this hash.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn refresh(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<RefreshToken>, StorageError> {
+    let row: Option<RefreshRow> = fetch_optional!(on, GET_REFRESH, hash.to_vec())?;
+    Ok(row.map(refresh_token).transpose()?)
 }
 
 /// Notes the first use of a refresh token or of an access token that came with it.
@@ -169,22 +173,6 @@ pub async fn refresh(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Opt
 /// [`StorageError`].
 pub async fn activate_refresh(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<bool, StorageError> {
     update(tx, &ACTIVATE, hash, now).await
-}
-
-/// Uses a refresh token up. True for exactly one caller.
-///
-/// # Errors
-/// [`StorageError`].
-pub async fn use_refresh(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<bool, StorageError> {
-    update(tx, &USE, hash, now).await
-}
-
-/// Moves the end of a refresh token out, never in.
-///
-/// # Errors
-/// [`StorageError`].
-pub async fn extend_refresh(tx: &mut Tx, hash: &[u8; 32], expires: Instant) -> Result<bool, StorageError> {
-    update(tx, &EXTEND, hash, expires).await
 }
 
 /// Forgets access tokens that ended before `end`, so many at most, and says how many it were.

@@ -1,7 +1,8 @@
 //! Group commit: one task owns the one connection that writes, and makes many writes durable with one sync of the disk.
 //!
-//! While the disk syncs one group, the next one gathers in the queue. Each write runs in a savepoint of its own, so
-//! that one that fails takes nothing else with it. Nobody is answered before the COMMIT of the group returned.
+//! While the disk syncs one group, the next one gathers in the queue. A write of several statements runs in a savepoint
+//! of its own, so that one that fails takes nothing else with it. What the audit trail has to say of a group is entered
+//! once, at its end. Nobody is answered before the COMMIT of the group returned.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -38,8 +39,18 @@ enum Message {
     Close(oneshot::Sender<()>),
 }
 
+/// How much a write does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Whatever it likes.
+    Any,
+    /// One statement: it happens or it does not, and nothing has to be undone behind it.
+    OneStatement,
+}
+
 /// A write in the queue, whatever its types.
 trait Write: Send {
+    fn extent(&self) -> Extent;
     /// Whether anybody still waits for it.
     fn is_wanted(&self) -> bool;
     /// Runs it; the answer is held back.
@@ -57,6 +68,7 @@ struct Ran {
 }
 
 struct Queued<T, E, W> {
+    extent: Extent,
     work: W,
     answer: oneshot::Sender<Result<T, E>>,
 }
@@ -67,13 +79,17 @@ where
     E: From<StorageError> + Send + 'static,
     W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
 {
+    fn extent(&self) -> Extent {
+        self.extent
+    }
+
     fn is_wanted(&self) -> bool {
         !self.answer.is_closed()
     }
 
     fn run<'t>(self: Box<Self>, tx: &'t mut Tx) -> BoxFuture<'t, Ran> {
         Box::pin(async move {
-            let Self { work, answer } = *self;
+            let Self { work, answer, .. } = *self;
             let run = AssertUnwindSafe(async { work(tx).await }).catch_unwind();
             let result = match tokio::time::timeout(LONGEST_WRITE, run).await {
                 Ok(Ok(result)) => result,
@@ -105,6 +121,7 @@ impl Writer {
 
     pub(super) async fn write<T, E>(
         &self,
+        extent: Extent,
         work: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -112,7 +129,7 @@ impl Writer {
         E: From<StorageError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let message = Message::Write(Box::new(Queued { work, answer }));
+        let message = Message::Write(Box::new(Queued { extent, work, answer }));
         match self.0.send_timeout(message, ROOM_WAIT).await {
             Ok(()) => answered.await.unwrap_or_else(|_| Err(StorageError::Halted.into())),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(StorageError::unavailable("queue full").into()),
@@ -176,6 +193,8 @@ impl Task {
             // Locked by another process: nothing is broken.
             return if matches!(error, StorageError::Unavailable { .. }) { Ok(()) } else { Err(error) };
         }
+        // A group that was not committed may have left some behind.
+        self.tx.acts.clear();
         let mut ran = Vec::new();
         let outcome = self.run_all(first, &mut ran, closing).await;
         match &outcome {
@@ -187,6 +206,7 @@ impl Task {
             }
             Err(error) => tracing::error!(%error, writes = ran.len(), "a group of writes was not committed"),
         }
+        self.shared.sent(std::mem::take(&mut self.tx.statements));
         let committed = outcome.map(drop).map_err(StorageError::into_not_committed);
         for Ran { answer, .. } in ran {
             answer(committed.clone());
@@ -205,20 +225,30 @@ impl Task {
         let mut next = Some(first);
         while let Some(write) = next.take() {
             if write.is_wanted() {
-                if let Err(error) = self.execute("SAVEPOINT one_write").await {
+                let extent = write.extent();
+                if extent == Extent::Any
+                    && let Err(error) = self.execute("SAVEPOINT one_write").await
+                {
                     write.refuse(error.clone());
                     return Err(error);
                 }
                 self.tx.bumps_generation = false;
+                let acts = self.tx.acts.len();
                 let done = write.run(&mut self.tx).await;
                 let keep = done.keep;
                 ran.push(done);
-                if keep {
-                    bumps |= self.tx.bumps_generation;
-                } else {
-                    self.execute("ROLLBACK TO one_write").await?;
+                match (keep, extent) {
+                    (true, _) => bumps |= self.tx.bumps_generation,
+                    (false, Extent::Any) => {
+                        self.tx.acts.truncate(acts);
+                        self.execute("ROLLBACK TO one_write").await?;
+                    }
+                    // Nothing says how far it came, or whether SQLite ended the transaction with it.
+                    (false, Extent::OneStatement) => return Err(StorageError::unavailable("a statement failed")),
                 }
-                self.execute("RELEASE one_write").await?;
+                if extent == Extent::Any {
+                    self.execute("RELEASE one_write").await?;
+                }
             }
             if ran.len() < LARGEST_GROUP && started.elapsed() < LONGEST_GROUP && closing.is_none() {
                 next = match self.queue.try_recv() {
@@ -231,6 +261,7 @@ impl Task {
                 };
             }
         }
+        super::audit::append_acts(&mut self.tx).await?;
         self.tx.bumps_generation = bumps;
         let generation = super::generations::advance(&mut self.tx).await?;
         self.execute("COMMIT").await?;
@@ -269,6 +300,7 @@ impl Task {
 
     async fn execute(&mut self, sql: &'static str) -> Result<(), StorageError> {
         let TxConnection::Sqlite(connection) = &mut self.tx.connection else { return Err(StorageError::Halted) };
+        self.tx.statements += 1;
         sqlx::query(sql).execute(connection).await?;
         Ok(())
     }

@@ -218,7 +218,7 @@ fn i10_an_account_is_found_by_issuer_and_subject_and_never_by_an_address() {
 }
 
 #[test]
-fn i10_a_token_that_is_not_for_this_request_signs_nobody_in() {
+fn o44_a_token_that_is_not_for_this_request_signs_nobody_in() {
     run(async {
         let provider = provider().await;
         let (stray, _) = SigningKey::generate().unwrap();
@@ -242,10 +242,15 @@ fn i10_a_token_that_is_not_for_this_request_signs_nobody_in() {
             format!("{}.{}.", encode(&json!({"alg": "none"})), encode(claims))
         };
         type Change = (&'static str, Value);
-        let changes: [Change; 13] = [
+        let other_tenant = provider.issuer.replace("http://", "http://tenant.");
+        let changes: [Change; 17] = [
             ("nonce", json!("another")),
             ("nonce", Value::Null),
             ("iss", json!("https://other.example")),
+            ("iss", json!(format!("{}/", provider.issuer))),
+            ("iss", json!(other_tenant)),
+            ("iss", json!(format!("{}/{{tenantid}}", provider.issuer))),
+            ("iss", Value::Null),
             ("aud", json!("another-client")),
             ("aud", json!([CLIENT, "another-client"])),
             ("aud", json!([])),
@@ -420,7 +425,7 @@ async fn proofed(
 }
 
 #[test]
-fn somebody_proofed_elsewhere_is_linked_if_names_birth_date_and_a_contact_agree() {
+fn o44_somebody_proofed_elsewhere_is_linked_if_names_birth_date_and_a_contact_agree() {
     run(async {
         let provider = provider().await;
         let world = world_with(&provider, None).await;

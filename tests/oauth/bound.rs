@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use chartgate::authorization::NewClient;
+use chartgate::authorization::{ClientEndpoint, ClientRequest, NewClient, ShownProof, TokenError, Unauthenticated};
 use chartgate::base::clock::Clock;
 use chartgate::oauth::client::{ClientId, Requirements};
+use chartgate::oauth::error::ErrorCode;
 use chartgate::oauth::token::TokenKind;
 use chartgate::storage::tokens;
 use serde_json::{Value, json};
@@ -216,4 +217,48 @@ async fn introspection_names_the_key_and_userinfo_wants_its_proof() {
     assert_eq!(get("Bearer", Some(proof("b"))).await.status, 401);
     world.advance(Duration::from_secs(1));
     assert_eq!(get("dpop", Some(proof("c"))).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o32_a_proof_is_used_once_whatever_process_it_is_shown_to() {
+    a_proof_is_used_once_everywhere(World::new().await).await;
+}
+
+pub(crate) async fn a_proof_is_used_once_everywhere(world: World) {
+    world.client("app", false).await;
+    let key = Key::es256("x");
+    let (used, fresh) = (proof(&world, &key, "1"), proof(&world, &key, "2"));
+    let answer = token(&world, &code(&world, "app", None).await, &[&used]).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let form = code(&world, "app", None).await;
+    let other = world.another_process().await;
+    let shown = async |proof: &str| {
+        let request = ClientRequest {
+            endpoint: ClientEndpoint::Token,
+            authorization: None,
+            proofs: vec![proof],
+            address: None,
+            form: form.clone(),
+        };
+        other.token(request).await.map_err(|error| match error {
+            TokenError::Refused(refused) => refused.code,
+            other => panic!("{other}"),
+        })
+    };
+    assert_eq!(shown(&used).await.unwrap_err(), ErrorCode::InvalidDpopProof, "used in the first process");
+    // It was made before the other process began, and nobody used it: that is how a restart looks to an app.
+    let body = shown(&fresh).await.unwrap().to_json();
+    assert_eq!(body["token_type"], "DPoP");
+    let again = token(&world, &code(&world, "app", None).await, &[&fresh]).await;
+    assert_eq!(again.json()["error"], "invalid_dpop_proof", "used in the second process");
+
+    // The same where resources are asked for.
+    let access = body["access_token"].as_str().unwrap();
+    let ath = data_encoding::BASE64URL_NOPAD.encode(&chartgate::base::hash::sha256(access.as_bytes()));
+    let mut claims = claims(&world, "/fhir/Patient", "3");
+    (claims["htm"], claims["ath"]) = (json!("GET"), json!(ath));
+    let text = key.sign(&key.proof_header(), &claims);
+    let shown = ShownProof { proofs: &[text.as_str()], method: "GET", path: "/fhir/Patient" };
+    assert!(world.server.authenticate_bound(access, &shown).await.is_ok());
+    assert!(matches!(other.authenticate_bound(access, &shown).await, Err(Unauthenticated::Proof)));
 }

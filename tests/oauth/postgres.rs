@@ -23,6 +23,7 @@ on_postgres! {
     o09_a_bound_code = bound::a_bound_code;
     o18_an_assertion_works_once = assertions::an_assertion_works_once;
     o32_a_token_is_bound = bound::a_token_is_bound;
+    o32_a_proof_is_used_once_everywhere = bound::a_proof_is_used_once_everywhere;
     o34_pushed_requests_are_good_once = pushed::pushed_requests_are_good_once;
     o35_registrations_are_each_ones_own = registration::registrations_are_each_ones_own;
     o42_a_service_is_turned_off = backend::a_service_is_turned_off;

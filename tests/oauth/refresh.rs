@@ -232,3 +232,44 @@ async fn a_public_app_refreshes_without_naming_itself_and_nobody_else_does() {
     world.server.enable_client(&chartgate::oauth::client::ClientId::parse("app").unwrap(), false).await.unwrap();
     assert_eq!(world.token(&nameless(&rotated)).await.status, 401, "a disabled app");
 }
+
+/// Each statement is a way to the database and back, which costs more than all else a refresh does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_sends_few_statements() {
+    let world = World::new().await;
+    let secret = world.client("clinic-app", true).await.secret.unwrap();
+    world.client("app", false).await;
+    let code = world.code(&world.request("clinic-app")).await;
+    let form = with(&world.redemption("clinic-app", &code), "client_secret", Some(secret.expose()));
+    let kept = world.token(&form).await.json()["refresh_token"].as_str().unwrap().to_owned();
+    let kept = with(&world.refresh("clinic-app", &kept), "client_secret", Some(secret.expose()));
+    let db = &world.database.db;
+
+    // The poll of the generation falls into one of them now and then, not into each.
+    let mut fewest = u64::MAX;
+    for _ in 0..6 {
+        let before = db.statements();
+        assert_eq!(world.token(&kept).await.status, 200);
+        fewest = fewest.min(db.statements() - before);
+    }
+    // One that reads, BEGIN, one that writes, four of the audit trail, COMMIT.
+    assert_eq!(fewest, 8, "a client that keeps its refresh token");
+
+    let mut token = text(&world.launch("app").await["refresh_token"]).to_owned();
+    let mut fewest = u64::MAX;
+    for _ in 0..6 {
+        let before = db.statements();
+        token = text(&world.token(&world.refresh("app", &token)).await.json()["refresh_token"]).to_owned();
+        fewest = fewest.min(db.statements() - before);
+    }
+    // One that reads, BEGIN, SAVEPOINT, three that write, RELEASE, four of the audit trail, COMMIT.
+    assert_eq!(fewest, 12, "a client whose refresh token rotates");
+
+    // Many at once share all but two.
+    let (before, commits) = (db.statements(), db.commits());
+    for answer in futures_util::future::join_all((0..64).map(|_| world.token(&kept))).await {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let (sent, groups) = (db.statements() - before, db.commits() - commits);
+    assert!(sent <= 64 * 2 + groups * 6 + 10, "{sent} statements for 64 refreshes in {groups} groups");
+}

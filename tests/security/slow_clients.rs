@@ -178,3 +178,18 @@ async fn w14_what_two_programs_could_read_differently_is_refused() {
         assert_eq!(answer.matches("HTTP/1.").count(), 1, "{what}: {answer}");
     }
 }
+
+/// A head that has no end is not kept in memory until it has one.
+#[tokio::test]
+async fn w14_a_head_without_end_is_cut_off() {
+    let server = listening().await;
+    for field in [format!("x-long: {}\r\n", "a".repeat(100_000)), "x: y\r\n".repeat(1_000)] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!("GET / HTTP/1.1\r\nhost: gateway\r\n{field}\r\n");
+        // It may close before it took everything.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let answer = until_closed(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.").count(), 1, "{answer}");
+    }
+}

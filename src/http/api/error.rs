@@ -134,6 +134,12 @@ impl IntoResponse for Problem {
     }
 }
 
+/// A request whose head is too large.
+#[must_use]
+pub fn head_too_large() -> Response {
+    Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is too large").into_response()
+}
+
 pub(super) async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here")
 }

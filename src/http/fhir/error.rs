@@ -122,6 +122,12 @@ pub(super) async fn method_not_allowed() -> FhirError {
     FhirError::MethodNotAllowed
 }
 
+/// A request whose head is too large.
+#[must_use]
+pub fn head_too_large() -> Response {
+    FhirError::TooMuch("The head of the request is too large".to_owned()).into_response()
+}
+
 /// A path below `/fhir` that no route has.
 #[must_use]
 pub fn not_served() -> Response {

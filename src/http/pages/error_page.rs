@@ -33,6 +33,13 @@ impl ErrorPage {
     }
 }
 
+/// A request whose head is too large.
+#[must_use]
+pub fn head_too_large() -> Response {
+    let text = "Your browser sent more than can be read. Delete the cookies of this site and try again.";
+    super::render_with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &ErrorPage::new("Too much", text), None)
+}
+
 /// A path that no route has.
 #[must_use]
 pub fn not_found() -> Response {

@@ -1,0 +1,224 @@
+//! A refresh in few statements: all that it rests on in one, and one that changes something. An app that refreshes
+//! every hour is most of what the token endpoint does.
+
+use super::row::row;
+use super::statement::{execute, fetch_all, fetch_value, statements};
+use super::{Db, StorageError, Tx, authorizations, callers, clients, consent, tokens};
+use crate::base::clock::Instant;
+use crate::consent::Standing;
+use crate::oauth::client::{Client, ClientId};
+use crate::oauth::grant::{Authorization, RefreshToken};
+use crate::oauth::scope::ScopeSet;
+
+statements! {
+    /// The client that is named, or else the one that the token was given to; the token with what it is part of, whoever
+    /// has it; grants and rules as rows of their own.
+    FIND = "WITH held AS (\
+            SELECT r.authorization_id, r.jkt, r.issued, r.expires, r.activated, r.used, a.client_id, a.account_id, \
+            a.person_id, a.context, a.scopes AS granted_scopes, a.signed_in, a.session_hash, a.revoked, \
+            o.state AS account_state, COALESCE(pa.person_id, a.person_id) AS shown_person, \
+            COALESCE(oa.person_id, o.person_id) AS own_shown \
+            FROM refresh_tokens r \
+            JOIN authorizations a ON a.id = r.authorization_id \
+            JOIN accounts o ON o.id = a.account_id \
+            LEFT JOIN person_aliases pa ON pa.alias_id = a.person_id AND pa.undone IS NULL \
+            LEFT JOIN person_aliases oa ON oa.alias_id = o.person_id AND oa.undone IS NULL \
+            WHERE r.hash = $2), \
+            laid AS (\
+            SELECT g.id AS grant_id, CAST(NULL AS TEXT) AS rule_id, g.basis, g.valid_from, g.valid_until, \
+            g.scope AS document \
+            FROM held JOIN grants g ON g.account_id = held.account_id AND g.state = 'active' \
+            LEFT JOIN person_aliases ga ON ga.alias_id = g.person_id AND ga.undone IS NULL \
+            WHERE COALESCE(ga.person_id, g.person_id) = held.shown_person \
+            UNION ALL \
+            SELECT NULL, s.id, NULL, s.valid_from, s.valid_until, s.document \
+            FROM held JOIN consent_rules s ON s.ended IS NULL AND (s.person_id = held.shown_person OR s.person_id IN \
+            (SELECT al.alias_id FROM person_aliases al WHERE al.person_id = held.shown_person AND al.undone IS NULL))) \
+            SELECT c.id, c.name, c.redirect_uris, c.launch_uri, c.scopes, c.secret_hash, c.kind, c.state, c.key_set, \
+            c.key_set_uri, c.sources, c.requires_pushed_requests, c.requires_bound_tokens, c.registration_hash, \
+            held.*, laid.* \
+            FROM clients c LEFT JOIN held ON TRUE LEFT JOIN laid ON TRUE \
+            WHERE c.deleted IS NULL AND c.id = COALESCE(CAST($1 AS TEXT), (SELECT client_id FROM held))";
+    /// An access token more, and the end of the refresh token moved out, never in. Whether the grant is live is decided
+    /// here: it may have ended since it was looked up.
+    REISSUE = {
+        sqlite: "INSERT INTO access_tokens (hash, authorization_id, scopes, jkt, issued, expires) \
+                 SELECT $1, a.id, $3, $4, $5, $6 FROM refresh_tokens r JOIN authorizations a ON a.id = r.authorization_id \
+                 WHERE r.hash = $2 AND r.expires > $5 AND a.revoked IS NULL AND (a.session_hash IS NULL OR EXISTS \
+                 (SELECT 1 FROM sessions s WHERE s.hash = a.session_hash AND s.expires > $5)); \
+                 UPDATE refresh_tokens SET expires = $7 WHERE hash = $2 AND expires < $7 \
+                 AND EXISTS (SELECT 1 FROM access_tokens t WHERE t.hash = $1)",
+        postgres: "WITH live AS (\
+                   SELECT a.id FROM refresh_tokens r JOIN authorizations a ON a.id = r.authorization_id \
+                   WHERE r.hash = $2 AND r.expires > $5 AND a.revoked IS NULL AND (a.session_hash IS NULL OR EXISTS \
+                   (SELECT 1 FROM sessions s WHERE s.hash = a.session_hash AND s.expires > $5))), \
+                   extended AS (\
+                   UPDATE refresh_tokens SET expires = $7 WHERE hash = $2 AND expires < $7 \
+                   AND EXISTS (SELECT 1 FROM live)) \
+                   INSERT INTO access_tokens (hash, authorization_id, scopes, jkt, issued, expires) \
+                   SELECT CAST($1 AS BYTEA), live.id, CAST($3 AS TEXT), CAST($4 AS BYTEA), CAST($5 AS BIGINT), \
+                   CAST($6 AS BIGINT) FROM live",
+    };
+    /// What a token replaced is worthless from its first use on.
+    USE = "UPDATE refresh_tokens SET used = $2, activated = COALESCE(activated, $2) \
+           WHERE hash = $1 AND used IS NULL AND expires > $2 AND EXISTS (\
+           SELECT 1 FROM authorizations a WHERE a.id = refresh_tokens.authorization_id AND a.revoked IS NULL \
+           AND (a.session_hash IS NULL OR EXISTS \
+           (SELECT 1 FROM sessions s WHERE s.hash = a.session_hash AND s.expires > $2)))";
+    LIVE = "SELECT count(*) FROM refresh_tokens r JOIN authorizations a ON a.id = r.authorization_id \
+            WHERE r.hash = $1 AND r.expires > $2 AND a.revoked IS NULL AND (a.session_hash IS NULL OR EXISTS \
+            (SELECT 1 FROM sessions s WHERE s.hash = a.session_hash AND s.expires > $2))";
+}
+
+/// What a refresh is decided by.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Who asks, if there is such a client.
+    pub client: Option<Client>,
+    /// The token that was shown, if there is such a one.
+    pub held: Option<Held>,
+}
+
+/// A refresh token, and what it is part of.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The token.
+    pub token: RefreshToken,
+    /// What it is part of, of whatever client.
+    pub authorization: Authorization,
+    is_account_open: bool,
+    standing: Option<Standing>,
+}
+
+impl Held {
+    /// Whether the account is open and may still act for its person, if the authorization has one.
+    #[must_use]
+    pub fn stands(&self, now: Instant) -> bool {
+        self.is_account_open && self.standing.as_ref().is_none_or(|standing| standing.right_until(now).is_some())
+    }
+}
+
+row! {
+    struct Row {
+        ..client: clients::Row,
+        ..laid: consent::LaidColumns,
+        authorization_id: Option<String>,
+        jkt: Option<Vec<u8>>,
+        issued: Option<i64>,
+        expires: Option<i64>,
+        activated: Option<i64>,
+        used: Option<i64>,
+        client_id: Option<String>,
+        account_id: Option<String>,
+        person_id: Option<String>,
+        context: Option<String>,
+        granted_scopes: Option<String>,
+        signed_in: Option<i64>,
+        session_hash: Option<Vec<u8>>,
+        revoked: Option<i64>,
+        account_state: Option<String>,
+        shown_person: Option<String>,
+        own_shown: Option<String>,
+    }
+}
+
+/// All that a refresh with the token of this hash rests on; without a client that is named, the one it was given to.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn find(db: &Db, client: Option<&ClientId>, hash: Option<&[u8; 32]>) -> Result<Found, StorageError> {
+    let named = client.map(|id| id.as_str().to_owned());
+    let rows: Vec<Row> = fetch_all!(db, FIND, named.clone(), hash.map(|hash| hash.to_vec()))?;
+    let mut found = Found::default();
+    for row in rows {
+        let (client, held, laid) = row.split()?;
+        if found.client.is_none() {
+            found = Found { client: Some(client.try_into()?), held };
+        }
+        if let Some(standing) = found.held.as_mut().and_then(|held| held.standing.as_mut()) {
+            laid.lay(standing)?;
+        }
+    }
+    Ok(found)
+}
+
+impl Row {
+    fn split(self) -> Result<(clients::Row, Option<Held>, consent::LaidColumns), StorageError> {
+        let held = match (self.authorization_id, self.client_id, self.account_id, self.granted_scopes) {
+            (Some(id), Some(client), Some(account), Some(scopes)) => {
+                // Both columns are NOT NULL where there is a row at all.
+                let (issued, expires) = (self.issued.unwrap_or(0), self.expires.unwrap_or(0));
+                let token = (id.clone(), self.jkt, issued, expires, self.activated, self.used);
+                let signed_in = self.signed_in.unwrap_or(0);
+                let is_own = self.own_shown.is_some() && self.own_shown == self.shown_person;
+                let (person, context, session) = (self.person_id, self.context, self.session_hash);
+                let columns = (id, client, account, person, context, scopes, signed_in, session, self.revoked);
+                let authorization = authorizations::authorization(columns)?;
+                // That there is such a person at all, the reference of the authorization says.
+                let shown = self.shown_person.as_deref().map(callers::person).transpose()?;
+                let account = authorization.account;
+                Some(Held {
+                    token: tokens::refresh_token(token)?,
+                    is_account_open: self.account_state.as_deref() == Some("active"),
+                    standing: shown.map(|_| Standing { account, is_own, rights: Vec::new(), rules: Vec::new() }),
+                    authorization,
+                })
+            }
+            _ => None,
+        };
+        Ok((self.client, held, self.laid))
+    }
+}
+
+/// An access token that a refresh brings.
+#[derive(Clone, Debug)]
+pub struct Reissued {
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// What it may.
+    pub scopes: ScopeSet,
+    /// The key it is bound to.
+    pub key: Option<crate::oauth::dpop::Thumbprint>,
+    /// When it was issued.
+    pub issued: Instant,
+    /// When it ends.
+    pub expires: Instant,
+}
+
+/// Stores another access token that a constant refresh token brings, and moves that one's end out to `until`. One
+/// statement. False, and nothing is done, when the token or its authorization has ended, or the session it hangs on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn reissue(tx: &mut Tx, hash: &[u8; 32], new: &Reissued, until: Instant) -> Result<bool, StorageError> {
+    let changed = execute!(
+        tx,
+        REISSUE,
+        new.hash.to_vec(),
+        hash.to_vec(),
+        new.scopes.to_string(),
+        new.key.map(|key| key.as_bytes().to_vec()),
+        new.issued.micros(),
+        new.expires.micros(),
+        until.micros()
+    )?;
+    Ok(changed > 0)
+}
+
+/// Uses up a refresh token that is good. True for exactly one caller.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn use_up(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<bool, StorageError> {
+    let changed = execute!(tx, USE, hash.to_vec(), now.micros())?;
+    Ok(changed > 0)
+}
+
+/// Whether a refresh token, used or not, has not ended: nor its authorization, nor the session it hangs on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn is_live(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<bool, StorageError> {
+    let found: i64 = fetch_value!(tx, LIVE, hash.to_vec(), now.micros())?;
+    Ok(found > 0)
+}
