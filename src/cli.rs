@@ -18,6 +18,7 @@ mod staff;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -90,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // The one TLS provider of the process; installing it twice is the only way to fail.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
         .enable_all()
         .build()
         .map_err(CliError::from)
@@ -101,6 +103,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Threads that answer requests: `TOKIO_WORKER_THREADS`, or one for each processor but one, which is left to the database,
+/// the log and the kernel. Requests that move between more threads than that cost a fifth more each
+/// (docs/performance.md).
+fn workers() -> usize {
+    let asked = std::env::var("TOKIO_WORKER_THREADS").ok().and_then(|text| text.parse().ok());
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    asked.unwrap_or_else(|| processors.saturating_sub(1)).clamp(1, 1_024)
 }
 
 async fn dispatch(call: Chartgate) -> Result<(), CliError> {
