@@ -70,6 +70,7 @@ impl Setting {
         let source = ConnectedSource {
             vendor: VendorProfiles::embedded().expect("profiles").by_name("generic").expect("generic").clone(),
             client: Arc::new(Client::new(connection, Limits::default(), clock.clone(), random.clone())),
+            authority: Needle::new(AUTHORITY).map(Arc::new),
             organization: "Practice".to_owned(),
             foreign: std::sync::atomic::AtomicU64::new(0),
             release: None,
@@ -130,7 +131,7 @@ impl Setting {
     }
 
     pub(in super::super) fn rewriter(&self) -> Rewriter<'_> {
-        let authorities: Arc<[Needle]> = Needle::new(AUTHORITY).into_iter().collect();
+        let authorities: Arc<[Arc<Needle>]> = Needle::new(AUTHORITY).map(Arc::new).into_iter().collect();
         Rewriter {
             knowledge: self.knowledge,
             identifiers: &self.identifiers,

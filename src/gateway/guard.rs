@@ -1,7 +1,7 @@
 //! The last guard before bytes leave (security design, section 8, step 21): a second look at what the rewriting made,
 //! by other means. It finds nothing as long as the rewriting is right; what it does find is not sent.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
 
@@ -18,7 +18,7 @@ const ADDRESSES: [&[u8]; 6] = [b"reference", b"url", b"uri", b"canonical", b"sou
 ///
 /// # Errors
 /// [`Unwritable::Leak`].
-pub(super) fn check(bytes: &[u8], chart: &Chart, authorities: &[Needle]) -> Result<(), Unwritable> {
+pub(super) fn check(bytes: &[u8], chart: &Chart, authorities: &[Arc<Needle>]) -> Result<(), Unwritable> {
     let leak = if names_other_patient(bytes, chart) {
         "another patient"
     } else if authorities.iter().any(|authority| authority.is_mentioned(bytes)) {

@@ -19,6 +19,9 @@ const MISSING: &str = "https://chartgate.example/fhir/StructureDefinition/source
 const REPEATING: [&str; 8] =
     ["identifier", "name", "telecom", "address", "contact", "communication", "photo", "generalPractitioner"];
 
+/// Elements that only the primary record brings along, unless it is the only one (`text` speaks for one record alone).
+const PRIMARY: [&str; 6] = ["implicitRules", "language", "text", "contained", "extension", "modifierExtension"];
+
 /// Elements that occur once: each row is one element with the spellings of its choice, and the extension value that
 /// carries a differing one.
 const SINGLE: [(&str, &[(&str, &str)]); 7] = [
@@ -132,6 +135,13 @@ pub(super) struct Joined {
 /// Joins the records, the primary one first, into `Patient/{person}`. `missing` names the organizations that could not
 /// be asked. Without any record there is nothing to join.
 pub(super) fn merge(person: PersonId, records: &[Record<'_>], missing: &[String]) -> Option<Joined> {
+    if let ([only], []) = (records, missing) {
+        return Some(only_record(person, only));
+    }
+    join(person, records, missing)
+}
+
+fn join(person: PersonId, records: &[Record<'_>], missing: &[String]) -> Option<Joined> {
     let views: Vec<View<'_>> = records.iter().map(View::of).collect();
     let primary = views.first()?;
     let mut writer = Writer(Vec::with_capacity(records.iter().map(|record| record.bytes.len()).sum::<usize>() + 512));
@@ -154,13 +164,45 @@ pub(super) fn merge(person: PersonId, records: &[Record<'_>], missing: &[String]
     for name in REPEATING {
         write_united(&mut writer, &views, name);
     }
+    write_link(&mut writer, records);
+    writer.0.push(b'}');
+    Some(Joined { bytes: writer.0, version })
+}
+
+/// What the only source says, element by element as it stands: there is nobody to compare it with.
+fn only_record(person: PersonId, record: &Record<'_>) -> Joined {
+    let views = [View::of(record)];
+    let mut writer = Writer(Vec::with_capacity(record.bytes.len().saturating_add(512)));
+    writer.text(&format!(r#"{{"resourceType":"Patient","id":"{person}""#));
+    let version = write_meta(&mut writer, &views, &[]);
+    for (name, value) in views.iter().flat_map(|view| &view.members).filter(|(name, _)| is_shown(name)) {
+        // An empty list is not FHIR JSON, and tells nothing.
+        if !value.is_empty_list() {
+            writer.member(name);
+            writer.0.extend_from_slice(value.bytes());
+        }
+    }
+    write_link(&mut writer, std::slice::from_ref(record));
+    writer.0.push(b'}');
+    Joined { bytes: writer.0, version }
+}
+
+/// Whether a record's element is shown: the merged Patient has no others.
+fn is_shown(name: &[u8]) -> bool {
+    let is = |known: &&str| known.as_bytes() == name;
+    let single = name.strip_prefix(b"_").unwrap_or(name);
+    PRIMARY.iter().any(is)
+        || REPEATING.iter().any(is)
+        || SINGLE.iter().any(|(_, spellings)| spellings.iter().any(|(known, _)| known.as_bytes() == single))
+}
+
+/// `link` to the sources' records.
+fn write_link(writer: &mut Writer, records: &[Record<'_>]) {
     let mut links = writer.list("link");
     for record in records {
         links.item().text(&format!(r#"{{"other":{{"reference":"Patient/{}"}},"type":"seealso"}}"#, record.id));
     }
     links.close();
-    writer.0.push(b'}');
-    Some(Joined { bytes: writer.0, version })
 }
 
 /// Writes `meta`, and gives its version.
@@ -318,4 +360,37 @@ fn write_with_sources(writer: &mut Writer, item: Fragment<'_>, stated_by: &[&Rec
         *first = b'{';
     }
     writer.0.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::base::random::SeededRandom;
+
+    /// One record is not joined, but must look as if it were.
+    #[test]
+    fn what_the_only_source_says_is_what_joining_it_alone_would_give() {
+        let person = PersonId::mint(&SeededRandom::new(8));
+        for elements in [
+            "",
+            r#","meta":{"versionId":"7","lastUpdated":"2026-03-02T09:15:00Z","profile":["http://a"],"tag":[{"code":"x"}]}"#,
+            r#","active":true,"_gender":{"extension":[{"url":"u","valueCode":"x"}]},"birthDate":"1984","_birthDate":{"id":"b"}"#,
+            r#","deceasedBoolean":false,"multipleBirthInteger":2,"maritalStatus":{"text":"M"},"managingOrganization":{}"#,
+            r#","name":[{"family":"A"},{"family":"B"}],"telecom":[],"address":[ ],"photo":[{"contentType":"image/png"}]"#,
+            r#","text":{"status":"generated"},"contained":[{"resourceType":"Organization","id":"o"}],"language":"en","#,
+            r#","extension":[{"url":"http://x","valueCode":"a"},{"url":"http://x","valueCode":"b"}],"implicitRules":"r""#,
+            r#","modifierExtension":[{"url":"m"}],"link":[{"other":{"reference":"Patient/x"},"type":"seealso"}],"animal":1"#,
+        ] {
+            let bytes = format!(r#"{{"resourceType":"Patient","id":"k.1"{}}}"#, elements.trim_end_matches(','));
+            let record = Record { id: "k.1".to_owned(), organization: "Practice", bytes: bytes.into_bytes() };
+            let records = [record];
+            let read = |joined: Joined| serde_json::from_slice::<Value>(&joined.bytes).unwrap();
+            let joined = join(person, &records, &[]).unwrap();
+            let alone = merge(person, &records, &[]).unwrap();
+            assert_eq!(alone.version, joined.version);
+            assert_eq!(read(alone), read(joined), "{elements}");
+        }
+    }
 }

@@ -51,9 +51,9 @@ pub(super) struct Rewriter<'a> {
     /// The gateway's FHIR base URL.
     pub(super) gateway_base: &'a str,
     /// Hosts of the person's sources: none may stand in an answer.
-    pub(super) authorities: Arc<[Needle]>,
+    pub(super) authorities: Arc<[Arc<Needle>]>,
     /// The hosts that no answer may name: those of the sources, unless the gateway itself stands there too.
-    pub(super) foreign: Vec<Needle>,
+    pub(super) foreign: Vec<Arc<Needle>>,
     /// Rows to store before the answer leaves.
     pub(super) hashed: Vec<HashedId>,
 }

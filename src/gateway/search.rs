@@ -18,7 +18,7 @@ use super::searchset::{self, Content, Entry, Page};
 use super::subset::Subset;
 use crate::access::Permit;
 use crate::fhir::ResourceType;
-use crate::fhir::scan::{Needle, RawResource};
+use crate::fhir::scan::RawResource;
 use crate::fhir::search::{self, Evaluation, Handling, Query, SearchError};
 use crate::upstream::SourceFailure;
 
@@ -145,12 +145,11 @@ impl Gateway {
         let mut authorities = Vec::with_capacity(charts.connected.len());
         let mut foreign = Vec::with_capacity(charts.connected.len());
         for chart in &charts.connected {
-            let authority = chart.source.client.connection().authority();
-            let Some(needle) = Needle::new(authority) else { continue };
-            if !authority.eq_ignore_ascii_case(&self.authority) {
+            let Some(needle) = &chart.source.authority else { continue };
+            if !chart.source.client.connection().authority().eq_ignore_ascii_case(&self.authority) {
                 foreign.push(needle.clone());
             }
-            authorities.push(needle);
+            authorities.push(needle.clone());
         }
         Rewriter {
             knowledge: self.knowledge,

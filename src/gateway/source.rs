@@ -15,6 +15,7 @@ use crate::base::random::SharedRandom;
 use crate::config::{AppProof, Limits, SourceAuthentication, SourceView};
 use crate::consent::{CodeSets, Contacts, Policy};
 use crate::fhir::ResourceType;
+use crate::fhir::scan::Needle;
 use crate::fhir::search::Criterion;
 use crate::mapping::{
     ConsentPolicies, ReleasePolicies, ReleasePolicyError, STANDARD_CONSENT_POLICY, STANDARD_RELEASE_POLICY,
@@ -38,6 +39,8 @@ pub(crate) struct ConnectedSource {
     /// What its codes mean in other systems.
     pub(crate) terms: SourceTerms,
     pub(crate) client: Arc<Client>,
+    /// Its host, which no answer may name.
+    pub(crate) authority: Option<Arc<Needle>>,
     /// What the gateway is at its authorization server, where people connect their charts themselves.
     pub(crate) smart: Option<Arc<SmartApp>>,
     /// Resources it sent that were not about whom it was asked for.
@@ -218,6 +221,7 @@ fn connect(
     let client = Client::new(reach(credential)?, parts.limits.clone(), parts.clock.clone(), parts.random.clone())
         .with_cache(parts.cache.clone());
     let (client, foreign) = (Arc::new(client), AtomicU64::new(0));
+    let authority = Needle::new(client.connection().authority()).map(Arc::new);
     let terms = mappings.terminology.for_vendor(&source.vendor);
     Ok(ConnectedSource {
         source: source.clone(),
@@ -227,6 +231,7 @@ fn connect(
         consent,
         terms,
         client,
+        authority,
         smart,
         foreign,
     })

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
@@ -49,24 +50,27 @@ impl Flights {
         question: &Arc<Question>,
         depart: impl FnOnce(u64) -> BoxFuture<'static, Result<Body, SourceFailure>>,
     ) -> (Flight, bool) {
-        let mut board = self.lock();
-        if let Some(flight) = board.under_way.get(question).and_then(|(_, flight)| flight.upgrade()) {
+        let Board { under_way, last } = &mut *self.lock();
+        let entry = under_way.entry(question.clone());
+        if let Entry::Occupied(known) = &entry
+            && let Some(flight) = known.get().1.upgrade()
+        {
             return (flight, true);
         }
-        board.last = board.last.wrapping_add(1);
-        let number = board.last;
-        let flight = depart(number).shared();
+        *last = last.wrapping_add(1);
+        let flight = depart(*last).shared();
         if let Some(weak) = flight.downgrade() {
-            board.under_way.insert(question.clone(), (number, weak));
+            entry.insert_entry((*last, weak));
         }
         (flight, false)
     }
 
     /// Forgets the flight, if it still is this one.
-    pub(super) fn land(&self, question: &Question, number: u64) {
-        let mut board = self.lock();
-        if board.under_way.get(question).is_some_and(|(known, _)| *known == number) {
-            board.under_way.remove(question);
+    pub(super) fn land(&self, question: &Arc<Question>, number: u64) {
+        if let Entry::Occupied(known) = self.lock().under_way.entry(question.clone())
+            && known.get().0 == number
+        {
+            known.remove();
         }
     }
 

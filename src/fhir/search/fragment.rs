@@ -26,6 +26,12 @@ impl<'a> Fragment<'a> {
         Items { rest: self.0.strip_prefix(b"[").unwrap_or_default(), single: None }
     }
 
+    /// Whether this is an array without items: not FHIR JSON (R4 json.html §2.6.2), and nothing said.
+    #[must_use]
+    pub fn is_empty_list(self) -> bool {
+        self.0.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start() == b"]")
+    }
+
     /// The items of an array, or the value itself when it is not one.
     #[must_use]
     pub fn each(self) -> Items<'a> {
