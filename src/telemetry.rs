@@ -1,6 +1,7 @@
 //! Logs: one structured line for each request, without PHI, query strings or tokens.
 
 mod lines;
+mod plain;
 
 use std::io::IsTerminal as _;
 
@@ -10,6 +11,7 @@ use crate::config::{Log, LogFormat};
 
 pub use lines::Flush;
 use lines::Lines;
+use plain::PlainFields;
 
 /// Sends log lines to standard error in the configured form, until the end of what it returns. Standard output stays
 /// free for answers.
@@ -25,7 +27,8 @@ pub fn start(log: &Log) -> Result<Flush, String> {
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_watched).with_writer(lines);
     match log.format {
         LogFormat::Json => format.json().flatten_event(true).try_init(),
-        LogFormat::Text => format.compact().try_init(),
+        LogFormat::Text if is_watched => format.compact().try_init(),
+        LogFormat::Text => format.compact().fmt_fields(PlainFields).try_init(),
     }
     .map_err(|error| error.to_string())?;
     Ok(flush)
