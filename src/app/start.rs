@@ -205,8 +205,8 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
     let desk = Desk::new(linking(), &master_key, clock.clone(), random.clone());
     let desk = Arc::new(desk.with_second_factor(config.staff_second_factor()));
     let accounts = Arc::new(Accounts::new(acts.clone(), clock, random.clone(), &master_key, &config));
-    let metadata = capability::statement(knowledge, &base_url, oauth_uris(&authorization))
-        .map_err(|error| StartError::Knowledge(error.to_string()))?;
+    let uris = oauth_uris(&authorization);
+    let metadata = Metadata::new(move || capability::statement(knowledge, &base_url, uris));
     let state = AppState(Arc::new(AppParts {
         gateway: gateway.clone(),
         authorization: authorization.clone(),
@@ -217,7 +217,7 @@ pub async fn start(parts: Parts) -> Result<App, StartError> {
         redemptions: redemptions.clone(),
         directory: Directory::new(config.server.name.clone()),
         pages: Pages::new(&config, &master_key, random.clone()),
-        metadata: Arc::new(Metadata(metadata.into())),
+        metadata: Arc::new(metadata),
         db: db.clone(),
     }));
     let watched = authorization.clone();
