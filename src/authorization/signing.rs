@@ -246,7 +246,8 @@ impl AuthorizationServer {
     }
 
     async fn make_signing_key(&self, signs_from: Instant) -> Result<SealedKey, SigningError> {
-        let made = tokio::task::spawn_blocking(SigningKey::generate).await.map_err(|_| KeyError)?;
+        let random = self.random.clone();
+        let made = tokio::task::spawn_blocking(move || SigningKey::generate(&*random)).await.map_err(|_| KeyError)?;
         let (key, der) = made?;
         let sealed = self.keys.seal(&*self.random, key.kid().as_bytes(), der.expose());
         Ok(SealedKey { kid: key.kid().to_owned(), sealed, created: self.clock.now(), signs_from })

@@ -1,16 +1,26 @@
 //! Randomness as a parameter: nothing but [`SystemRandom`] asks the machine for it.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SecureRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
 use data_encoding::BASE64URL_NOPAD;
 use uuid::Uuid;
+
+use super::secret::Secret;
 
 /// Where random bytes come from.
 pub trait Random: fmt::Debug + Send + Sync {
     /// Fills `into` with random bytes.
     fn fill(&self, into: &mut [u8]);
+
+    /// A new RSA key of 2048 bits as PKCS #8; none when the provider fails. Costs a good part of a second of processor
+    /// time.
+    fn rsa_key(&self) -> Option<Secret<Vec<u8>>>;
 }
 
 /// Randomness as it is passed around.
@@ -49,23 +59,33 @@ impl Random for SystemRandom {
             std::process::abort();
         }
     }
+
+    fn rsa_key(&self) -> Option<Secret<Vec<u8>>> {
+        let pair = KeyPair::generate(KeySize::Rsa2048).ok()?;
+        let der: Pkcs8V1Der<'_> = pair.as_der().ok()?;
+        Some(Secret::new(der.as_ref().to_vec()))
+    }
 }
 
-/// A repeatable sequence for tests: SHA-256 over a seed and a counter.
+/// A repeatable sequence for tests: SHA-256 over a seed and a counter. Its RSA keys are made once for each process: the
+/// nth key of all sequences with this seed is the same.
 #[derive(Debug)]
-pub struct SeededRandom(Mutex<(u64, u64)>);
+pub struct SeededRandom {
+    state: Mutex<(u64, u64)>,
+    keys: AtomicUsize,
+}
 
 impl SeededRandom {
     /// A sequence that `seed` determines.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self(Mutex::new((seed, 0)))
+        Self { state: Mutex::new((seed, 0)), keys: AtomicUsize::new(0) }
     }
 }
 
 impl Random for SeededRandom {
     fn fill(&self, into: &mut [u8]) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for chunk in into.chunks_mut(32) {
             let mut input = [0_u8; 16];
             input[..8].copy_from_slice(&state.0.to_be_bytes());
@@ -76,5 +96,17 @@ impl Random for SeededRandom {
                 *to = *from;
             }
         }
+    }
+
+    fn rsa_key(&self) -> Option<Secret<Vec<u8>>> {
+        static MADE: Mutex<BTreeMap<u64, Vec<Vec<u8>>>> = Mutex::new(BTreeMap::new());
+        let (seed, _) = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let nth = self.keys.fetch_add(1, Ordering::Relaxed);
+        let mut seeds = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = seeds.entry(seed).or_default();
+        while made.len() <= nth {
+            made.push(SystemRandom::default().rsa_key()?.expose().clone());
+        }
+        made.get(nth).cloned().map(Secret::new)
     }
 }

@@ -1,13 +1,12 @@
 //! Signed JSON Web Tokens: RS256, which every OpenID Connect client understands.
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::base::hash::sha256;
+use crate::base::random::Random;
 use crate::base::secret::Secret;
 
 /// A key that cannot be made, read or used.
@@ -29,11 +28,9 @@ impl SigningKey {
     ///
     /// # Errors
     /// [`KeyError`] when the provider fails.
-    pub fn generate() -> Result<(Self, Secret<Vec<u8>>), KeyError> {
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError)?;
-        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| KeyError)?;
-        let der = Secret::new(der.as_ref().to_vec());
-        Ok((Self::new(pair), der))
+    pub fn generate(random: &dyn Random) -> Result<(Self, Secret<Vec<u8>>), KeyError> {
+        let der = random.rsa_key().ok_or(KeyError)?;
+        Ok((Self::from_pkcs8(der.expose())?, der))
     }
 
     /// Reads a key from PKCS #8.
@@ -89,7 +86,7 @@ mod tests {
 
     #[test]
     fn another_implementation_verifies_what_is_signed() {
-        let (key, der) = SigningKey::generate().unwrap();
+        let (key, der) = SigningKey::generate(&crate::base::random::SystemRandom::default()).unwrap();
         let again = SigningKey::from_pkcs8(der.expose()).unwrap();
         assert_eq!(key.jwk(), again.jwk());
         let token = again.sign(&json!({"sub": "x", "exp": 4_000_000_000_u64, "aud": "app"})).unwrap();

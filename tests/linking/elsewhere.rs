@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
+use chartgate::base::random::SystemRandom;
 use chartgate::config::{AppProof, IdentityProvider};
 use chartgate::oauth::jwt::SigningKey;
 use data_encoding::BASE64URL_NOPAD;
@@ -33,7 +34,7 @@ struct Answering {
 async fn provider() -> Provider {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
-    let (key, _) = SigningKey::generate().unwrap();
+    let (key, _) = SigningKey::generate(&SystemRandom::default()).unwrap();
     let answering =
         Arc::new(Answering { issuer: issuer.clone(), key, token: Mutex::default(), form: Mutex::default() });
     let discovery = async |State(op): State<Arc<Answering>>| {
@@ -221,7 +222,7 @@ fn i10_an_account_is_found_by_issuer_and_subject_and_never_by_an_address() {
 fn o44_a_token_that_is_not_for_this_request_signs_nobody_in() {
     run(async {
         let provider = provider().await;
-        let (stray, _) = SigningKey::generate().unwrap();
+        let (stray, _) = SigningKey::generate(&SystemRandom::default()).unwrap();
         let world = world_with(&provider, None).await;
         let mut boss = world.browser("boss").await;
         assert_eq!(connect(&provider, &world, &mut boss, "boss").await.location(), "/account/identities");
