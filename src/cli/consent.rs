@@ -38,13 +38,14 @@ pub(super) enum Command {
         #[arg(long)]
         reason: String,
     },
-    /// Write grants and rules out as a FHIR Bundle of RelatedPerson and Consent, on standard output.
+    /// Write grants and rules out as a FHIR Bundle of RelatedPerson and Consent, with the Person of each account and the newest
+    /// entries of the audit trail as AuditEvent, on standard output.
     Export {
         /// Only what is about this person.
         #[arg(long)]
         person: Option<PersonId>,
     },
-    /// Read in what `export` wrote, all of it or nothing. Accounts, practices and charts must be here already.
+    /// Read in the grants and rules that `export` wrote, all of them or nothing. Accounts, practices and charts must be here already.
     Import {
         /// The file.
         file: std::path::PathBuf,
