@@ -255,6 +255,7 @@ mod tests {
     use super::*;
     use crate::base::id::OrganizationId;
     use crate::base::random::SeededRandom;
+    use crate::identity::StatusReason;
 
     /// 2026-05-03T00:00:00Z.
     const NOW: Instant = Instant::from_micros(1_777_766_400_000_000);
@@ -416,12 +417,11 @@ mod tests {
             assert_eq!(performer.starts_with("Patient/"), by_patient, "{basis:?}");
             assert_eq!(performer.starts_with("RelatedPerson/"), !by_patient, "{basis:?}");
         }
-        let reason = || "asked".to_owned();
         for (state, status) in [
             (GrantState::Pending, "proposed"),
             (GrantState::Active, "active"),
-            (GrantState::Suspended { at: NOW, reason: reason() }, "inactive"),
-            (GrantState::Ended { at: NOW, reason: reason() }, "inactive"),
+            (GrantState::Suspended { at: NOW, reason: StatusReason::SuspendedPendingReview, by: None }, "inactive"),
+            (GrantState::Ended { at: NOW, reason: StatusReason::PatientRequest }, "inactive"),
         ] {
             let grant = Grant { state, ..grant(B::Parent) };
             assert_eq!(consent_of(&grant, &GrantScope::whole(Level::View))["status"], status);

@@ -14,7 +14,7 @@ use crate::base::random::Random;
 use crate::consent::exchange::{consent_of_grant, consent_of_rule, person as person_resource, related_person, whole};
 use crate::consent::{GrantScope, RuleKind, StandingRule};
 use crate::gateway::audit_events;
-use crate::identity::{Grant, GrantBasis, GrantState, Period, Username};
+use crate::identity::{Grant, GrantBasis, GrantState, Period, StatusReason, Username};
 use crate::organization::SourceKey;
 use crate::storage::consent::{self, ConsentRule};
 use crate::storage::{Db, StorageError, accounts, grants, links, organizations, persons, sources};
@@ -155,16 +155,19 @@ fn whole_grant(grant: &Grant, scope: &GrantScope, who: (&Value, Option<&str>), n
     let mut scope = json!(scope);
     each_organization(&mut scope, |id| names.organization(id));
     each_source(&mut scope, |key| names.source(key.as_str()?).map(|url| json!(url)));
-    let (state, at, reason) = match &grant.state {
-        GrantState::Pending => ("pending", None, None),
-        GrantState::Active => ("active", None, None),
-        GrantState::Suspended { at, reason } => ("suspended", Some(at.micros()), Some(reason)),
-        GrantState::Ended { at, reason } => ("ended", Some(at.micros()), Some(reason)),
+    let state = match &grant.state {
+        GrantState::Pending => json!(["pending", null, null]),
+        GrantState::Active => json!(["active", null, null]),
+        GrantState::Suspended { at, reason, by } => {
+            let by = by.and_then(|id| names.organization(&json!(id.to_string())));
+            json!(["suspended", at.micros(), reason.as_str(), by])
+        }
+        GrantState::Ended { at, reason } => json!(["ended", at.micros(), reason.as_str()]),
     };
     json!({
         "grant": grant.id.to_string(), "account": who.1, "person": who.0, "basis": grant.basis.as_str(),
         "period": micros(grant.period), "evidence": grant.evidence, "created": grant.created.micros(),
-        "state": [state, at, reason], "scope": scope,
+        "state": state, "scope": scope,
     })
 }
 
@@ -315,14 +318,19 @@ async fn grant_of(db: &Db, names: &Names, everything: &Value, person: PersonId) 
         return Err(ImportError::Missing("source", unknown.to_string()));
     }
     each_source(&mut scope, key_of);
+    let by = everything.pointer("/state/3").and_then(Value::as_str);
+    let by = by.map(|name| {
+        names.organizations.get(name).copied().ok_or_else(|| ImportError::Missing("practice", name.to_owned()))
+    });
+    let by = by.transpose()?;
     let read = || {
         let text = |name: &str| everything.get(name)?.as_str();
         let state = everything.get("state")?;
-        let reason = || Some(state.get(2)?.as_str()?.to_owned());
+        let reason = || StatusReason::parse(state.get(2)?.as_str()?);
         let state = match state.get(0)?.as_str()? {
             "pending" => GrantState::Pending,
             "active" => GrantState::Active,
-            "suspended" => GrantState::Suspended { at: at(state.get(1))?, reason: reason()? },
+            "suspended" => GrantState::Suspended { at: at(state.get(1))?, reason: reason()?, by },
             "ended" => GrantState::Ended { at: at(state.get(1))?, reason: reason()? },
             _ => return None,
         };
