@@ -1,5 +1,6 @@
 //! Who sees what of somebody's record: the decision against a second one over plain JSON, and the scenarios by number.
 
+mod ages;
 mod bands;
 mod command_line;
 mod exchange;
