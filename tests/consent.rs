@@ -9,6 +9,7 @@ mod generate;
 mod labels;
 mod model;
 mod mutants;
+mod noninterference;
 mod people;
 mod properties;
 mod real;
