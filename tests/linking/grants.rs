@@ -10,7 +10,7 @@ use chartgate::storage::{audit, grants, organizations, staff_tasks};
 use serde_json::{Value, json};
 
 use super::proxies::{mailbox, mailbox_of, told};
-use super::{at_work, daniel, submit, world};
+use super::{answer, at_work, code_of, daniel, stranger, submit, verify, waiting, world};
 use crate::support::http::{Answer, Client as Browser};
 use crate::support::world::{self, World, run};
 
@@ -132,5 +132,28 @@ fn a_superseded_power_of_attorney_is_suspended_at_the_desk_and_the_privacy_offic
         };
         assert_eq!(steps.len(), 5, "{steps:?}");
         assert!(grants::by_id(&world.app.db, court).await.unwrap().is_some());
+    });
+}
+
+/// Portal design, 3.8 scenario 56.
+#[test]
+fn a_code_for_a_proxy_is_for_whom_it_names_and_locked_after_that() {
+    run(async {
+        let world = world().await;
+        let mut registrar = at_work(&world, "registrar").await;
+        let proxy = [("proxy_family", "Cole"), ("proxy_given", "Hana"), ("basis", "parent")];
+        let code = code_of(&verify(&mut registrar, "MRN-263881", &proxy).await);
+        // Daniel has a record of his own, which says that he is somebody else.
+        let mut other = daniel(&world, "daniel").await;
+        assert_eq!(answer(&mut other, &code, "2019-05-09", "Cole").await.location(), "/invite/confirm");
+        let confirm = other.get("/invite/confirm").await;
+        let refused = submit(&mut other, &confirm, "/invite/confirm", &[("answer", "yes")]).await;
+        assert_eq!(refused.status, 409, "{}", refused.body);
+        assert!(other.get("/api/v1/people").await.json()["seen_by_me"].as_array().unwrap().is_empty());
+        assert_eq!(waiting(&world).await, ["A code for somebody who acts for a patient was tried by another person."]);
+        // It is nobody's any more, not even Hana's.
+        let mut hana = stranger(&world);
+        let late = answer(&mut hana, &code, "2019-05-09", "Cole").await;
+        assert_ne!(late.header("location"), Some("/invite/account"), "{}", late.body);
     });
 }
