@@ -74,10 +74,10 @@ fn birthday(born: Date, years: i16) -> Date {
 /// What a policy shows of somebody who was born then.
 fn shows(policy: &str, born: Date, today: Date) -> Shows {
     let of_policy = RULES.iter().filter(|(name, ..)| *name == policy);
-    let begun = of_policy.filter(|(_, years, offset, _)| {
+    let mut begun = of_policy.filter(|(_, years, offset, _)| {
         *years == 0 || birthday(born, *years).checked_add(jiff::Span::new().days(*offset)).unwrap() <= today
     });
-    begun.last().unwrap().3
+    begun.next_back().unwrap().3
 }
 
 /// The least that any day that may be meant lets through.
