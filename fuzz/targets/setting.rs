@@ -123,6 +123,7 @@ impl Setting {
     }
 
     /// Leave of somebody else to read the type.
+    #[cfg(test)]
     pub(in super::super) fn permit_of(&self, standing: Standing, resource_type: ResourceType) -> Option<Permit> {
         let subject = Subject { standing: Some(standing), ..(*self.subject).clone() };
         let interaction = Interaction::Search { resource_type, parameters: Vec::new(), handling: Handling::Strict };
