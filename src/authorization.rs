@@ -56,7 +56,7 @@ pub use introspect::Introspection;
 pub(crate) use launch::page_subject;
 pub use launch::{LaunchError, LaunchableApp, OpenedApp, Reached};
 pub(crate) use people::is_of_age;
-pub use people::{People, Shared};
+pub use people::{Gone, People, Shared};
 pub use proofs::ShownProof;
 pub use pushed::PushedRequest;
 pub use registration::{RegisterError, Registration};

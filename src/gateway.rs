@@ -69,6 +69,7 @@ pub use answer::{Answer, Refusal};
 pub use content::{Content, essence};
 pub use explain::Explanation;
 pub use outlook::Outlook;
+pub(crate) use own::{audit_events, grants_of};
 pub use patient_tokens::PatientTokens;
 pub(crate) use source::ConnectedSource;
 pub use source::{ClientParts, Mappings, SourceError, Sources};

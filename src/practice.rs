@@ -9,13 +9,15 @@ mod exchange;
 mod mergers;
 mod probe;
 mod sharing_notices;
+mod told;
 
 pub use chart_check::ChartCheck;
 pub use connect::{ConnectError, adopt_brand, adopt_release_policy, connect, connect_organization, connect_source};
 pub use consent::{NewRule, adopt_consent_policy, lay_down, lift, limit_grant, put_label_table, remove_label_table};
 pub use desk::{
-    Approval, AtWork, Desk, DeskError, Exposed, Exposure, Found, Handed, Issued, LookedBy, NewInvitation, NewProofing,
-    QueuedClaim, QueuedProxy, Ruling, Seen, Standing, Stopped, TaskLine, Viewed, Viewer, Wanted,
+    Acting, Approval, AtWork, Desk, DeskError, Exposed, Exposure, Found, Handed, Issued, LookedBy, NewInvitation,
+    NewProofing, QueuedClaim, QueuedProxy, Ruling, Seen, Settlement, Standing, Stopped, TaskLine, Viewed, Viewer,
+    Wanted,
 };
 pub use enrol::{EnrolError, NewAccount, NewGrant, NewLink, account, appoint, grant, grant_until, link, person};
 pub use exchange::{ImportError, export as export_consents, import as import_consents};

@@ -26,7 +26,7 @@ mod probe;
 mod record;
 pub(crate) mod record_pages;
 mod resilience;
-mod routes;
+pub(crate) mod routes;
 mod search;
 mod shared_data;
 mod subjects;

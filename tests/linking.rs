@@ -7,6 +7,7 @@ mod claims;
 mod codes;
 mod console;
 mod elsewhere;
+mod grants;
 mod mergers;
 mod proxies;
 mod succession;

@@ -123,6 +123,14 @@ impl Setting {
         }
     }
 
+    /// Leave of somebody else to read the type.
+    #[cfg(test)]
+    pub(in super::super) fn permit_of(&self, standing: Standing, resource_type: ResourceType) -> Option<Permit> {
+        let subject = Subject { standing: Some(standing), ..(*self.subject).clone() };
+        let interaction = Interaction::Search { resource_type, parameters: Vec::new(), handling: Handling::Strict };
+        access::decide(self.knowledge, Arc::new(subject), &interaction).ok()
+    }
+
     /// Leave to read the type, where there is any.
     pub(in super::super) fn permit(&self, resource_type: ResourceType) -> Option<Permit> {
         let parameters = Vec::new();

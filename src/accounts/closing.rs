@@ -7,6 +7,7 @@ use super::{AccountError, Accounts};
 use crate::audit::ActKind;
 use crate::authorization::SignedIn;
 use crate::base::id::{AuthorizationId, GrantId};
+use crate::identity::StatusReason;
 use crate::mail::template;
 use crate::storage::{
     StorageError, accounts, authorizations, challenges, contacts, federated_identities, grants, passkeys,
@@ -54,7 +55,7 @@ impl Accounts {
             .write(move |tx| {
                 async move {
                     for grant in grants {
-                        grants::end(tx, grant, now, "account-closed").await?;
+                        grants::end(tx, grant, now, StatusReason::AccountClosed).await?;
                     }
                     for app in apps {
                         authorizations::revoke(tx, app, now).await?;

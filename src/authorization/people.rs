@@ -14,7 +14,7 @@ use crate::consent::{
     BirthDate, Boundary, GrantScope, Labels, LeapDay, Rule, RuleKind, Standing, StandingRule, local_date, may_end,
 };
 use crate::gateway::Outlook;
-use crate::identity::{Grant, GrantBasis, GrantState, Link, Period};
+use crate::identity::{Grant, GrantBasis, GrantState, Link, Period, StatusReason};
 use crate::storage::consent::{self, ConsentRule};
 use crate::storage::{StorageError, accounts, audit, grants, persons};
 
@@ -25,8 +25,23 @@ pub struct People {
     pub see_mine: Vec<Shared>,
     /// Grants that the account holds.
     pub seen_by_me: Vec<Shared>,
+    /// Grants to act for the account's holder that are over, the newest end first.
+    pub gone: Vec<Gone>,
     /// Whether the account's holder is surely a minor.
     pub is_minor: bool,
+}
+
+/// Somebody who saw one's record, and why that is over. It is for whose record it was alone: whoever held it is not told why.
+#[derive(Clone, Debug)]
+pub struct Gone {
+    /// Who held it.
+    pub name: Option<String>,
+    /// By what right.
+    pub basis: GrantBasis,
+    /// Since when.
+    pub at: Instant,
+    /// Why.
+    pub reason: StatusReason,
 }
 
 /// One grant, as both sides see it.
@@ -44,6 +59,8 @@ pub struct Shared {
     pub scope: GrantScope,
     /// Whether it works now.
     pub is_in_effect: bool,
+    /// Why it was suspended, as the person whose record it is may know.
+    pub suspended: Option<StatusReason>,
     /// Since when.
     pub from: Instant,
     /// Until when, where it has an end.
@@ -82,9 +99,13 @@ impl AuthorizationServer {
             let links = active_links(&self.db, own).await?;
             people.is_minor |= is_minor(&links, now);
             let looks = audit::of_person(&self.db, own, LOOKS).await?;
-            for grant in grants::of_person(&self.db, own).await?.into_iter().filter(|grant| is_open(grant, now)) {
+            for grant in grants::of_person(&self.db, own).await? {
                 let name =
                     accounts::by_id(&self.db, grant.account).await?.map(|holder| holder.username.typed().to_owned());
+                if let Some((at, reason)) = over(&grant, now) {
+                    people.gone.push(Gone { name, basis: grant.basis, at, reason });
+                    continue;
+                }
                 let mut looks = looks.iter().filter(|look| look.kind == "fhir" && look.account == Some(grant.account));
                 let last_look = looks.next().map(|look| look.recorded);
                 let shared = self.shared(grant, (name, links.clone()), true).await?;
@@ -100,6 +121,7 @@ impl AuthorizationServer {
             };
             people.seen_by_me.push(self.shared(grant, (person_name(&links), links), false).await?);
         }
+        people.gone.sort_by_key(|gone| std::cmp::Reverse(gone.at));
         Ok(people)
     }
 
@@ -133,6 +155,10 @@ impl AuthorizationServer {
             name: name.filter(|_| is_subject || is_standing),
             basis: grant.basis,
             is_in_effect: grant.is_active(now) && standing.right_until(now).is_some(),
+            suspended: match &grant.state {
+                GrantState::Suspended { reason, .. } if is_subject => Some(*reason),
+                _ => None,
+            },
             from: grant.period.from,
             until: grant.period.until,
             may_end: may_end(grant.basis, is_subject),
@@ -159,9 +185,9 @@ impl AuthorizationServer {
         if !(grant.account == session.account || is_subject) || !may_end(grant.basis, is_subject) {
             return Ok(false);
         }
-        let reason = if is_subject { "ROLE_DEACTIVATED_PATIENT_REQUEST" } else { "ROLE_DEACTIVATED_BY_HOLDER" };
+        let reason = if is_subject { StatusReason::PatientRequest } else { StatusReason::ByHolder };
         let act = self.new_act(ActKind::Grant).by(session.account).about(grant.person).on("Grant", id);
-        let act = act.by_way_of("people").under(reason);
+        let act = act.by_way_of("people").under(reason.as_str());
         self.act(move |tx| {
             async move {
                 grants::end(tx, id, now, reason).await?;
@@ -206,7 +232,7 @@ impl AuthorizationServer {
         self.act(move |tx| {
             async move {
                 for rule in earlier {
-                    consent::end_rule(tx, rule, now, "PATIENT_REQUEST").await?;
+                    consent::end_rule(tx, rule, now, StatusReason::PatientRequest).await?;
                 }
                 if let Some(rule) = &given {
                     consent::insert_rule(tx, rule).await?;
@@ -272,5 +298,13 @@ fn every_birth(links: &[Link], now: Instant, side: (usize, usize)) -> bool {
 
 /// Whether a grant may still be looked at and ended.
 fn is_open(grant: &Grant, now: Instant) -> bool {
-    !matches!(grant.state, GrantState::Ended { .. }) && grant.period.until.is_none_or(|until| now < until)
+    over(grant, now).is_none()
+}
+
+/// Since when a grant is over, and why: it was ended, or its day came (portal design, 3.8 scenario 33).
+fn over(grant: &Grant, now: Instant) -> Option<(Instant, StatusReason)> {
+    match &grant.state {
+        GrantState::Ended { at, reason } => Some((*at, *reason)),
+        _ => grant.period.until.filter(|until| *until <= now).map(|until| (until, StatusReason::EndDateReached)),
+    }
 }

@@ -3,7 +3,7 @@ use super::{CliError, say};
 use crate::base::clock::Instant;
 use crate::base::id::{ConsentRuleId, GrantId, PersonId};
 use crate::consent::{GrantScope, RuleKind};
-use crate::identity::Period;
+use crate::identity::{Period, StatusReason};
 use crate::mapping::sensitivity;
 use crate::practice::{self, NewRule};
 use crate::storage::{consent, label_tables};
@@ -34,17 +34,18 @@ pub(super) enum Command {
     Lift {
         /// Its id, as `list` shows it.
         rule: ConsentRuleId,
-        /// Why, as a code.
+        /// Why, as a code such as ROLE_DEACTIVATED_PATIENT_REQUEST.
         #[arg(long)]
         reason: String,
     },
-    /// Write grants and rules out as a FHIR Bundle of RelatedPerson and Consent, on standard output.
+    /// Write grants and rules out as a FHIR Bundle of RelatedPerson and Consent, with the Person of each account and the newest
+    /// entries of the audit trail as AuditEvent, on standard output.
     Export {
         /// Only what is about this person.
         #[arg(long)]
         person: Option<PersonId>,
     },
-    /// Read in what `export` wrote, all of it or nothing. Accounts, practices and charts must be here already.
+    /// Read in the grants and rules that `export` wrote, all of them or nothing. Accounts, practices and charts must be here already.
     Import {
         /// The file.
         file: std::path::PathBuf,
@@ -86,7 +87,9 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
             let new = NewRule { person, kind, period: Period { from: now, until }, evidence, by: None };
             say(&format!("rule {}", practice::lay_down(&acts, random, now, new).await?))?;
         }
-        Command::Lift { rule, reason } => practice::lift(&acts, random, now, (rule, None), &reason).await?,
+        Command::Lift { rule, reason } => {
+            practice::lift(&acts, random, now, (rule, None), reason_of(&reason)?).await?;
+        }
         Command::Export { person } => {
             let base = format!("{}/fhir", opened.config.server.public_url);
             say(&serde_json::to_string_pretty(&practice::export_consents(&opened.db, &base, person, now).await?)?)?;
@@ -119,4 +122,14 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Cli
     }
     opened.db.close().await;
     Ok(())
+}
+
+/// The code of that name, if what was laid down may be lifted by it.
+fn reason_of(text: &str) -> Result<StatusReason, CliError> {
+    let known = StatusReason::parse(text).filter(|reason| reason.lifts());
+    known.ok_or_else(|| {
+        let all = StatusReason::ALL.iter().filter(|reason| reason.lifts() && reason.is_for_staff());
+        let names: Vec<&str> = all.map(|reason| reason.as_str()).collect();
+        format!("{text} is none of the reasons {}", names.join(", ")).into()
+    })
 }

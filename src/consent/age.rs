@@ -1,6 +1,6 @@
 //! Ages, as far as a birth date tells them. Of a partial or unknown date every day that it may mean counts.
 
-use jiff::civil::{Date, date};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
@@ -95,14 +95,12 @@ impl Boundary {
             return Some(Date::MIN);
         }
         let year = born.year().checked_add(self.years)?;
-        let birthday = match Date::new(year, born.month(), born.day()) {
-            Ok(day) => day,
-            Err(_) if year > Date::MAX.year() => return None,
-            Err(_) => match leap {
-                LeapDay::March1 => date(year, 3, 1),
-                LeapDay::February28 => date(year, 2, 28),
-            },
+        // Of the days of a year only 29 February is not in every other.
+        let instead = |_| match leap {
+            LeapDay::March1 => Date::new(year, 3, 1),
+            LeapDay::February28 => Date::new(year, 2, 28),
         };
+        let birthday = Date::new(year, born.month(), born.day()).or_else(instead).ok()?;
         birthday.checked_add(Span::new().try_days(i64::from(self.days)).ok()?).ok()
     }
 }
@@ -115,6 +113,8 @@ pub fn local_date(now: Instant, zone: &TimeZone) -> Date {
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
+
     use super::*;
 
     const BOUNDARIES: [Boundary; 3] =

@@ -132,5 +132,7 @@ mod tests {
         assert_eq!(labels("cpt", "90900"), []);
         assert_eq!(labels("loinc", "90899"), []);
         assert_ne!(*sets.version(), nothing);
+        // What people and the audit trail are told is the beginning of it.
+        assert_eq!(sets.version_name(), data_encoding::HEXLOWER.encode(&sets.version()[..6]));
     }
 }

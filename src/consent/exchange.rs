@@ -8,8 +8,8 @@ use super::scope::{GrantScope, Sensitivity};
 use super::standing::{Effect, RuleKind};
 use super::words::Action;
 use crate::base::clock::Instant;
-use crate::base::id::{GrantId, PersonId};
-use crate::identity::{Grant, GrantBasis, GrantState, Period};
+use crate::base::id::{AccountId, GrantId, PersonId};
+use crate::identity::{Assurance, Grant, GrantBasis, GrantState, Period};
 
 /// All of a grant or rule, as JSON.
 pub const WHOLE: &str = "https://chartgate.example/fhir/StructureDefinition/consent-rule";
@@ -51,6 +51,37 @@ fn period(period: Period) -> Value {
         map.insert("end".to_owned(), json!(until.to_fhir()));
     }
     value
+}
+
+/// R4's identity-assuranceLevel.
+const fn level(assurance: Assurance) -> &'static str {
+    match assurance {
+        Assurance::Claimed => "level1",
+        Assurance::Ial1 => "level2",
+        Assurance::Ial2 => "level3",
+        Assurance::Ial3 => "level4",
+    }
+}
+
+/// An account as Person: what the human behind it is called here, which Patient they are, with how that is known, and as whom
+/// they act for others.
+#[must_use]
+pub fn person(account: AccountId, name: &str, own: Option<(PersonId, Assurance)>, acts_as: &[GrantId]) -> Value {
+    let own = own.map(|(person, assurance)| {
+        json!({"target": {"reference": format!("Patient/{person}")}, "assurance": level(assurance)})
+    });
+    let acting = acts_as
+        .iter()
+        .map(|grant| json!({"target": {"reference": format!("RelatedPerson/{}", related_person_id(*grant))}}));
+    let links: Vec<Value> = own.into_iter().chain(acting).collect();
+    let mut resource = json!({
+        "resourceType": "Person", "id": format!("self.{account}"), "active": true, "name": [{"text": name}],
+    });
+    // FHIR has no empty lists.
+    if let (false, Some(map)) = (links.is_empty(), resource.as_object_mut()) {
+        map.insert("link".to_owned(), json!(links));
+    }
+    resource
 }
 
 /// Who acts for whom, as RelatedPerson. `name` is what the holder is called here.
@@ -222,8 +253,9 @@ mod tests {
     use super::super::scope::DataPeriod;
     use super::super::words::Level;
     use super::*;
-    use crate::base::id::{AccountId, OrganizationId};
+    use crate::base::id::OrganizationId;
     use crate::base::random::SeededRandom;
+    use crate::identity::StatusReason;
 
     /// 2026-05-03T00:00:00Z.
     const NOW: Instant = Instant::from_micros(1_777_766_400_000_000);
@@ -278,6 +310,29 @@ mod tests {
         let start: jiff::Timestamp = resource["period"]["start"].as_str().unwrap().parse().unwrap();
         let end: jiff::Timestamp = resource["period"]["end"].as_str().unwrap().parse().unwrap();
         assert_eq!((start.as_microsecond(), end.as_microsecond()), (NOW.micros(), NOW.micros() + 1_000_000));
+    }
+
+    /// Portal design 3.7: Person ties an account, the Patient it is and the RelatedPersons it acts as, with R4's levels.
+    #[test]
+    fn an_account_is_a_person_with_links() {
+        let random = SeededRandom::new(23);
+        let (account, own, grant) = (AccountId::mint(&random), PersonId::mint(&random), GrantId::mint(&random));
+        for (assurance, level) in [
+            (Assurance::Claimed, "level1"),
+            (Assurance::Ial1, "level2"),
+            (Assurance::Ial2, "level3"),
+            (Assurance::Ial3, "level4"),
+        ] {
+            let resource = person(account, "gil", Some((own, assurance)), &[grant]);
+            assert_eq!(
+                resource,
+                json!({"resourceType": "Person", "id": format!("self.{account}"), "active": true,
+                    "name": [{"text": "gil"}], "link": [
+                        {"target": {"reference": format!("Patient/{own}")}, "assurance": level},
+                        {"target": {"reference": format!("RelatedPerson/self.{grant}")}}]})
+            );
+        }
+        assert_eq!(person(account, "gil", None, &[]).get("link"), None);
     }
 
     /// Which private topics and practices were left out is not its holder's to know; of every grant the same is said.
@@ -362,12 +417,11 @@ mod tests {
             assert_eq!(performer.starts_with("Patient/"), by_patient, "{basis:?}");
             assert_eq!(performer.starts_with("RelatedPerson/"), !by_patient, "{basis:?}");
         }
-        let reason = || "asked".to_owned();
         for (state, status) in [
             (GrantState::Pending, "proposed"),
             (GrantState::Active, "active"),
-            (GrantState::Suspended { at: NOW, reason: reason() }, "inactive"),
-            (GrantState::Ended { at: NOW, reason: reason() }, "inactive"),
+            (GrantState::Suspended { at: NOW, reason: StatusReason::SuspendedPendingReview, by: None }, "inactive"),
+            (GrantState::Ended { at: NOW, reason: StatusReason::PatientRequest }, "inactive"),
         ] {
             let grant = Grant { state, ..grant(B::Parent) };
             assert_eq!(consent_of(&grant, &GrantScope::whole(Level::View))["status"], status);

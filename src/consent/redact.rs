@@ -61,7 +61,8 @@ impl Contacts {
     }
 
     /// The types of which something goes.
-    pub fn types(&self) -> impl Iterator<Item = ResourceType> {
+    #[cfg(test)]
+    pub(crate) fn types(&self) -> impl Iterator<Item = ResourceType> {
         self.0.keys().copied()
     }
 
@@ -208,6 +209,51 @@ mod tests {
                 "_status": {"id": "x"}, "class": {"code": "AMB"}, "subject": {"reference": "Patient/1"},
                 "period": {"start": "2026-01-01"}})
         );
+    }
+
+    /// By hand, portal design 3.4: of visits and bills of a teenager only when, where and how much. No other type has an outline.
+    #[test]
+    fn what_an_outline_keeps_of_each_type() {
+        let rows: [(&str, &[&str]); 6] = [
+            ("Encounter", &["status", "class", "serviceType", "subject", "period", "serviceProvider"]),
+            ("Appointment", &["status", "serviceType", "start", "end", "participant"]),
+            ("Invoice", &["status", "subject", "date", "totalNet", "totalGross"]),
+            ("Account", &["status", "subject"]),
+            (
+                "Coverage",
+                &[
+                    "status",
+                    "type",
+                    "subscriberId",
+                    "beneficiary",
+                    "relationship",
+                    "period",
+                    "payor",
+                    "class",
+                    "order",
+                    "network",
+                ],
+            ),
+            ("PaymentNotice", &["status", "request", "created", "paymentDate", "amount", "recipient"]),
+        ];
+        for kind in ResourceType::ALL {
+            let expected = rows.iter().find(|(name, _)| *name == kind.as_str()).map(|(_, kept)| *kept);
+            assert_eq!(outline(*kind), expected, "{kind:?}");
+        }
+    }
+
+    /// Where nothing goes, the bytes are those of the source: they are not written anew.
+    #[test]
+    fn what_loses_nothing_is_not_touched() {
+        let mut contacts = Contacts::default();
+        contacts.add(ResourceType::Appointment, Vec::new(), vec!["participant".to_owned()]);
+        let untouched = |participants: &str| {
+            let text = format!(r#"{{"resourceType":"Appointment","id":"1","participant":{participants}}}"#);
+            let raw = scan_resource(text.into(), Knowledge::embedded().unwrap()).unwrap();
+            redacted(&raw, HIDDEN, &contacts).unwrap().is_none()
+        };
+        assert!(untouched(r#"[{"actor":{"reference":"Patient/1"}}]"#));
+        assert!(!untouched(r#"[{"actor":{"reference":"Patient/1"}},{"actor":{"reference":"Location/1"}}]"#));
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::base::random::SeededRandom;
 use crate::base::source_key::SourceKey;
 use crate::fhir::ResourceType;
 use crate::fhir::ResourceType as T;
+use crate::fhir::knowledge::Knowledge;
+use crate::fhir::scan::scan_resource;
 use crate::identity::{GrantBasis, Period};
 
 const DAY: i64 = 86_400_000_000;
@@ -219,6 +221,17 @@ fn what_cannot_be_looked_up_is_tainted_for_proxies_and_for_nobody_else() {
     assert!(!own().follows_taint() && guardian().follows_taint());
     assert_eq!(see(own(), None, &kept), whole);
     assert_eq!(see(own(), index(), &kept), whole);
+}
+
+/// An index of what others refer to goes by ids, also where the decision itself does not look at them.
+#[test]
+fn what_others_refer_to_is_known_by_its_id() {
+    let lens = Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[]), ADULT).lens().unwrap();
+    assert!(!lens.detail().id, "nobody flagged an item");
+    let view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index: None };
+    let text = r#"{"resourceType":"Encounter","id":"e"}"#.to_owned();
+    let raw = scan_resource(text.into(), Knowledge::embedded().unwrap()).unwrap();
+    assert_eq!((view.describe(&raw).id.as_str(), view.describe_by_id(&raw).id.as_str()), ("", "e"));
 }
 
 /// Only where nothing of the record is left out for what it says does a reference to nowhere tell nothing.
@@ -616,7 +629,9 @@ fn a_change_of_what_is_not_a_band_is_told_too() {
     let other =
         with(&|p| p.assurance = BTreeMap::from([(Action::Export, Assurance::Aal2), (Action::Pay, Assurance::Aal1)]));
     let mixed = with(&|p| p.assurance = BTreeMap::from([(Action::Pay, Assurance::Aal2)]));
-    assert_eq!(told(&other, &mixed), [(sure, true)], "less for one action");
+    assert_eq!(told(&other, &mixed), [(sure.clone(), true)], "less for one action");
+    let same = with(&|p| p.assurance = BTreeMap::from([(Action::Pay, Assurance::Aal1)]));
+    assert_eq!(told(&same, &other), [(sure, false)], "more for one action, and the same for another");
 }
 
 #[test]

@@ -339,7 +339,7 @@ impl Gateway {
             issues.push(issue("warning", "incomplete", "A resource could not be shown safely.".to_owned()));
         }
         issues.extend(outcome::ignored(&asked.ignored));
-        issues.extend(not_covered(&asked.types, permits));
+        issues.extend(not_gathered(&asked.types, permits, self));
         let entries: Vec<&[u8]> = page.items.iter().map(|item| item.entry.as_slice()).collect();
         let frame = Frame {
             bundle_type: "searchset",
@@ -456,10 +456,20 @@ fn candidates<'e>(entries: &'e [Entry]) -> Vec<Candidate<'e>> {
     entries.iter().enumerate().filter_map(candidate).collect()
 }
 
-/// The types that were asked for by name and are not covered.
-fn not_covered(types: &BTreeSet<ResourceType>, permits: &[Permit]) -> Option<Issue> {
-    let is_covered = |kind: &&ResourceType| !permits.iter().any(|permit| permit.resource_type() == **kind);
-    let names: Vec<&str> = types.iter().filter(is_covered).map(|kind| kind.as_str()).collect();
-    let details = format!("Not covered by what was granted to this app: {}", names.join(", "));
-    (!names.is_empty()).then(|| issue("warning", "forbidden", details))
+/// The types that were asked for by name and are not here: no practice holds them, or they are not covered.
+fn not_gathered(types: &BTreeSet<ResourceType>, permits: &[Permit], gateway: &Gateway) -> Vec<Issue> {
+    let is_missing = |kind: &&ResourceType| !permits.iter().any(|permit| permit.resource_type() == **kind);
+    let is_kept_here = |kind: &&ResourceType| gateway.knowledge.of(**kind).authorization == AuthorizationKind::Own;
+    let (kept, others): (Vec<&ResourceType>, Vec<&ResourceType>) =
+        types.iter().filter(is_missing).partition(is_kept_here);
+    let said = [
+        (kept, "not-supported", "No practice holds this, so it is not gathered here; search for it"),
+        (others, "forbidden", "Not covered by what was granted to this app"),
+    ];
+    let said = said.into_iter().filter(|(kinds, ..)| !kinds.is_empty());
+    said.map(|(kinds, code, words)| {
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+        issue("warning", code, format!("{words}: {}", names.join(", ")))
+    })
+    .collect()
 }

@@ -23,7 +23,9 @@ use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
 use crate::fhir::scan;
 use crate::fhir::search::{self, Query};
 use crate::identity::Grant;
-use crate::storage::{StorageError, grants, persons};
+use crate::storage::{Db, StorageError, grants, persons};
+
+pub(crate) use audit_event::audit_events;
 
 /// How the ids of what is kept here begin.
 const OWN: &str = "self.";
@@ -75,7 +77,7 @@ impl Gateway {
         let (person, kind) = (permit.person(), permit.resource_type());
         if subject.standing.as_ref().is_some_and(|standing| standing.is_own) {
             return match kind {
-                ResourceType::AuditEvent => self.audit_events(person).await,
+                ResourceType::AuditEvent => audit_events(&self.db, &self.base_url, person).await,
                 ResourceType::Consent => self.consents(person).await,
                 ResourceType::RelatedPerson => self.related_persons(person, None).await,
                 _ => Ok(Vec::new()),
@@ -88,14 +90,18 @@ impl Gateway {
         }
     }
 
-    /// Every grant to act for a person, also of the time before records were joined.
     async fn grants_of(&self, person: PersonId) -> Result<Vec<Grant>, StorageError> {
-        let mut all = grants::of_person(&self.db, person).await?;
-        for alias in persons::aliases_of(&self.db, person).await? {
-            all.extend(grants::of_person(&self.db, alias).await?);
-        }
-        Ok(all)
+        grants_of(&self.db, person).await
     }
+}
+
+/// Every grant to act for a person, also of the time before records were joined.
+pub(crate) async fn grants_of(db: &Db, person: PersonId) -> Result<Vec<Grant>, StorageError> {
+    let mut all = grants::of_person(db, person).await?;
+    for alias in persons::aliases_of(db, person).await? {
+        all.extend(grants::of_person(db, alias).await?);
+    }
+    Ok(all)
 }
 
 fn id_of(kept: &Value) -> &str {

@@ -96,8 +96,8 @@ pub struct Mappings {
     pub releases: ReleasePolicies,
     /// Policies of consent.
     pub consents: ConsentPolicies,
-    /// Which codes are sensitive.
-    pub sensitivity: Arc<CodeSets>,
+    /// Which codes are sensitive. None where that cannot be had: then proxies see nothing.
+    pub sensitivity: Option<Arc<CodeSets>>,
     /// What a custody order takes.
     pub contacts: Arc<Contacts>,
     /// What local codes mean.
@@ -177,11 +177,10 @@ fn release_policy(
 fn consent_rules(source: &Source, choice: Option<&PolicyChoice>, mappings: &Mappings) -> Option<ConsentRules> {
     let policy = choice.map_or(STANDARD_CONSENT_POLICY, |choice| choice.policy.as_str());
     let zone = choice.map_or(STANDARD_ZONE, |choice| choice.time_zone.as_str());
+    // Why there are none was said once for all sources.
+    let sets = mappings.sensitivity.clone()?;
     match (mappings.consents.by_name(policy), time_zone(zone)) {
-        (Ok(policy), Ok(zone)) => {
-            let (sets, contacts) = (mappings.sensitivity.clone(), mappings.contacts.clone());
-            Some(ConsentRules { policy, zone, sets, contacts })
-        }
+        (Ok(policy), Ok(zone)) => Some(ConsentRules { policy, zone, sets, contacts: mappings.contacts.clone() }),
         (Err(error), _) | (_, Err(error)) => {
             tracing::error!(source.key = %source.key, %error, "proxies see nothing of a source");
             None

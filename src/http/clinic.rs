@@ -2,6 +2,7 @@
 //! act is asked of [`Desk`], which knows what each role may do.
 
 mod find;
+mod grants;
 mod home;
 mod invitations;
 mod issue;
@@ -39,6 +40,7 @@ pub(in crate::http) fn samples(hostile: &'static str) -> Vec<Result<String, aska
         invitations::sample(hostile),
         queue::sample(hostile),
         proxies::sample(hostile),
+        grants::sample(hostile),
         viewers::sample(hostile),
         services::sample(hostile),
     ]);
@@ -68,6 +70,9 @@ where
         .route("/clinic/invitations/revoke", post(invitations::revoke))
         .route("/clinic/proxies", get(proxies::get))
         .route("/clinic/proxies/decide", post(proxies::decide))
+        .route("/clinic/grants", get(grants::get).merge(post(grants::post)))
+        .route("/clinic/grants/suspend", post(grants::suspend))
+        .route("/clinic/grants/settle", post(grants::settle))
         .route("/clinic/queue", get(queue::get))
         .route("/clinic/queue/close", post(queue::close))
         .route("/clinic/queue/decide", post(queue::decide))

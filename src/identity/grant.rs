@@ -1,7 +1,7 @@
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, GrantId, PersonId};
+use crate::base::id::{AccountId, GrantId, OrganizationId, PersonId};
 
-use super::named;
+use super::{StatusReason, named};
 
 /// An account may act for another person.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,15 +52,17 @@ pub enum GrantState {
     Suspended {
         /// Since when.
         at: Instant,
-        /// Why, as a code.
-        reason: String,
+        /// Why.
+        reason: StatusReason,
+        /// Whose staff did that, and let it work again.
+        by: Option<OrganizationId>,
     },
     /// It never works again.
     Ended {
         /// Since when.
         at: Instant,
-        /// Why, as a code.
-        reason: String,
+        /// Why.
+        reason: StatusReason,
     },
 }
 

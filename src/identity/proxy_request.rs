@@ -1,4 +1,4 @@
-use super::{Demographics, GrantBasis, ProxyDraft, named};
+use super::{Demographics, GrantBasis, ProxyDraft, StatusReason, named};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, InvitationId, OrganizationId, PersonId, ProofingId, ProxyRequestId};
 use crate::base::source_key::SourceKey;
@@ -73,7 +73,9 @@ pub struct ProxyRequest {
     /// When that was decided.
     pub decided: Option<Instant>,
     /// Why it was refused.
-    pub reason: Option<String>,
+    pub reason: Option<StatusReason>,
+    /// What staff wrote beside that.
+    pub note: Option<String>,
     /// The code that came of it.
     pub invitation: Option<InvitationId>,
 }

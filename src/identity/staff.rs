@@ -32,6 +32,10 @@ named! {
         IssueProxy = "issue-proxy",
         /// Decide who may act for whom, where somebody asked or where it takes two.
         ApproveProxy = "approve-proxy",
+        /// Suspend the leave of somebody who acts for a patient.
+        SuspendGrant = "suspend-grant",
+        /// Decide what comes of a leave that was suspended.
+        SettleGrant = "settle-grant",
         /// End a code.
         Revoke = "revoke",
         /// See codes and how they fare; never the code itself.
@@ -99,6 +103,7 @@ impl StaffRole {
                     | A::IssueSelf
                     | A::IssueProxy
                     | A::ApproveProxy
+                    | A::SuspendGrant
                     | A::Revoke
                     | A::SeeInvitations
                     | A::DecideClaim
@@ -109,6 +114,8 @@ impl StaffRole {
                 act,
                 A::FindPatient
                     | A::ApproveProxy
+                    | A::SuspendGrant
+                    | A::SettleGrant
                     | A::Revoke
                     | A::SeeInvitations
                     | A::SeeTasks
@@ -131,7 +138,7 @@ mod tests {
     /// Hand-written: who may do what. Anything that is not here is refused.
     #[test]
     fn each_role_does_its_own() {
-        let rows: [(StaffAct, &[StaffRole]); 16] = {
+        let rows: [(StaffAct, &[StaffRole]); 18] = {
             use StaffRole::{Administrator, Clinician, FrontDesk, PrivacyOfficer, ProxyRegistrar, Support};
             [
                 (StaffAct::FindPatient, &[FrontDesk, ProxyRegistrar, Clinician, PrivacyOfficer]),
@@ -139,6 +146,8 @@ mod tests {
                 (StaffAct::IssueSelf, &[FrontDesk, ProxyRegistrar]),
                 (StaffAct::IssueProxy, &[ProxyRegistrar]),
                 (StaffAct::ApproveProxy, &[ProxyRegistrar, PrivacyOfficer]),
+                (StaffAct::SuspendGrant, &[ProxyRegistrar, PrivacyOfficer]),
+                (StaffAct::SettleGrant, &[PrivacyOfficer]),
                 (StaffAct::Revoke, &[FrontDesk, ProxyRegistrar, PrivacyOfficer]),
                 (StaffAct::SeeInvitations, &[FrontDesk, ProxyRegistrar, PrivacyOfficer, Support, Administrator]),
                 (StaffAct::DecideClaim, &[FrontDesk, ProxyRegistrar]),

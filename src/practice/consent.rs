@@ -6,7 +6,7 @@ use crate::base::clock::Instant;
 use crate::base::id::{AccountId, ConsentRuleId, GrantId, OrganizationId, PersonId};
 use crate::base::random::Random;
 use crate::consent::{GrantScope, RuleKind, StandingRule};
-use crate::identity::Period;
+use crate::identity::{Period, StatusReason};
 use crate::storage::consent::{self, ConsentRule, PolicyChoice};
 use crate::storage::{StorageError, grants, label_tables};
 
@@ -87,13 +87,13 @@ pub async fn lift(
     random: &dyn Random,
     now: Instant,
     (id, by): (ConsentRuleId, Option<AccountId>),
-    reason: &str,
+    reason: StatusReason,
 ) -> Result<(), StorageError> {
-    let act = Act::new(ActKind::Grant, now, random).by(by).by_way_of("lift").under(reason).on("ConsentRule", id);
-    let reason = reason.to_owned();
+    let act =
+        Act::new(ActKind::Grant, now, random).by(by).by_way_of("lift").under(reason.as_str()).on("ConsentRule", id);
     acts.write(move |tx| {
         Box::pin(async move {
-            consent::end_rule(tx, id, now, &reason).await?;
+            consent::end_rule(tx, id, now, reason).await?;
             Ok::<_, StorageError>(((), Some(act)))
         })
     })

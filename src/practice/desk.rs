@@ -3,6 +3,7 @@
 
 mod claims;
 mod find;
+mod grants;
 mod issue;
 mod links;
 mod organization;
@@ -29,6 +30,7 @@ use crate::storage::{Db, StorageError, accounts, organizations, sources, staff};
 
 pub use claims::{QueuedClaim, Ruling};
 pub use find::{Found, Wanted};
+pub use grants::{Acting, Settlement};
 pub use issue::{Handed, Issued, NewInvitation, NewProofing, Seen};
 pub use links::{Exposed, Exposure, LookedBy, Stopped};
 pub use organization::Standing;

@@ -11,9 +11,10 @@ use crate::authorization::current_person;
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, ConsentRuleId, GrantId, OrganizationId, PersonId};
 use crate::base::random::Random;
-use crate::consent::exchange::{consent_of_grant, consent_of_rule, related_person, whole};
+use crate::consent::exchange::{consent_of_grant, consent_of_rule, person as person_resource, related_person, whole};
 use crate::consent::{GrantScope, RuleKind, StandingRule};
-use crate::identity::{Grant, GrantBasis, GrantState, Period, Username};
+use crate::gateway::audit_events;
+use crate::identity::{Grant, GrantBasis, GrantState, Period, StatusReason, Username};
 use crate::organization::SourceKey;
 use crate::storage::consent::{self, ConsentRule};
 use crate::storage::{Db, StorageError, accounts, grants, links, organizations, persons, sources};
@@ -34,6 +35,10 @@ pub enum ImportError {
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
+
+/// What is written for others to read. What is decided by stands in Consents alone, and an audit trail of another instance
+/// says nothing of what happened in this one.
+const TOLD: [&str; 3] = ["RelatedPerson", "Person", "AuditEvent"];
 
 /// The lists of a scope that name sources.
 const SOURCES: [&str; 2] = ["sources", "without_sources"];
@@ -64,8 +69,8 @@ impl Names {
     }
 }
 
-/// Everybody's grants and rules, or those of one person, as a Bundle of RelatedPerson and Consent; `base` is the FHIR base
-/// URL that it stands under.
+/// Everybody's grants and rules, or those of one person, as a Bundle of RelatedPerson and Consent, with the Person of each
+/// account that is named and the newest entries of the audit trail; `base` is the FHIR base URL that it stands under.
 ///
 /// # Errors
 /// [`StorageError`].
@@ -76,12 +81,17 @@ pub async fn export(db: &Db, base: &str, person: Option<PersonId>, now: Instant)
         None => consent::persons(db).await?,
     };
     let mut entries = Vec::new();
+    let mut acting: BTreeMap<AccountId, Vec<GrantId>> = BTreeMap::new();
     for person in persons {
+        if let Some(account) = accounts::by_person(db, person).await? {
+            acting.entry(account.id).or_default();
+        }
         let who = described_person(db, person, &names).await?;
         let all = grants::of_person(db, person).await?;
         let mut holders: BTreeMap<AccountId, GrantId> = BTreeMap::new();
         for grant in &all {
             holders.entry(grant.account).or_insert(grant.id);
+            acting.entry(grant.account).or_default().push(grant.id);
             let scope = consent::scope(db, grant.id).await?.unwrap_or_else(|| GrantScope::of_basis(grant.basis));
             let name = username(db, grant.account).await?;
             entries.push(related_person(grant, person, name.as_deref(), grant.is_active(now)));
@@ -98,6 +108,10 @@ pub async fn export(db: &Db, base: &str, person: Option<PersonId>, now: Instant)
             let (id, at) = (rule.id.to_string(), (rule.rule.period, rule.created));
             entries.push(consent_of_rule((&id, &rule.rule.kind), at, person, related, Some(&everything)));
         }
+        entries.extend(audit_events(db, base, person).await?);
+    }
+    for (account, acts_as) in acting {
+        entries.extend(person_of_account(db, account, &acts_as).await?);
     }
     let entry = |resource: Value| {
         let text = |name: &str| resource.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -105,6 +119,19 @@ pub async fn export(db: &Db, base: &str, person: Option<PersonId>, now: Instant)
     };
     let entries: Vec<Value> = entries.into_iter().map(entry).collect();
     Ok(json!({"resourceType": "Bundle", "type": "collection", "timestamp": now.to_fhir(), "entry": entries}))
+}
+
+/// An account with whom it is, as surely as the least sure of its charts says, and as whom it acts.
+async fn person_of_account(db: &Db, account: AccountId, acts_as: &[GrantId]) -> Result<Option<Value>, StorageError> {
+    let Some(account) = accounts::by_id(db, account).await? else { return Ok(None) };
+    let own = match account.person {
+        Some(person) => {
+            let charts = links::active_of_person(db, person).await?;
+            charts.into_iter().map(|link| link.assurance).min().map(|assurance| (person, assurance))
+        }
+        None => None,
+    };
+    Ok(Some(person_resource(account.id, account.username.typed(), own, acts_as)))
 }
 
 async fn username(db: &Db, account: AccountId) -> Result<Option<String>, StorageError> {
@@ -128,16 +155,19 @@ fn whole_grant(grant: &Grant, scope: &GrantScope, who: (&Value, Option<&str>), n
     let mut scope = json!(scope);
     each_organization(&mut scope, |id| names.organization(id));
     each_source(&mut scope, |key| names.source(key.as_str()?).map(|url| json!(url)));
-    let (state, at, reason) = match &grant.state {
-        GrantState::Pending => ("pending", None, None),
-        GrantState::Active => ("active", None, None),
-        GrantState::Suspended { at, reason } => ("suspended", Some(at.micros()), Some(reason)),
-        GrantState::Ended { at, reason } => ("ended", Some(at.micros()), Some(reason)),
+    let state = match &grant.state {
+        GrantState::Pending => json!(["pending", null, null]),
+        GrantState::Active => json!(["active", null, null]),
+        GrantState::Suspended { at, reason, by } => {
+            let by = by.and_then(|id| names.organization(&json!(id.to_string())));
+            json!(["suspended", at.micros(), reason.as_str(), by])
+        }
+        GrantState::Ended { at, reason } => json!(["ended", at.micros(), reason.as_str()]),
     };
     json!({
         "grant": grant.id.to_string(), "account": who.1, "person": who.0, "basis": grant.basis.as_str(),
         "period": micros(grant.period), "evidence": grant.evidence, "created": grant.created.micros(),
-        "state": [state, at, reason], "scope": scope,
+        "state": state, "scope": scope,
     })
 }
 
@@ -196,7 +226,7 @@ pub async fn import(acts: &Acts, random: &dyn Random, now: Instant, bundle: &Val
     let names = Names::read(db).await?;
     let mut all = Vec::new();
     for resource in entries.iter().filter_map(|entry| entry.get("resource")) {
-        if resource.get("resourceType").is_some_and(|kind| kind == "RelatedPerson") {
+        if resource.get("resourceType").is_some_and(|kind| TOLD.iter().any(|told| kind == told)) {
             continue;
         }
         let id = resource.get("id").and_then(Value::as_str).unwrap_or("an entry").to_owned();
@@ -288,14 +318,19 @@ async fn grant_of(db: &Db, names: &Names, everything: &Value, person: PersonId) 
         return Err(ImportError::Missing("source", unknown.to_string()));
     }
     each_source(&mut scope, key_of);
+    let by = everything.pointer("/state/3").and_then(Value::as_str);
+    let by = by.map(|name| {
+        names.organizations.get(name).copied().ok_or_else(|| ImportError::Missing("practice", name.to_owned()))
+    });
+    let by = by.transpose()?;
     let read = || {
         let text = |name: &str| everything.get(name)?.as_str();
         let state = everything.get("state")?;
-        let reason = || Some(state.get(2)?.as_str()?.to_owned());
+        let reason = || StatusReason::parse(state.get(2)?.as_str()?);
         let state = match state.get(0)?.as_str()? {
             "pending" => GrantState::Pending,
             "active" => GrantState::Active,
-            "suspended" => GrantState::Suspended { at: at(state.get(1))?, reason: reason()? },
+            "suspended" => GrantState::Suspended { at: at(state.get(1))?, reason: reason()?, by },
             "ended" => GrantState::Ended { at: at(state.get(1))?, reason: reason()? },
             _ => return None,
         };

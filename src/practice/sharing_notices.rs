@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use crate::accounts::letters_to;
 use crate::authorization::{active_links, current_person};
 use crate::base::clock::{Instant, SharedClock};
 use crate::base::id::{OrganizationId, PersonId, StaffTaskId};
@@ -15,8 +14,9 @@ use crate::consent::{BirthDate, DueNotice, Right, Rule, due_notices};
 use crate::gateway::Sources;
 use crate::identity::{Grant, GrantBasis, Link};
 use crate::mail::{Day, Letter, Outbox, template};
+use crate::practice::told::both_sides;
 use crate::storage::staff_tasks::{self, StaffTask, StaffTaskKind};
-use crate::storage::{Db, StorageError, accounts, consent, grants, proxy_requests, sharing_notices};
+use crate::storage::{Db, StorageError, consent, grants, sharing_notices};
 
 /// Grants that are looked at together.
 const BATCH: i64 = 200;
@@ -118,18 +118,10 @@ impl SharingNotices {
         let Some(midnight) = midnight.map(|day| day.timestamp().as_microsecond()) else { return Ok(false) };
         let ends = template::SharingEnds { sign_in: sign_in.clone(), day: Day(Instant::from_micros(midnight)) };
         let changed = template::SharingChanged { sign_in };
-        let letters = async |account| match due.before {
-            OVERDUE => letters_to(&self.db, &self.outbox, account, &changed).await,
-            _ => letters_to(&self.db, &self.outbox, account, &ends).await,
+        let all: Vec<Letter> = match due.before {
+            OVERDUE => both_sides(&self.db, &self.outbox, grant, &changed).await?,
+            _ => both_sides(&self.db, &self.outbox, grant, &ends).await?,
         };
-        let mut all: Vec<Letter> = letters(grant.account).await?;
-        let is_silent = match grant.evidence.strip_prefix("Proofing/").and_then(|id| id.parse().ok()) {
-            Some(proofing) => proxy_requests::is_silent(&self.db, proofing).await?,
-            None => false,
-        };
-        if !is_silent && let Some(subject) = accounts::by_person(&self.db, grant.person).await? {
-            all.extend(letters(subject.id).await?);
-        }
         let (id, now) = (grant.id, self.clock.now());
         let task = |organization| StaffTask {
             id: StaffTaskId::mint(&*self.random),

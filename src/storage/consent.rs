@@ -9,7 +9,7 @@ use super::{DatabaseInconsistency, Db, Executor, StorageError, Taken, Tx, genera
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, ConsentRuleId, GrantId, OrganizationId, PersonId};
 use crate::consent::{GrantScope, Right, RuleKind, Standing, StandingRule};
-use crate::identity::{GrantBasis, Period};
+use crate::identity::{GrantBasis, Period, StatusReason};
 
 statements! {
     SET_SCOPE = "UPDATE grants SET scope = $2 WHERE id = $1 AND state <> 'ended'";
@@ -229,8 +229,8 @@ pub async fn insert_rule(tx: &mut Tx, rule: &ConsentRule) -> Result<(), StorageE
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when it is not there or was lifted before.
-pub async fn end_rule(tx: &mut Tx, id: ConsentRuleId, at: Instant, reason: &str) -> Result<(), StorageError> {
-    let rows = execute!(&mut *tx, END_RULE, id.to_string(), at.micros(), reason)?;
+pub async fn end_rule(tx: &mut Tx, id: ConsentRuleId, at: Instant, reason: StatusReason) -> Result<(), StorageError> {
+    let rows = execute!(&mut *tx, END_RULE, id.to_string(), at.micros(), reason.as_str())?;
     if rows != 1 {
         return Err(StorageError::NotFound { table: "consent_rules" });
     }

@@ -6,23 +6,23 @@ use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Taken, Tx, generations, source_tokens};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, GrantId, PersonId};
-use crate::identity::{Grant, GrantBasis, GrantState, Period};
+use crate::identity::{Grant, GrantBasis, GrantState, Period, StatusReason};
 
 statements! {
     INSERT = "INSERT INTO grants (id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
-              state_since, state_reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+              state_since, state_reason, suspended_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
               ON CONFLICT DO NOTHING";
     BY_ID = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, state_since, \
-             state_reason FROM grants WHERE id = $1";
+             state_reason, suspended_by FROM grants WHERE id = $1";
     OF_PERSON = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
-                 state_since, state_reason FROM grants WHERE person_id = $1 ORDER BY created, id";
+                 state_since, state_reason, suspended_by FROM grants WHERE person_id = $1 ORDER BY created, id";
     OF_ACCOUNT = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
-                  state_since, state_reason FROM grants WHERE account_id = $1 ORDER BY created, id";
+                  state_since, state_reason, suspended_by FROM grants WHERE account_id = $1 ORDER BY created, id";
     ACTIVE_FOR_ACCOUNT = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
-                          state_since, state_reason FROM grants WHERE account_id = $1 AND state = 'active' \
+                          state_since, state_reason, suspended_by FROM grants WHERE account_id = $1 AND state = 'active' \
                           AND valid_from <= $2 AND (valid_until IS NULL OR valid_until > $2) ORDER BY created, id";
     ACTIVE_AFTER = "SELECT id, account_id, person_id, basis, valid_from, valid_until, evidence, created, state, \
-                    state_since, state_reason FROM grants WHERE state = 'active' AND id > $1 ORDER BY id LIMIT $2";
+                    state_since, state_reason, suspended_by FROM grants WHERE state = 'active' AND id > $1 ORDER BY id LIMIT $2";
     /// What the holder let apps do with the person's record, unless another right to it stands.
     REVOKE_APPS = "UPDATE authorizations SET revoked = $2 WHERE revoked IS NULL AND id IN (\
                    SELECT a.id FROM grants g \
@@ -39,7 +39,7 @@ statements! {
                    LEFT JOIN person_aliases op ON op.alias_id = o.person_id AND op.undone IS NULL \
                    WHERE o.account_id = g.account_id AND o.id <> g.id AND o.state = 'active' \
                    AND COALESCE(op.person_id, o.person_id) = COALESCE(gp.person_id, g.person_id)))";
-    SET_STATE = "UPDATE grants SET state = $2, state_since = $3, state_reason = $4 WHERE id = $1 AND state <> 'ended'";
+    SET_STATE = "UPDATE grants SET state = $2, state_since = $3, state_reason = $4, suspended_by = $5 WHERE id = $1 AND state <> 'ended'";
 }
 
 row! {
@@ -55,6 +55,7 @@ row! {
         state: String,
         state_since: Option<i64>,
         state_reason: Option<String>,
+        suspended_by: Option<String>,
     }
 }
 
@@ -63,10 +64,13 @@ impl TryFrom<Row> for Grant {
 
     fn try_from(row: Row) -> Result<Self, Self::Error> {
         let key = RowKey { table: "grants", key: &row.id };
-        let state = match (row.state.as_str(), row.state_since.map(Instant::from_micros), row.state_reason) {
+        let reason = row.state_reason.as_deref();
+        let reason = reason.map(|text| key.column("state_reason", StatusReason::parse(text))).transpose()?;
+        let by = row.suspended_by.as_deref().map(|text| key.parse("suspended_by", text)).transpose()?;
+        let state = match (row.state.as_str(), row.state_since.map(Instant::from_micros), reason) {
             ("pending", None, None) => GrantState::Pending,
             ("active", None, None) => GrantState::Active,
-            ("suspended", Some(at), Some(reason)) => GrantState::Suspended { at, reason },
+            ("suspended", Some(at), Some(reason)) => GrantState::Suspended { at, reason, by },
             ("ended", Some(at), Some(reason)) => GrantState::Ended { at, reason },
             _ => return Err(key.inconsistent("state")),
         };
@@ -86,13 +90,15 @@ impl TryFrom<Row> for Grant {
     }
 }
 
-/// A state as its three columns.
-fn columns(state: &GrantState) -> (&'static str, Option<i64>, Option<&str>) {
+/// A state as its four columns.
+fn columns(state: &GrantState) -> (&'static str, Option<i64>, Option<&'static str>, Option<String>) {
     match state {
-        GrantState::Pending => ("pending", None, None),
-        GrantState::Active => ("active", None, None),
-        GrantState::Suspended { at, reason } => ("suspended", Some(at.micros()), Some(reason)),
-        GrantState::Ended { at, reason } => ("ended", Some(at.micros()), Some(reason)),
+        GrantState::Pending => ("pending", None, None, None),
+        GrantState::Active => ("active", None, None, None),
+        GrantState::Suspended { at, reason, by } => {
+            ("suspended", Some(at.micros()), Some(reason.as_str()), by.map(|id| id.to_string()))
+        }
+        GrantState::Ended { at, reason } => ("ended", Some(at.micros()), Some(reason.as_str()), None),
     }
 }
 
@@ -101,7 +107,7 @@ fn columns(state: &GrantState) -> (&'static str, Option<i64>, Option<&str>) {
 /// # Errors
 /// [`Taken::Key`]; [`StorageError::ReferenceMissing`] when the account or the person is not there.
 pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), StorageError> {
-    let (state, since, reason) = columns(&grant.state);
+    let (state, since, reason, by) = columns(&grant.state);
     let rows = execute!(
         &mut *tx,
         INSERT,
@@ -115,7 +121,8 @@ pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), StorageError> {
         grant.created.micros(),
         state,
         since,
-        reason
+        reason,
+        by
     )?;
     if rows != 1 {
         return Err(StorageError::AlreadyTaken(Taken::Key));
@@ -180,8 +187,8 @@ pub async fn active_after(on: impl Into<Executor<'_>>, after: &str, most: i64) -
 /// # Errors
 /// [`StorageError::NotFound`] when there is no such grant or it ended already.
 pub async fn set_state(tx: &mut Tx, id: GrantId, state: &GrantState) -> Result<(), StorageError> {
-    let (name, since, reason) = columns(state);
-    let rows = execute!(&mut *tx, SET_STATE, id.to_string(), name, since, reason)?;
+    let (name, since, reason, by) = columns(state);
+    let rows = execute!(&mut *tx, SET_STATE, id.to_string(), name, since, reason, by)?;
     if rows != 1 {
         return Err(StorageError::NotFound { table: "grants" });
     }
@@ -197,6 +204,6 @@ pub async fn set_state(tx: &mut Tx, id: GrantId, state: &GrantState) -> Result<(
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when there is no such grant or it ended already.
-pub async fn end(tx: &mut Tx, id: GrantId, at: Instant, reason: &str) -> Result<(), StorageError> {
-    set_state(tx, id, &GrantState::Ended { at, reason: reason.to_owned() }).await
+pub async fn end(tx: &mut Tx, id: GrantId, at: Instant, reason: StatusReason) -> Result<(), StorageError> {
+    set_state(tx, id, &GrantState::Ended { at, reason }).await
 }

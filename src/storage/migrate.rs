@@ -51,6 +51,7 @@ const MIGRATIONS: &[Migration] = migrations![
     17 "0017_identity",
     18 "0018_organizations",
     19 "0019_label_tables",
+    20 "0020_status_reasons",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

@@ -7,20 +7,20 @@ use super::{DatabaseInconsistency, Executor, StorageError, Tx, organizations};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, OrganizationId, PersonId, ProofingId, ProxyRequestId};
 use crate::base::source_key::SourceKey;
-use crate::identity::{ProxyDraft, ProxyRequest, RequestOrigin, RequestState};
+use crate::identity::{ProxyDraft, ProxyRequest, RequestOrigin, RequestState, StatusReason};
 
 statements! {
     INSERT = "INSERT INTO proxy_requests (id, organization_id, origin, asked_by, asked, person_id, source_key, patient, \
               said, draft, document, proofing_id, silent, approved_by, approved, state, invitation_id, decided) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
     BY_ID = "SELECT id, organization_id, origin, asked_by, asked, person_id, source_key, patient, said, draft, document, \
-             proofing_id, silent, approved_by, approved, state, decided, reason, invitation_id FROM proxy_requests \
+             proofing_id, silent, approved_by, approved, state, decided, reason, refusal, invitation_id FROM proxy_requests \
              WHERE id = $1";
     QUEUED = "SELECT id, organization_id, origin, asked_by, asked, person_id, source_key, patient, said, draft, document, \
-              proofing_id, silent, approved_by, approved, state, decided, reason, invitation_id FROM proxy_requests \
+              proofing_id, silent, approved_by, approved, state, decided, reason, refusal, invitation_id FROM proxy_requests \
               WHERE organization_id = $1 AND state IN ('waiting', 'approved') ORDER BY asked, id LIMIT 500";
     ASKED_BY = "SELECT id, organization_id, origin, asked_by, asked, person_id, source_key, patient, said, draft, document, \
-                proofing_id, silent, approved_by, approved, state, decided, reason, invitation_id FROM proxy_requests \
+                proofing_id, silent, approved_by, approved, state, decided, reason, refusal, invitation_id FROM proxy_requests \
                 WHERE asked_by = $1 AND origin <> 'desk' ORDER BY asked DESC, id LIMIT 50";
     COUNT_OF = "SELECT count(*) FROM proxy_requests WHERE asked_by = $1 AND origin = $2 AND asked > $3";
     SILENT = "SELECT count(*) FROM proxy_requests WHERE proofing_id = $1 AND silent IS NOT NULL";
@@ -28,13 +28,13 @@ statements! {
     HAND_OVER_OF_SOURCE = "UPDATE proxy_requests SET organization_id = $2 WHERE source_key = $1";
     MOVE_CHART = "UPDATE proxy_requests SET source_key = $3, patient = $4 \
                   WHERE source_key = $1 AND patient = $2 AND state IN ('waiting', 'approved')";
-    END_OF_ORGANIZATION = "UPDATE proxy_requests SET state = 'refused', decided = $2, reason = $3 \
+    END_OF_ORGANIZATION = "UPDATE proxy_requests SET state = 'refused', decided = $2, refusal = $3 \
                            WHERE organization_id = $1 AND state IN ('waiting', 'approved')";
     DRAFTS = "SELECT id, draft FROM proxy_requests WHERE state IN ('waiting', 'approved') AND draft LIKE $1 ORDER BY id";
     SET_DRAFT = "UPDATE proxy_requests SET draft = $2 WHERE id = $1 AND state IN ('waiting', 'approved')";
     SET = "UPDATE proxy_requests SET state = $3, person_id = $4, source_key = $5, patient = $6, proofing_id = $7, \
            approved_by = $8, approved = $9, decided = $10, decided_by = $11, reason = $12, invitation_id = $13, \
-           silent = $14 WHERE id = $1 AND state = $2";
+           silent = $14, refusal = $15 WHERE id = $1 AND state = $2";
 }
 
 row! {
@@ -57,6 +57,7 @@ row! {
         state: String,
         decided: Option<i64>,
         reason: Option<String>,
+        refusal: Option<String>,
         invitation_id: Option<String>,
     }
 }
@@ -84,7 +85,8 @@ impl TryFrom<Row> for ProxyRequest {
             approved: approved_by.zip(row.approved.map(Instant::from_micros)),
             state: key.column("state", RequestState::parse(&row.state))?,
             decided: row.decided.map(Instant::from_micros),
-            reason: row.reason,
+            reason: row.refusal.as_deref().map(|text| key.column("refusal", StatusReason::parse(text))).transpose()?,
+            note: row.reason,
             invitation: row.invitation_id.as_deref().map(|text| key.parse("invitation_id", text)).transpose()?,
         })
     }
@@ -204,9 +206,10 @@ pub async fn decide(
         approved,
         request.decided.map(Instant::micros),
         by.map(|by| by.to_string()),
-        request.reason.as_deref(),
+        request.note.as_deref(),
         request.invitation.map(|id| id.to_string()),
-        request.silent.as_deref()
+        request.silent.as_deref(),
+        request.reason.map(StatusReason::as_str)
     )?;
     Ok(rows == 1)
 }
@@ -247,9 +250,9 @@ pub async fn end_of_organization(
     tx: &mut Tx,
     id: OrganizationId,
     now: Instant,
-    reason: &str,
+    reason: StatusReason,
 ) -> Result<u64, StorageError> {
-    execute!(tx, END_OF_ORGANIZATION, id.to_string(), now.micros(), reason)
+    execute!(tx, END_OF_ORGANIZATION, id.to_string(), now.micros(), reason.as_str())
 }
 
 /// Drafts of requests that wait, if they may name an organization.

@@ -23,6 +23,8 @@ statements! {
                            WHERE organization_id = $1 AND closed IS NULL";
     CLOSE = "UPDATE staff_tasks SET closed = $3, closed_by = $4, outcome = $5 \
              WHERE id = $1 AND organization_id = $2 AND closed IS NULL";
+    CLOSE_ABOUT = "UPDATE staff_tasks SET closed = $4, closed_by = $5, outcome = $6 \
+                   WHERE organization_id = $1 AND kind = $2 AND object = $3 AND closed IS NULL";
 }
 
 named! {
@@ -56,6 +58,8 @@ named! {
         ReconfirmProxy = "reconfirm-proxy",
         /// The leave of whoever acts for a patient was not looked at again by the day on which it had to be.
         ReviewOverdue = "review-overdue",
+        /// The leave of whoever acts for a patient was suspended until somebody decides about it.
+        GrantSuspended = "grant-suspended",
     }
 }
 
@@ -119,6 +123,19 @@ pub async fn close(
 ) -> Result<(), StorageError> {
     let rows = execute!(tx, CLOSE, id.to_string(), organization.to_string(), at.micros(), by.to_string(), outcome)?;
     if rows == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "staff_tasks" }) }
+}
+
+/// Closes what waits because this grant was suspended, if staff did not before.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn close_about(
+    tx: &mut Tx,
+    (organization, grant): (OrganizationId, &str),
+    (at, by, outcome): (Instant, AccountId, &str),
+) -> Result<(), StorageError> {
+    let kind = StaffTaskKind::GrantSuspended.as_str();
+    execute!(tx, CLOSE_ABOUT, organization.to_string(), kind, grant, at.micros(), by.to_string(), outcome).map(drop)
 }
 
 /// What waits for one organization waits for another from now on.

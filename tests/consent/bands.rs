@@ -11,10 +11,10 @@ use super::model;
 use super::real::{TABLES, asked};
 
 /// A policy, where a band begins (years, days after the birthday), and what it shows.
-type Rule = (&'static str, i16, i64, Shows);
+pub(super) type Rule = (&'static str, i16, i64, Shows);
 
 #[derive(Clone, Copy)]
-enum Shows {
+pub(super) enum Shows {
     All,
     Unlabelled,
     /// Whole, and as outlines; nothing labelled. Bills as outlines whatever they are about, unless somebody keeps the bill.
@@ -24,7 +24,7 @@ enum Shows {
 use Shows::{All, Listed, Nothing, Unlabelled};
 
 /// By hand, from the words of each policy.
-const RULES: [Rule; 19] = [
+pub(super) const RULES: [Rule; 19] = [
     ("standard", 0, 0, All),
     (
         "standard",
@@ -57,7 +57,7 @@ const RULES: [Rule; 19] = [
 ];
 
 /// One item of each category, coded so that a list that names its category takes it.
-const ITEMS: [(&str, &str, &str, &str); 13] = [
+pub(super) const ITEMS: [(&str, &str, &str, &str); 13] = [
     ("results", "Observation", "http://loinc.org", "4548-4"),
     ("vitals", "Observation", "http://loinc.org", "8302-2"),
     ("meds", "MedicationRequest", "http://www.nlm.nih.gov/research/umls/rxnorm", "435"),
@@ -75,7 +75,7 @@ const ITEMS: [(&str, &str, &str, &str); 13] = [
 const LABELS: [Option<&str>; 4] = [None, Some("STD"), Some("parent-restricted"), Some("restricted")];
 const TODAY_DATE: Date = date(2026, 5, 3);
 
-fn expected(shows: Shows, category: &str, label: Option<&str>) -> &'static str {
+pub(super) fn expected(shows: Shows, category: &str, label: Option<&str>) -> &'static str {
     let is_kept = matches!(label, Some("parent-restricted" | "restricted"));
     match shows {
         Nothing => "no",
@@ -89,7 +89,13 @@ fn expected(shows: Shows, category: &str, label: Option<&str>) -> &'static str {
     }
 }
 
-fn question(policy: &str, role: &str, born: Date, item: (&str, &str, &str, &str), label: Option<&str>) -> Value {
+pub(super) fn question(
+    policy: &str,
+    role: &str,
+    born: Date,
+    item: (&str, &str, &str, &str),
+    label: Option<&str>,
+) -> Value {
     let (category, kind, system, code) = item;
     json!({
         "own": false, "account": "gil", "laid": [], "births": [born.to_string()], "zone": -4, "today": "2026-05-03",
@@ -110,7 +116,7 @@ fn born(years: i16, offset: i64, days: i64) -> Date {
     birthday.with().year(birthday.year() - years).build().unwrap()
 }
 
-fn seen(question: &Value) -> &'static str {
+pub(super) fn seen(question: &Value) -> &'static str {
     let answer = asked(question).answer();
     assert_eq!(answer, model::answer(question), "the model: {question}");
     match (answer["see"] == true, answer["outline"] == true) {
@@ -147,9 +153,14 @@ fn i17_every_policy_shows_what_its_rules_say_around_every_boundary() {
             }
         }
     }
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/consent/bands_table.txt");
+    read_or_bless("bands_table.txt", &table);
+}
+
+/// The table that people read is the one that was found.
+pub(super) fn read_or_bless(name: &str, table: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/consent").join(name);
     if std::env::var_os("CHARTGATE_BLESS").is_some() {
-        std::fs::write(&path, &table).unwrap();
+        std::fs::write(&path, table).unwrap();
     }
     assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), table, "what is read is what is true");
 }

@@ -1,12 +1,12 @@
 //! Scenario 70: what is written out as FHIR and read into an empty instance decides as before, for every scenario. The other
 //! instance has other ids for accounts, practices and sources; persons it knows by their charts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use chartgate::audit::Acts;
+use chartgate::audit::{Act, ActKind, Acts};
 use chartgate::base::clock::Instant;
 use chartgate::base::id::{AccountId, ConsentRuleId, GrantId, OrganizationId, PersonId};
 use chartgate::base::keys::MasterKey;
@@ -165,7 +165,7 @@ fn holder_of(question: &Value) -> &str {
 async fn round_trip(one: Database, other: Database) {
     let (before, after) = (Instance::new(one).await, Instance::new(other).await);
     let random = SystemRandom::default();
-    let mut expected = Vec::new();
+    let (mut expected, mut first_person) = (Vec::new(), None);
     for (number, (name, question)) in questions().into_iter().enumerate() {
         let plain = asked(&question);
         let rights = plain.standing.rights.iter();
@@ -173,8 +173,16 @@ async fn round_trip(one: Database, other: Database) {
         let here = moved(&plain, &before, &ids, holder_of(&question));
         let (person, there) = (before.person(number).await, after.person(number).await);
         store(&before, &here, person).await;
+        first_person = first_person.or(Some(person));
         expected.push((name, question.clone(), moved(&plain, &after, &ids, holder_of(&question)), there));
     }
+    // Somebody looked, and is a patient too.
+    let known = before.person(9_999).await;
+    let gil = before.accounts["gil"];
+    let own = before.database.db.write(move |tx| Box::pin(accounts::set_person(tx, gil, known)));
+    own.await.unwrap();
+    let act = Act::new(ActKind::Grant, sample::at(5), &random).by(gil).about(first_person.unwrap());
+    before.acts.record(act.by_way_of("rule").under("operator")).await.unwrap();
     assert!(expected.len() >= 85, "every decision of the scenarios: {}", expected.len());
     let now = Instant::from_micros(1_777_766_400_000_000);
     let bundle = export_consents(&before.database.db, "https://records.example/fhir", None, now).await.unwrap();
@@ -182,6 +190,26 @@ async fn round_trip(one: Database, other: Database) {
     let bundle: Value = serde_json::from_str(&bundle.to_string()).unwrap();
     shaped(&bundle);
     for_validators(&bundle);
+    let of = |kind: &str| -> Vec<&Value> {
+        let all = bundle["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]);
+        all.filter(|resource| resource["resourceType"] == kind).collect()
+    };
+    let events = of("AuditEvent");
+    assert_eq!((events.len(), &events[0]["subtype"][0]["code"]), (1, &json!("grant")), "{events:?}");
+    // Every RelatedPerson is one of an account, and who is a patient as well is tied to that.
+    let persons = of("Person");
+    let linked: BTreeSet<&str> = persons
+        .iter()
+        .flat_map(|person| person["link"].as_array().unwrap())
+        .map(|link| link["target"]["reference"].as_str().unwrap())
+        .collect();
+    for related in of("RelatedPerson") {
+        let reference = format!("RelatedPerson/{}", related["id"].as_str().unwrap());
+        assert!(linked.contains(reference.as_str()), "{reference}");
+    }
+    let his = persons.iter().find(|person| person["name"][0]["text"] == "gil").unwrap();
+    assert_eq!(his["link"][0]["target"]["reference"], format!("Patient/{known}"));
+    assert!(his["link"][0]["assurance"].is_string(), "{his}");
     let count = import_consents(&after.acts, &random, now, &bundle).await.unwrap();
     let consents = bundle["entry"].as_array().unwrap().iter().filter(|e| e["resource"]["resourceType"] == "Consent");
     assert_eq!(count, consents.count());
@@ -215,6 +243,17 @@ fn shaped(bundle: &Value) {
         assert!(id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b)), "{id}");
         if resource["resourceType"] == "RelatedPerson" {
             assert!(resource["patient"]["reference"].is_string() && resource["period"]["start"].is_string());
+            continue;
+        }
+        if resource["resourceType"] == "Person" {
+            for link in resource["link"].as_array().into_iter().flatten() {
+                assert!(link["target"]["reference"].is_string(), "{link}");
+            }
+            continue;
+        }
+        if resource["resourceType"] == "AuditEvent" {
+            assert!(resource["type"].is_object() && resource["recorded"].is_string());
+            assert!(resource["agent"][0]["requestor"].is_boolean() && resource["source"]["observer"].is_object());
             continue;
         }
         assert_eq!(resource["resourceType"], "Consent");

@@ -272,6 +272,15 @@ fn scopes_and_the_capability_statement_speak_of_them() {
         let gather = format!("/fhir/Patient/{}/$everything", world.person("ben").id);
         assert_eq!(world.get(&gather, &kept).await.status, 403);
         assert_eq!(world.get("/fhir/AuditEvent", &kept).await.status, 200);
+        // Named, it is said where it is to be found, and not that it was not granted.
+        let named = format!("{gather}?_type=AuditEvent,Encounter,Consent");
+        let both =
+            world.token_for("ben", "ben", "app", "launch/patient patient/AuditEvent.rs patient/Consent.rs").await;
+        let told = world.get(&named, &both).await.outcomes();
+        let of = |code: &str| told.iter().filter(|text| text.starts_with(code)).cloned().collect::<Vec<_>>();
+        let (elsewhere, denied) = (of("not-supported"), of("forbidden"));
+        assert!(elsewhere.len() == 1 && elsewhere[0].ends_with("search for it: AuditEvent"), "{told:?}");
+        assert!(denied.len() == 1 && denied[0].ends_with("this app: Encounter"), "{told:?}");
         // A practice may hold consents of its own.
         let consents = world.token_for("ben", "ben", "app", "launch/patient patient/Consent.rs").await;
         let gathered = world.get(&gather, &consents).await;

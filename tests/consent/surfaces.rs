@@ -11,7 +11,7 @@ use chartgate::base::id::{ConsentRuleId, GrantId};
 use chartgate::base::random::SystemRandom;
 use chartgate::config::Limits;
 use chartgate::consent::{GrantScope, RuleKind};
-use chartgate::identity::{GrantBasis, GrantState, Period};
+use chartgate::identity::{GrantBasis, GrantState, Period, StatusReason};
 use chartgate::practice::{self, NewGrant, NewRule};
 use chartgate::storage::consent::PolicyChoice;
 use chartgate::storage::{StorageError, audit, grants, organizations};
@@ -48,26 +48,26 @@ in_both_worlds!(
     an_app_for_a_proxy_stays_with_the_person,
 );
 
-const LOINC: &str = "http://loinc.org";
-const SCT: &str = "http://snomed.info/sct";
-const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
-const NUCC: &str = "http://nucc.org/provider-taxonomy";
+pub(super) const LOINC: &str = "http://loinc.org";
+pub(super) const SCT: &str = "http://snomed.info/sct";
+pub(super) const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
+pub(super) const NUCC: &str = "http://nucc.org/provider-taxonomy";
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn concept(system: &str, code: &str) -> Value {
+pub(super) fn concept(system: &str, code: &str) -> Value {
     json!({"coding": [{"system": system, "code": code}]})
 }
 
-fn patient(id: &str, born: &str) -> Value {
+pub(super) fn patient(id: &str, born: &str) -> Value {
     json!({"resourceType": "Patient", "id": id, "name": [{"family": "Hale", "given": [id]}], "birthDate": born,
         "telecom": [{"system": "phone", "value": "555-0142"}], "address": [{"city": "Northfield"}]})
 }
 
-fn of(patient: &str) -> Value {
+pub(super) fn of(patient: &str) -> Value {
     json!({"reference": format!("Patient/{patient}")})
 }
 
-fn observation(id: &str, patient: &str, category: &str, code: Value, more: Value) -> Value {
+pub(super) fn observation(id: &str, patient: &str, category: &str, code: Value, more: Value) -> Value {
     let mut resource = json!({"resourceType": "Observation", "id": id, "status": "final", "subject": of(patient),
         "category": [concept("http://terminology.hl7.org/CodeSystem/observation-category", category)], "effectiveDateTime": "2025-06-01"});
     resource["code"] = code;
@@ -75,7 +75,7 @@ fn observation(id: &str, patient: &str, category: &str, code: Value, more: Value
     resource
 }
 
-fn encounter(id: &str, patient: &str, service: Value) -> Value {
+pub(super) fn encounter(id: &str, patient: &str, service: Value) -> Value {
     let mut resource = json!({"resourceType": "Encounter", "id": id, "status": "finished", "class": {"code": "AMB"},
         "subject": of(patient), "reasonCode": [{"text": "something private"}],
         "period": {"start": "2025-06-01", "end": "2025-06-01"}});
@@ -83,7 +83,7 @@ fn encounter(id: &str, patient: &str, service: Value) -> Value {
     resource
 }
 
-fn merge(resource: &mut Value, more: Value) {
+pub(super) fn merge(resource: &mut Value, more: Value) {
     let Value::Object(more) = more else { panic!("no object") };
     for (name, value) in more {
         resource[name] = value;
@@ -95,7 +95,7 @@ fn in_visit(id: &str) -> Value {
 }
 
 /// What everybody has: a result, a vital sign, a vaccination, a visit with what hangs on it, a prescription, a bill.
-fn chart(patient: &str) -> Vec<Value> {
+pub(super) fn chart(patient: &str) -> Vec<Value> {
     let id = |name: &str| format!("{patient}-{name}");
     vec![
         observation(&id("lab"), patient, "laboratory", concept(LOINC, "4548-4"), json!({})),
@@ -211,7 +211,9 @@ pub(super) async fn lay_down(world: &World, person: &str, kind: Value) -> Consen
 }
 
 async fn lift(world: &World, rule: ConsentRuleId) {
-    practice::lift(&world.app.acts, &*RANDOM, world.clock.now(), (rule, None), "PATIENT_REQUEST").await.unwrap();
+    practice::lift(&world.app.acts, &*RANDOM, world.clock.now(), (rule, None), StatusReason::PatientRequest)
+        .await
+        .unwrap();
 }
 
 pub(super) fn token<'w>(world: &'w World, holder: &'w str, person: &'w str) -> impl Future<Output = String> + 'w {
@@ -229,7 +231,7 @@ fn resources(bundle: &Value) -> Vec<Value> {
     entries.into_iter().filter(|e| e["search"]["mode"] != "outcome").map(|e| e["resource"].clone()).collect()
 }
 
-async fn batch(world: &World, token: &str, url: &str) -> Value {
+pub(super) async fn batch(world: &World, token: &str, url: &str) -> Value {
     let bundle =
         json!({"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": url}}]});
     let headers = [("content-type", "application/fhir+json")];
@@ -274,7 +276,7 @@ async fn included(world: &World, token: &str, kind: &str) -> Option<BTreeSet<Str
 }
 
 /// What a caller sees of one type, found out in every way there is; all of them must agree.
-async fn seen(world: &World, token: &str, person: &str, kind: &str) -> BTreeSet<String> {
+pub(super) async fn seen(world: &World, token: &str, person: &str, kind: &str) -> BTreeSet<String> {
     let got = world.get(&format!("/fhir/{kind}"), token).await;
     let found = upstream_ids(&got.matches(), kind);
     let total = got.json()["total"].as_u64();
@@ -518,7 +520,7 @@ async fn a_teenager_sees_everything() {
 }
 
 /// Everything that tells nothing of a world that it is, and nothing of its hidden items either.
-fn comparable(world: &World, reply: &Reply) -> String {
+pub(super) fn comparable(world: &World, reply: &Reply) -> String {
     let mut text = format!("{} {}", reply.status, reply.text.replace(&world.issuer, "issuer"));
     for (name, person) in &world.persons {
         text = text.replace(&person.id.to_string(), name);
@@ -695,11 +697,23 @@ async fn a_grant_ends_on_its_day() {
     let review =
         json!({"level": "view", "actions": ["connect-app"], "review_by": now.plus(Duration::from_secs(600)).micros()});
     limit(&world, id, review).await;
+    let day = now.plus(Duration::from_secs(600));
+    let (account, person) = (world.account("ike").await, world.person("dee").id);
+    let new = NewGrant { account, person, basis: GrantBasis::PatientConsent };
+    practice::grant_until(&world.app.acts, &*RANDOM, now, new, Some(day)).await.unwrap();
     let token = token(&world, "hana", "dee").await;
     assert_eq!(seen(&world, &token, "dee", "Observation").await.len(), 8);
+    let mut dee = world.browser("dee").await;
+    let gone = async |dee: &mut Browser| dee.get("/api/v1/people").await.json()["gone"].clone();
+    assert_eq!(gone(&mut dee).await, json!([]));
     world.clock.advance(Duration::from_secs(600));
     let after = world.get("/fhir/Observation", &token).await;
     assert!(after.status == 401 || after.matches().is_empty(), "{}", after.text);
+    // What is over stands in her list with its reason; what waits for a review is not over.
+    let gone = gone(&mut dee).await;
+    assert_eq!(gone.as_array().unwrap().len(), 1, "{gone}");
+    assert_eq!((&gone[0]["name"], &gone[0]["reason"]), (&json!("ike"), &json!("ROLE_DEACTIVATED_END_DATE_REACHED")));
+    assert_eq!(gone[0]["at"], json!(day.to_fhir()));
 }
 
 async fn what_a_patient_leaves_out_is_not_there() {
@@ -757,6 +771,9 @@ async fn a_visit_that_cannot_be_told_counts_as_one_that_is_hidden() {
     }
 }
 
+/// A table that makes one code sensitive.
+pub(super) const TABLE: &str = "origin = \"x\"\nsystems = [\"http://www.nlm.nih.gov/research/umls/rxnorm\"]\n[[set]]\nlabel = \"MH\"\ncodes = [\"999001\"]";
+
 /// Scenario 67. Old items, and what hangs on them, by every way; nothing that was decided before is served after.
 async fn what_becomes_sensitive_is_hidden_within_seconds() {
     let drug = json!({"resourceType": "MedicationRequest", "id": "eve-one-drug", "status": "active", "intent": "order",
@@ -783,10 +800,9 @@ async fn what_becomes_sensitive_is_hidden_within_seconds() {
     let old = version(&mut browser).await;
     assert!(old.as_str().is_some_and(|old| old.len() == 12), "{old}");
 
-    let table = format!("origin = \"x\"\nsystems = [\"{RXNORM}\"]\n[[set]]\nlabel = \"MH\"\ncodes = [\"999001\"]");
     let (acts, now) = (&world.app.acts, world.clock.now());
     let began = std::time::Instant::now();
-    practice::put_label_table(acts, &*RANDOM, now, "own".to_owned(), table).await.unwrap();
+    practice::put_label_table(acts, &*RANDOM, now, "own".to_owned(), TABLE.to_owned()).await.unwrap();
     while world.get(&drug, &ike).await.status != 404 {
         assert!(began.elapsed() < Duration::from_secs(5), "portal design, 3.8 scenario 67");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -892,7 +908,7 @@ async fn i16_a_grant_that_ends_is_dead_everywhere() {
     for (fhir, browser) in [(&world.fhir, &here), (&other, &there)] {
         assert_eq!(ask(fhir, browser).await, [200, 200, 200]);
     }
-    let state = GrantState::Ended { at: world.clock.now(), reason: "PATIENT_REQUEST".to_owned() };
+    let state = GrantState::Ended { at: world.clock.now(), reason: StatusReason::PatientRequest };
     let ended: Result<(), StorageError> =
         world.app.db.write(move |tx| Box::pin(async move { grants::set_state(tx, id, &state).await })).await;
     ended.unwrap();
@@ -939,7 +955,7 @@ pub(super) async fn practice_end(world: &World, holder: &str, person: &str) {
     let all = grants::of_person(&world.app.db, world.person(person).id).await.unwrap();
     let id = all.into_iter().find(|grant| grant.account == account).unwrap().id;
     let now = world.clock.now();
-    world.app.db.write(move |tx| Box::pin(grants::end(tx, id, now, "PATIENT_REQUEST"))).await.unwrap();
+    world.app.db.write(move |tx| Box::pin(grants::end(tx, id, now, StatusReason::PatientRequest))).await.unwrap();
 }
 
 async fn an_app_for_a_proxy_stays_with_the_person() {

@@ -764,7 +764,11 @@ fn a_proxy_connects_what_is_not_connected_and_changes_nothing_of_others() {
         assert!(conditions(&world, "dana").await.0 > 0);
         let (db, at) = (&world.app.db, world.clock.now());
         let grant = grants::of_person(db, world.person("dana").id).await.unwrap()[0].id;
-        db.write(move |tx| Box::pin(async move { grants::end(tx, grant, at, "revoked").await })).await.unwrap();
+        db.write(move |tx| {
+            Box::pin(async move { grants::end(tx, grant, at, chartgate::identity::StatusReason::PatientRequest).await })
+        })
+        .await
+        .unwrap();
         assert_eq!(source_tokens::by_link(db, link).await.unwrap(), None);
         assert_eq!(conditions(&world, "dana").await.0, 0);
         assert_eq!(maria.get(&to_connect).await.status, 404);
@@ -785,7 +789,11 @@ fn i16_the_sign_in_of_a_proxy_whose_time_is_over_is_not_renewed() {
         assert!(whole.0 > 0);
         let (db, now) = (&world.app.db, world.clock.now());
         let grant = grants::of_person(db, world.person("dana").id).await.unwrap()[0].clone();
-        let state = chartgate::identity::GrantState::Suspended { at: now, reason: "asked".to_owned() };
+        let state = chartgate::identity::GrantState::Suspended {
+            at: now,
+            reason: chartgate::identity::StatusReason::SuspendedPendingReview,
+            by: None,
+        };
         db.write(move |tx| Box::pin(async move { grants::set_state(tx, grant.id, &state).await })).await.unwrap();
         world.clock.advance(Duration::from_secs(300));
         let before = smart.refreshes();

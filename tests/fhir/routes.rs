@@ -75,6 +75,9 @@ const ROUTES: &[(&str, &[&str], &[u16])] = &[
     ("/clinic/access", &["GET", "POST"], &[303, 403, 415]),
     ("/clinic/proxies", &["GET"], &[303]),
     ("/clinic/proxies/decide", &["POST"], &[303, 403, 415]),
+    ("/clinic/grants", &["GET", "POST"], &[303, 403, 415]),
+    ("/clinic/grants/suspend", &["POST"], &[303, 403, 415]),
+    ("/clinic/grants/settle", &["POST"], &[303, 403, 415]),
     ("/people/see-as", &["GET"], &[303]),
     ("/access", &["GET"], &[303]),
     ("/people/invite", &["GET", "POST"], &[303, 403, 415]),
@@ -182,7 +185,7 @@ const UNROUTED: &[(&str, &[&str], &[u16])] = &[
 ];
 
 /// The routes as they stand in the sources.
-fn in_the_sources() -> BTreeSet<String> {
+pub(crate) fn in_the_sources() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http")];
     let mut files = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/app.rs")];

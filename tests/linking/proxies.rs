@@ -28,11 +28,11 @@ async fn hand_out(browser: &mut Browser, what: &str, fields: &[(&str, &str)], bo
 
 const SAM: [(&str, &str); 2] = [("given", "Sam"), ("family", "Cole")];
 
-async fn mailbox(world: &World, browser: &mut Browser, address: &str) {
+pub(super) async fn mailbox(world: &World, browser: &mut Browser, address: &str) {
     mailbox_of(world, browser, address, PASSWORD).await;
 }
 
-async fn mailbox_of(world: &World, browser: &mut Browser, address: &str, password: &str) {
+pub(super) async fn mailbox_of(world: &World, browser: &mut Browser, address: &str, password: &str) {
     for (page, action, fields) in [
         ("/account/prove?next=contact", "/account/prove", vec![("password", password)]),
         ("/account/contact", "/account/contact", vec![("email", address)]),
@@ -47,7 +47,7 @@ async fn mailbox_of(world: &World, browser: &mut Browser, address: &str, passwor
 }
 
 /// How often somebody was told that who sees their record changes.
-async fn told(world: &World, address: &str) -> usize {
+pub(super) async fn told(world: &World, address: &str) -> usize {
     let mails = world.mails().await;
     mails.iter().filter(|mail| mail.to == address && mail.text.contains("Who can see a record of yours")).count()
 }
@@ -114,6 +114,21 @@ fn a_patient_hands_out_a_code_for_whom_they_name_and_takes_it_back() {
             shown.body
         );
         assert!(shown.body.contains("not seen, by the rule scope-category"), "{}", shown.body);
+        // What somebody would see before they are let in: an executor nothing while the patient lives.
+        assert!(!shown.body.contains("Somebody new"), "{}", shown.body);
+        let would = async |officer: &mut Browser, right: &str| {
+            let fields = [("number", "MRN-994045"), ("item", item.as_str()), ("new", right)];
+            let page = submit(officer, &form, "/clinic/access", &fields).await.body;
+            let line = page.split("<h3>Somebody new</h3>").nth(1).unwrap_or_else(|| panic!("{page}"));
+            line.split("</li>").next().unwrap().to_owned()
+        };
+        let attorney = would(&mut officer, "hcpoa").await;
+        assert!(attorney.contains("Health care power of attorney, not let in. The item: seen"), "{attorney}");
+        assert!(attorney.contains("Sees all of:") && attorney.contains("conditions"), "{attorney}");
+        let executor = would(&mut officer, "executor").await;
+        assert!(executor.contains("not seen, by the rule not-yet-in-effect"), "{executor}");
+        let parent = would(&mut officer, "parent").await;
+        assert!(parent.contains("not seen, by the rule age-band"), "of somebody of age: {parent}");
         let nobody = submit(&mut officer, &form, "/clinic/access", &[("number", "MRN-0")]).await;
         assert!(nobody.status == 422 && nobody.body.contains("of no one record"), "{}", nobody.body);
         // Used codes are not taken back, others are, and are dead then.
@@ -198,11 +213,27 @@ fn staff_decide_by_a_document_and_the_answer_tells_nothing() {
         submit(&mut browser, &confirm, "/invite/confirm", &[("answer", "yes")]).await;
         assert_eq!(browser.get("/api/v1/people").await.json()["seen_by_me"][0]["basis"], "parent");
         // A no, with the reason, which whoever asked does not read.
-        let refused = decide(&mut registrar, &[("answer", "refuse"), ("reason", "no paper")]).await;
+        for (reason, note, problem) in [
+            ("no paper", "", "Choose why."),
+            ("ROLE_DEACTIVATED_SAFEGUARDING", "", "Choose why."),
+            ("APPLICATION_REJECTED_PRACTICE_CLOSED", "", "Choose why."),
+            ("OTHER", " ", "Say in a few words why."),
+        ] {
+            let no = decide(&mut registrar, &[("answer", "refuse"), ("reason", reason), ("note", note)]).await;
+            assert!(no.status == 422 && no.body.contains(problem), "{reason}: {}", no.body);
+        }
+        let no = [("answer", "refuse"), ("reason", "APPLICATION_REJECTED_NO_LEGAL_BASIS"), ("note", "no paper")];
+        let refused = decide(&mut registrar, &no).await;
         assert_eq!(refused.status, 303, "{}", refused.body);
         let people = father.get("/people").await.body;
         assert!(people.contains("The practice did not agree") && people.contains("has a code for you"), "{people}");
-        assert!(!people.contains("no paper"), "{people}");
+        assert!(!people.contains("no paper") && !people.contains("No document shows"), "{people}");
+        let account = chartgate::identity::Username::new("marcus").unwrap();
+        let account = chartgate::storage::accounts::by_username(&world.app.db, &account).await.unwrap().unwrap().id;
+        let asked = chartgate::storage::proxy_requests::asked_by(&world.app.db, account).await.unwrap();
+        let reasons: Vec<_> =
+            asked.into_iter().filter_map(|asked| Some((asked.reason?.as_str(), asked.note?))).collect();
+        assert_eq!(reasons, [("APPLICATION_REJECTED_NO_LEGAL_BASIS", "no paper".to_owned())]);
     });
 }
 

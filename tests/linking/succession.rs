@@ -158,6 +158,7 @@ async fn ask(world: &World, practice: &str, scope: GrantScope) -> ProxyRequestId
         state: RequestState::Waiting,
         decided: None,
         reason: None,
+        note: None,
         invitation: None,
     };
     let stored = request.clone();

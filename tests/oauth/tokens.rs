@@ -50,10 +50,9 @@ pub(crate) async fn a_grant_that_ends(world: World) {
     world.settle().await;
     assert!(world.works(&body["access_token"]).await);
     let (grant, now) = (world.child_grant, chartgate::base::clock::Clock::now(&*world.clock));
-    let end = world
-        .database
-        .db
-        .write::<_, StorageError>(move |tx| async move { grants::end(tx, grant, now, "test").await }.boxed());
+    let end = world.database.db.write::<_, StorageError>(move |tx| {
+        async move { grants::end(tx, grant, now, chartgate::identity::StatusReason::PatientRequest).await }.boxed()
+    });
     end.await.unwrap();
     assert!(!world.works(&body["access_token"]).await);
     let refresh = world.refresh("app", body["refresh_token"].as_str().unwrap());

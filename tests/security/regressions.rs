@@ -208,7 +208,7 @@ fn g7_13_a_grant_that_ends_while_everything_is_kept_ends_with_the_next_request()
             .db
             .write(move |tx| {
                 Box::pin(async move {
-                    grants::end(tx, grant, now, "withdrawn").await?;
+                    grants::end(tx, grant, now, chartgate::identity::StatusReason::PatientRequest).await?;
                     Ok::<_, StorageError>(())
                 })
             })

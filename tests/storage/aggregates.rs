@@ -3,7 +3,7 @@
 use chartgate::base::id::{AccountId, GrantId, LinkId, PersonId, SourceId};
 use chartgate::base::random::SystemRandom;
 use chartgate::base::secret::Secret;
-use chartgate::identity::{AccountState, GrantState, LinkState, PersonState, Username};
+use chartgate::identity::{AccountState, GrantState, LinkState, PersonState, StatusReason, Username};
 use chartgate::organization::{Source, SourceState};
 use chartgate::storage::{
     Db, StorageError, Taken, Tx, accounts, generations, grants, links, organizations, persons, source_tokens, sources,
@@ -244,14 +244,14 @@ async fn grants_work_in_their_period_only(database: Database) {
     assert_eq!(grants::active_for_account(db, account, at(999)).await.unwrap().len(), 2);
     assert_eq!(grants::active_for_account(db, account, at(1_000)).await.unwrap().len(), 1);
 
-    let suspended = GrantState::Suspended { at: at(6), reason: "role-suspended-pending-review".to_owned() };
+    let suspended = GrantState::Suspended { at: at(6), reason: StatusReason::SuspendedPendingReview, by: None };
     let copy = suspended.clone();
     write!(db, tx => grants::set_state(tx, grant.id, &copy)).unwrap();
     assert_eq!(grants::by_id(db, grant.id).await.unwrap().unwrap().state, suspended);
     assert_eq!(grants::active_for_account(db, account, at(6)).await.unwrap().len(), 1);
     write!(db, tx => grants::set_state(tx, grant.id, &GrantState::Active)).unwrap();
     assert_eq!(grants::active_for_account(db, account, at(6)).await.unwrap().len(), 2);
-    write!(db, tx => grants::end(tx, grant.id, at(7), "end")).unwrap();
+    write!(db, tx => grants::end(tx, grant.id, at(7), StatusReason::PatientRequest)).unwrap();
     assert_eq!(write!(db, tx => grants::set_state(tx, grant.id, &GrantState::Active)), MISSING("grants"));
     assert_eq!(grants::of_person(db, person).await.unwrap().len(), 2);
 }
@@ -284,7 +284,7 @@ async fn every_change_of_rights_moves_the_generation_on(database: Database) {
     moves!(tx => links::make_primary(tx, person, link_id));
     moves!(tx => links::end(tx, link_id, at(1), "x"));
     moves!(tx => grants::insert(tx, &grant));
-    moves!(tx => grants::end(tx, grant_id, at(1), "x"));
+    moves!(tx => grants::end(tx, grant_id, at(1), StatusReason::PatientRequest));
     moves!(tx => persons::merge(tx, alias, person, at(1)));
     moves!(tx => persons::unmerge(tx, alias, at(2)));
     moves!(tx => accounts::close(tx, account, at(3)));
@@ -314,7 +314,7 @@ async fn foreign_rows_must_exist(database: Database) {
     assert_eq!(write!(db, tx => accounts::insert(tx, &account)), Err(StorageError::ReferenceMissing));
     let (link, grant) = (LinkId::mint(&random), GrantId::mint(&random));
     assert_eq!(write!(db, tx => links::end(tx, link, at(0), "x")), MISSING("links"));
-    assert_eq!(write!(db, tx => grants::end(tx, grant, at(0), "x")), MISSING("grants"));
+    assert_eq!(write!(db, tx => grants::end(tx, grant, at(0), StatusReason::PatientRequest)), MISSING("grants"));
 }
 
 async fn source_tokens_are_refreshed_by_one_and_end_with_their_link(database: Database) {
@@ -428,7 +428,7 @@ async fn source_tokens_end_with_the_right_of_whoever_got_them(database: Database
     generation = moved_on(generation).await;
     assert_eq!(write!(db, tx => source_tokens::delete(tx, link)).unwrap(), None);
     write!(db, tx => async { source_tokens::put(tx, &by(own)).await }).unwrap();
-    let suspended = GrantState::Suspended { at: at(6), reason: "asked".to_owned() };
+    let suspended = GrantState::Suspended { at: at(6), reason: StatusReason::SuspendedPendingReview, by: None };
     write!(db, tx => grants::set_state(tx, grant, &suspended)).unwrap();
     assert!(is_there().await);
     generation = moved_on(generation).await;
@@ -436,7 +436,7 @@ async fn source_tokens_end_with_the_right_of_whoever_got_them(database: Database
     moved_on(generation).await;
 
     write!(db, tx => async { source_tokens::put(tx, &by(proxy)).await }).unwrap();
-    write!(db, tx => grants::end(tx, grant, at(8), "revoked")).unwrap();
+    write!(db, tx => grants::end(tx, grant, at(8), StatusReason::PatientRequest)).unwrap();
     assert!(!is_there().await, "with the grant");
     write!(db, tx => async { source_tokens::put(tx, &by(proxy)).await }).unwrap();
     write!(db, tx => accounts::close(tx, own, at(9))).unwrap();

@@ -3,7 +3,7 @@
 use chartgate::base::clock::Instant;
 use chartgate::base::id::{AccountId, AuthorizationId, LinkId, PersonId};
 use chartgate::base::random::{Random, SeededRandom};
-use chartgate::identity::{GrantState, LinkState};
+use chartgate::identity::{GrantState, LinkState, StatusReason};
 use chartgate::oauth::client::{Client, ClientAuthentication, ClientId};
 use chartgate::oauth::grant::{AccessToken, Authorization};
 use chartgate::oauth::launch::LaunchContext;
@@ -97,7 +97,8 @@ impl World {
             grants::insert(tx, &grant).await.unwrap();
             let active = !self.once_in(4);
             if !active {
-                let state = GrantState::Suspended { at: at(50), reason: "asked".to_owned() };
+                let state =
+                    GrantState::Suspended { at: at(50), reason: StatusReason::SuspendedPendingReview, by: None };
                 grants::set_state(tx, grant.id, &state).await.unwrap();
             }
             self.grants.push((account, grant.person, from, until, active));

@@ -7,7 +7,10 @@ use std::path::Path;
 use chartgate::base::hash::sha256;
 use chartgate::base::id::{AccountId, ClaimId, OrganizationId};
 use chartgate::base::random::SystemRandom;
-use chartgate::storage::{Db, StorageError, accounts, claims, federated_identities, grants, organizations};
+use chartgate::identity::{GrantState, StatusReason};
+use chartgate::storage::{
+    Db, StorageError, accounts, claims, federated_identities, grants, organizations, proxy_requests,
+};
 use data_encoding::HEXLOWER;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
@@ -183,6 +186,24 @@ macro_rules! make_before {
                  4, '[]', 0, 'queued')",
                 vec![&claim, &account, &organization],
             ),
+            ("INSERT INTO persons (id, created) VALUES ($1, 5)", vec![&account]),
+            (
+                "INSERT INTO grants (id, account_id, person_id, basis, valid_from, evidence, created, state, state_since, \
+                 state_reason) VALUES ($1, $2, $2, 'parent', 6, 'operator', 6, 'ended', 7, 'account-closed')",
+                vec![&claim, &account],
+            ),
+            (
+                "INSERT INTO grants (id, account_id, person_id, basis, valid_from, evidence, created, state, state_since, \
+                 state_reason) VALUES ($1, $2, $2, 'parent', 6, 'operator', 6, 'suspended', 7, 'asked')",
+                vec![&organization, &account],
+            ),
+            (
+                "INSERT INTO proxy_requests (id, organization_id, origin, asked_by, asked, said, draft, state, decided, \
+                 reason) VALUES ($1, $2, 'document', $3, 8, '{\"family\":\"Berg\",\"given\":[\"Olga\"],\"birth_date\":\"1960-05-01\"}', \
+                 '{\"basis\":\"parent\",\"family\":\"B\",\"given\":\"O\",\"birth_date\":null,\"until\":null}', \
+                 'refused', 9, 'no paper')",
+                vec![&claim, &organization, &account],
+            ),
         ] {
             let row = ids.into_iter().fold(sqlx::query(text), |row, id: &String| row.bind(id.clone()));
             row.execute(&mut *connection).await.unwrap();
@@ -229,6 +250,17 @@ async fn a_database_of_the_version_before_is_brought_up_with_what_is_in_it(datab
     // A sign-in elsewhere without a name could be disconnected by nobody: it is connected no more.
     assert_eq!(federated_identities::of_account(&db, account).await.unwrap(), []);
     assert_eq!(federated_identities::holder(&db, "https://id.example", "olga").await.unwrap(), None);
+    // Why grants and requests stand as they do is a code of the one list; what staff typed is kept.
+    let standing = grants::of_account(&db, account).await.unwrap().into_iter().map(|grant| grant.state);
+    let reasons: BTreeSet<&str> = standing
+        .map(|state| match state {
+            GrantState::Ended { reason, .. } | GrantState::Suspended { reason, by: None, .. } => reason.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(reasons, BTreeSet::from(["ROLE_DEACTIVATED_ACCOUNT_CLOSED", "ROLE_SUSPENDED_PENDING_REVIEW"]));
+    let refused = proxy_requests::asked_by(&db, account).await.unwrap().remove(0);
+    assert_eq!((refused.reason, refused.note.as_deref()), (Some(StatusReason::Other), Some("no paper")));
     // It is what a new one is.
     let shapes = async |config: &chartgate::config::Storage| match config.url.strip_prefix("postgres:") {
         Some(file) => {
@@ -314,9 +346,12 @@ fn a_row_that_fits_no_state_is_named_and_shows_no_value() {
             .unwrap();
         let url = format!("sqlite:{}", database.file().display());
         let mut raw = SqliteConnection::connect(&url).await.unwrap();
-        sqlx::raw_sql("UPDATE grants SET state_reason = 'canary'").execute(&mut raw).await.unwrap();
-        let error = grants::active_for_account(db, account, sample::at(1)).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("grants.state of row {grant} is inconsistent"));
-        assert!(!format!("{error:?}").contains("canary"));
+        // No code that there is; one that there is, where none stands.
+        for (reason, column) in [("canary", "state_reason"), ("ROLE_DEACTIVATED_PATIENT_REQUEST", "state")] {
+            sqlx::query("UPDATE grants SET state_reason = $1").bind(reason).execute(&mut raw).await.unwrap();
+            let error = grants::active_for_account(db, account, sample::at(1)).await.unwrap_err();
+            assert_eq!(error.to_string(), format!("grants.{column} of row {grant} is inconsistent"));
+            assert!(!format!("{error:?}").contains(reason));
+        }
     });
 }

@@ -4,7 +4,7 @@ use chartgate::base::id::{ClaimId, OrganizationId, ProxyRequestId, StaffTaskId};
 use chartgate::base::random::SystemRandom;
 use chartgate::consent::{GrantScope, Level};
 use chartgate::identity::{
-    Claim, ClaimState, Invitation, LinkState, ProxyDraft, ProxyRequest, RequestOrigin, RequestState, Said,
+    Claim, ClaimState, Invitation, LinkState, ProxyDraft, ProxyRequest, RequestOrigin, RequestState, Said, StatusReason,
 };
 use chartgate::organization::{Mapping, OrganizationState, SourceKey};
 use chartgate::storage::mergers::Merger;
@@ -61,6 +61,7 @@ fn request(place: &Place, asked_by: chartgate::base::id::AccountId) -> ProxyRequ
         state: RequestState::Waiting,
         decided: None,
         reason: None,
+        note: None,
         invitation: None,
     }
 }
@@ -171,7 +172,7 @@ async fn what_waits_goes_along_or_ends(database: Database) {
     write(db, move |tx| {
         Box::pin(async move {
             organizations::set_state(tx, into, OrganizationState::Closed { at: at(5) }).await?;
-            proxy_requests::end_of_organization(tx, into, at(5), "closed").await?;
+            proxy_requests::end_of_organization(tx, into, at(5), StatusReason::PracticeClosed).await?;
             claims::end_of_organization(tx, into, at(5)).await?;
             staff_tasks::end_of_organization(tx, into, at(5), "closed").await
         })
@@ -179,7 +180,7 @@ async fn what_waits_goes_along_or_ends(database: Database) {
     .await
     .unwrap();
     let decided = proxy_requests::by_id(db, asked.id).await.unwrap().unwrap();
-    assert_eq!((decided.state, decided.reason.as_deref()), (RequestState::Refused, Some("closed")));
+    assert_eq!((decided.state, decided.reason), (RequestState::Refused, Some(StatusReason::PracticeClosed)));
     assert_eq!(claims::by_id(db, said.id).await.unwrap().unwrap().state, ClaimState::Withdrawn { at: at(5) });
     assert!(tasks(into).await.unwrap().is_empty());
     for (place, expected) in [(&new, Err(StorageError::ReferenceMissing)), (&old, Ok(()))] {
@@ -278,7 +279,7 @@ async fn a_frozen_link_is_found_at_the_chart_that_its_own_became(database: Datab
             grants::insert(tx, &gone).await?;
             consent::set_scope(tx, kept.id, &named).await?;
             consent::set_scope(tx, gone.id, &named).await?;
-            grants::end(tx, gone.id, at(30), "over").await?;
+            grants::end(tx, gone.id, at(30), StatusReason::InactiveRole).await?;
             persons::merge(tx, alias, person, at(31)).await
         })
     })

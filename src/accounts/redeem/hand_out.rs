@@ -223,6 +223,7 @@ impl Redemptions {
             state: RequestState::Waiting,
             decided: None,
             reason: None,
+            note: None,
             invitation: None,
         }
     }

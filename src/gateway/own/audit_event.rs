@@ -8,10 +8,11 @@ use crate::access::OWN_PAGES;
 use crate::base::id::{AccountId, PersonId};
 use crate::consent::exchange::related_person_id;
 use crate::fhir::ResourceType;
-use crate::gateway::Gateway;
 use crate::oauth::client::ClientId;
 use crate::storage::audit::{self, AuditOutcome, AuditRow};
-use crate::storage::{StorageError, accounts, clients, persons};
+use crate::storage::{Db, StorageError, accounts, clients, persons};
+
+use super::grants_of;
 
 /// So many of the newest entries are served.
 const SERVED: usize = 1_000;
@@ -32,26 +33,26 @@ struct Known {
     observer: String,
 }
 
-impl Gateway {
-    /// The newest entries of the audit trail about a person. Of staff it is said that they were staff: who of them it was
-    /// is for the practice to say.
-    pub(super) async fn audit_events(&self, person: PersonId) -> Result<Vec<Value>, StorageError> {
-        let mut rows = audit::of_person(&self.db, person, SERVED).await?;
-        for alias in persons::aliases_of(&self.db, person).await? {
-            rows.extend(audit::of_person(&self.db, alias, SERVED).await?);
-        }
-        // Looking at the list would lengthen it while it is paged through.
-        rows.retain(|row| row.resource_type != Some(ResourceType::AuditEvent));
-        rows.sort_by_key(|row| std::cmp::Reverse(row.recorded));
-        rows.truncate(SERVED);
-        let known = self.known(person, &rows).await?;
-        Ok(rows.iter().map(|row| known.audit_event(row)).collect())
+/// The newest entries of the audit trail about a person, as seen at `base_url`. Of staff it is said that they were staff: who
+/// of them it was is for the practice to say.
+pub(crate) async fn audit_events(db: &Db, base_url: &str, person: PersonId) -> Result<Vec<Value>, StorageError> {
+    let mut rows = audit::of_person(db, person, SERVED).await?;
+    for alias in persons::aliases_of(db, person).await? {
+        rows.extend(audit::of_person(db, alias, SERVED).await?);
     }
+    // Looking at the list would lengthen it while it is paged through.
+    rows.retain(|row| row.resource_type != Some(ResourceType::AuditEvent));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.recorded));
+    rows.truncate(SERVED);
+    let known = Known::read(db, base_url, person, &rows).await?;
+    Ok(rows.iter().map(|row| known.audit_event(row)).collect())
+}
 
-    async fn known(&self, person: PersonId, rows: &[AuditRow]) -> Result<Known, StorageError> {
+impl Known {
+    async fn read(db: &Db, base_url: &str, person: PersonId, rows: &[AuditRow]) -> Result<Self, StorageError> {
         let mut holders = BTreeMap::new();
-        for grant in self.grants_of(person).await? {
-            let name = accounts::by_id(&self.db, grant.account).await?.map(|a| a.username.typed().to_owned());
+        for grant in grants_of(db, person).await? {
+            let name = accounts::by_id(db, grant.account).await?.map(|a| a.username.typed().to_owned());
             holders.insert(grant.account, (related_person_id(grant.id), name));
         }
         let mut apps = BTreeMap::new();
@@ -60,17 +61,15 @@ impl Gateway {
                 continue;
             }
             let found = match ClientId::parse(client) {
-                Some(id) => clients::get(&self.db, &id).await?,
+                Some(id) => clients::get(db, &id).await?,
                 None => None,
             };
             apps.insert(client.to_owned(), found.map_or_else(|| client.to_owned(), |found| found.name));
         }
-        let own = accounts::by_person(&self.db, person).await?.map(|account| account.id);
-        Ok(Known { person, own, holders, apps, observer: self.base_url.clone() })
+        let own = accounts::by_person(db, person).await?.map(|account| account.id);
+        Ok(Self { person, own, holders, apps, observer: base_url.to_owned() })
     }
-}
 
-impl Known {
     fn audit_event(&self, row: &AuditRow) -> Value {
         let (kind, subtype) = codes(row);
         let (outcome, words) = match row.outcome {

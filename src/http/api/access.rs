@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 
 use super::Problem;
 use super::session::Caller;
-use crate::authorization::{AuthorizationServer, Shared};
+use crate::authorization::{AuthorizationServer, Gone, Shared};
 use crate::base::clock::Instant;
 use crate::consent::Rule;
 use crate::fhir::ResourceType;
 use crate::gateway::{Explanation, Gateway, Outlook, Refusal};
 use crate::http::error::no_store;
+use crate::http::pages::say;
+use crate::identity::StatusReason;
 
 /// `GET /api/v1/people`: who sees the record of the account's holder, and whose records the account sees.
 pub(super) async fn people(
@@ -25,8 +27,19 @@ pub(super) async fn people(
 ) -> Result<Response, Problem> {
     let people = server.people(&session).await.map_err(|error| Problem::unavailable(&error))?;
     let list = |shared: &[Shared]| -> Vec<Value> { shared.iter().map(|shared| describe(&gateway, shared)).collect() };
-    let body = json!({"see_mine": list(&people.see_mine), "seen_by_me": list(&people.seen_by_me)});
+    let gone: Vec<Value> = people.gone.iter().map(gone).collect();
+    let body = json!({"see_mine": list(&people.see_mine), "seen_by_me": list(&people.seen_by_me), "gone": gone});
     Ok(no_store(Json(body).into_response()))
+}
+
+fn gone(gone: &Gone) -> Value {
+    json!({
+        "name": gone.name,
+        "basis": gone.basis.as_str(),
+        "at": gone.at.to_fhir(),
+        "reason": gone.reason.as_str(),
+        "words": say(&format!("reason.{}", gone.reason.as_str())),
+    })
 }
 
 fn describe(gateway: &Gateway, shared: &Shared) -> Value {
@@ -37,6 +50,7 @@ fn describe(gateway: &Gateway, shared: &Shared) -> Value {
         "basis": shared.basis.as_str(),
         "scope": shared.scope,
         "in_effect": shared.is_in_effect,
+        "suspended": shared.suspended.map(StatusReason::as_str),
         "from": shared.from.to_fhir(),
         "until": shared.until.map(Instant::to_fhir),
         "may_end": shared.may_end,

@@ -22,6 +22,7 @@ struct HomeTemplate {
     decides: bool,
     proxies: usize,
     explains: bool,
+    suspends: bool,
 }
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub(super) fn sample(hostile: &str) -> Result<String, askama::Error> {
         decides: true,
         proxies: 2,
         explains: true,
+        suspends: true,
     }
     .render()
 }
@@ -73,5 +75,6 @@ async fn page(desk: &Desk, staff: &Staff) -> Result<HomeTemplate, DeskError> {
         decides: member.may(StaffAct::ApproveProxy),
         proxies,
         explains: member.may(StaffAct::ExplainAccess),
+        suspends: member.may(StaffAct::SuspendGrant),
     })
 }

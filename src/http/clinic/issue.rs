@@ -8,9 +8,9 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::{Head, StaffForm, refusal};
-use crate::http::pages::{Posted, qr_path, render, render_with, see_other};
+use crate::http::pages::{Posted, qr_path, render, render_with, say, see_other};
 use crate::identity::matching::birth_date;
-use crate::identity::{Channel, Document, GrantBasis, ProxyDraft, StaffAct};
+use crate::identity::{Channel, Document, GrantBasis, ProxyDraft, StaffAct, StatusReason};
 use crate::practice::{Desk, DeskError, Handed, Issued, NewInvitation, NewProofing};
 
 pub(super) struct Choice {
@@ -116,6 +116,12 @@ pub(super) const fn basis_words(basis: GrantBasis) -> &'static str {
         GrantBasis::Foster => "Foster care or agency",
         GrantBasis::Executor => "Executor",
     }
+}
+
+/// The reasons of one kind that staff choose from, in the reader's language.
+pub(super) fn reasons(is_one: fn(StatusReason) -> bool) -> Vec<Choice> {
+    let all = StatusReason::ALL.iter().filter(|reason| is_one(**reason) && reason.is_for_staff());
+    all.map(|reason| Choice { value: reason.as_str(), words: say(&format!("reason.{}", reason.as_str())) }).collect()
 }
 
 /// `POST /clinic/issue`.

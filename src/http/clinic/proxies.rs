@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::issue::{Choice, basis_words, documents, seen, slip};
+use super::issue::{Choice, basis_words, documents, reasons, seen, slip};
 use super::{Head, Staff, StaffForm, refusal, sentence};
 use crate::http::pages::{render, render_with, see_other};
-use crate::identity::{GrantBasis, RequestOrigin};
+use crate::identity::{GrantBasis, RequestOrigin, StatusReason};
 use crate::practice::{Approval, Desk, DeskError, Handed, QueuedProxy};
 
 struct Line {
@@ -34,6 +34,7 @@ struct ProxiesTemplate {
     head: Head,
     lines: Vec<Line>,
     documents: Vec<Choice>,
+    reasons: Vec<Choice>,
 }
 
 #[cfg(test)]
@@ -55,7 +56,8 @@ pub(super) fn sample(hostile: &'static str) -> Result<String, askama::Error> {
     };
     let lines = vec![line("a", true), line("b", false), Line { is_mine: true, ..line("c", false) }];
     let documents = vec![Choice { value: hostile, words: hostile }];
-    ProxiesTemplate { head: super::tests::head(hostile), lines, documents }.render()
+    let reasons = vec![Choice { value: hostile, words: hostile }];
+    ProxiesTemplate { head: super::tests::head(hostile), lines, documents, reasons }.render()
 }
 
 impl Line {
@@ -97,7 +99,8 @@ pub(super) async fn get(State(desk): State<Arc<Desk>>, staff: Staff) -> Response
 async fn page(desk: &Desk, staff: &Staff) -> Result<ProxiesTemplate, DeskError> {
     let queued = desk.proxy_requests(&staff.at_work.member).await?;
     let lines = queued.into_iter().map(Line::new).collect();
-    Ok(ProxiesTemplate { head: staff.head(), lines, documents: documents() })
+    let reasons = reasons(StatusReason::refuses);
+    Ok(ProxiesTemplate { head: staff.head(), lines, documents: documents(), reasons })
 }
 
 /// `POST /clinic/proxies/decide`.
@@ -112,7 +115,7 @@ pub(super) async fn decide(State(desk): State<Arc<Desk>>, StaffForm { staff, pos
         };
         desk.approve_proxy(member, id, approval).await
     } else {
-        desk.refuse_proxy(member, id, posted.text("reason")).await.map(|()| Handed::Waits)
+        desk.refuse_proxy(member, id, (posted.text("reason"), posted.text("note"))).await.map(|()| Handed::Waits)
     };
     match done {
         Ok(Handed::Code(issued)) => slip(&staff, &issued),

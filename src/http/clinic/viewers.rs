@@ -7,12 +7,12 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::issue::basis_words;
+use super::issue::{Choice, basis_words};
 use super::{Head, Staff, StaffForm, refusal, sentence};
 use crate::fhir::ResourceType;
 use crate::gateway::{Gateway, Refusal};
 use crate::http::pages::{Posted, Practice, render, render_with, say};
-use crate::identity::StaffAct;
+use crate::identity::{GrantBasis, StaffAct};
 use crate::practice::{Desk, DeskError, Viewed, Viewer};
 
 struct Line {
@@ -30,6 +30,8 @@ struct ViewersTemplate {
     head: Head,
     number: String,
     item: String,
+    /// By what right somebody may be let in, and which was chosen.
+    rights: Vec<(Choice, bool)>,
     patient: Option<String>,
     lines: Vec<Line>,
     problem: Option<String>,
@@ -44,6 +46,7 @@ pub(super) fn sample(hostile: &'static str) -> Result<String, askama::Error> {
         head: super::tests::head(hostile),
         number: text(),
         item: text(),
+        rights: vec![(Choice { value: hostile, words: hostile }, true)],
         patient: Some(text()),
         lines: vec![line],
         problem: Some(text()),
@@ -57,10 +60,17 @@ fn page(staff: &Staff, posted: Option<&Posted>) -> ViewersTemplate {
         head: staff.head(),
         number: text("number"),
         item: text("item"),
+        rights: rights(&text("new")),
         patient: None,
         lines: Vec::new(),
         problem: None,
     }
+}
+
+fn rights(chosen: &str) -> Vec<(Choice, bool)> {
+    let choice =
+        |basis: &GrantBasis| (Choice { value: basis.as_str(), words: basis_words(*basis) }, basis.as_str() == chosen);
+    GrantBasis::ALL.iter().map(choice).collect()
 }
 
 /// `GET /clinic/access`.
@@ -78,7 +88,7 @@ pub(super) async fn post(
     StaffForm { staff, posted }: StaffForm,
 ) -> Response {
     let mut page = page(&staff, Some(&posted));
-    match desk.viewers(&staff.at_work.member, posted.text("number")).await {
+    match desk.viewers(&staff.at_work.member, posted.text("number"), GrantBasis::parse(posted.text("new"))).await {
         Ok(viewed) => {
             page.patient = Some(viewed.patient.clone());
             for viewer in &viewed.viewers {

@@ -11,12 +11,12 @@ use super::consent::who_in;
 use super::words::{find, say, say_with};
 use super::{Form, Posted, Session, not_found, render, see_other};
 use crate::accounts::{Asked, Redemptions};
-use crate::authorization::{AuthorizationServer, Shared};
+use crate::authorization::{AuthorizationServer, Gone, Shared};
 use crate::base::clock::Instant;
 use crate::consent::{Category, Extent, Label, Labels, Level};
 use crate::gateway::{Gateway, Outlook};
 use crate::http::error::page_unavailable;
-use crate::identity::{Language, RequestOrigin, RequestState};
+use crate::identity::{Language, RequestOrigin, RequestState, StatusReason};
 use crate::mail::Day;
 
 /// One grant, in words.
@@ -27,6 +27,7 @@ struct Row {
     practices: Vec<Practice>,
     may: Vec<String>,
     waits: bool,
+    suspended: Option<&'static str>,
     until: Option<String>,
     last_look: Option<String>,
     may_end: bool,
@@ -44,6 +45,13 @@ pub(in crate::http) struct Practice {
     pub(in crate::http) part: Vec<&'static str>,
     pub(in crate::http) outline: Vec<&'static str>,
     pub(in crate::http) nothing: Vec<&'static str>,
+}
+
+/// Somebody who sees it no longer.
+struct GoneLine {
+    who: String,
+    since: String,
+    why: &'static str,
 }
 
 /// What one asked for, and what became of it.
@@ -71,6 +79,7 @@ pub(super) struct PeopleTemplate {
     see_mine: Vec<Row>,
     seen_by_me: Vec<Row>,
     requests: Vec<Request>,
+    gone: Vec<GoneLine>,
 }
 
 /// What a teenager may show beyond what has no label.
@@ -100,6 +109,7 @@ impl Row {
             practices: outlook.iter().filter(|outlook| shared.tells_of(outlook)).map(Practice::new).collect(),
             may: may(shared),
             waits: !shared.is_in_effect,
+            suspended: shared.suspended.map(why),
             until: shared.until.map(day),
             last_look: shared.last_look.map(day),
             may_end: shared.may_end,
@@ -108,6 +118,17 @@ impl Row {
             who,
         }
     }
+}
+
+impl GoneLine {
+    fn new(gone: &Gone) -> Self {
+        let who = gone.name.as_deref().unwrap_or(say("head.somebody")).to_owned();
+        Self { who, since: day(gone.at), why: why(gone.reason) }
+    }
+}
+
+fn why(reason: StatusReason) -> &'static str {
+    say(&format!("reason.{}", reason.as_str()))
 }
 
 impl Practice {
@@ -219,6 +240,7 @@ impl PeopleTemplate {
             practices: vec![Practice::sample(hostile)],
             may: vec![text()],
             waits: is_full,
+            suspended: is_full.then_some("why"),
             until: is_full.then(text),
             last_look: is_full.then(text),
             may_end: is_full,
@@ -232,6 +254,7 @@ impl PeopleTemplate {
             see_mine: vec![row(true), row(false)],
             seen_by_me: vec![row(true)],
             requests: vec![Request { id: text(), what: text(), how: "how", since: text(), is_open: true }],
+            gone: vec![GoneLine { who: text(), since: text(), why: "why" }],
         }
     }
 }
@@ -253,6 +276,7 @@ pub(super) async fn get(
             see_mine: people.see_mine.iter().map(|shared| Row::new(&gateway, shared, true)).collect(),
             seen_by_me: people.seen_by_me.iter().map(|shared| Row::new(&gateway, shared, false)).collect(),
             requests: asked.iter().map(Request::new).collect(),
+            gone: people.gone.iter().map(GoneLine::new).collect(),
         }),
         Err(error) => page_unavailable(&error),
     }

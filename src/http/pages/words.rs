@@ -60,7 +60,7 @@ mod tests {
     use super::*;
     use crate::authorization::LookKind;
     use crate::consent::{Category, Rule};
-    use crate::identity::GrantBasis;
+    use crate::identity::{GrantBasis, StatusReason};
 
     /// Keys whose last part is a word of the product.
     fn composed() -> BTreeSet<String> {
@@ -74,6 +74,7 @@ mod tests {
             keys.extend(["who", "why", "role"].map(|group| format!("{group}.{}", basis.as_str())));
         }
         keys.extend(Rule::ALL.iter().map(|rule| format!("rule.{}", rule.as_str())));
+        keys.extend(StatusReason::ALL.iter().map(|reason| format!("reason.{}", reason.as_str())));
         keys.extend(["mental-health", "sexual-health", "substances"].map(|topic| format!("topic.{topic}")));
         keys
     }

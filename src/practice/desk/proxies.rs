@@ -8,7 +8,9 @@ use crate::accounts::is_one_human;
 use crate::audit::ActKind;
 use crate::base::id::{AccountId, ProxyRequestId};
 use crate::identity::matching::ChartPatient;
-use crate::identity::{Channel, GrantBasis, Proofing, ProxyRequest, RequestOrigin, RequestState, StaffAct, takes_two};
+use crate::identity::{
+    Channel, GrantBasis, Proofing, ProxyRequest, RequestOrigin, RequestState, StaffAct, StatusReason, takes_two,
+};
 use crate::organization::SourceKey;
 use crate::practice::{Handed, NewInvitation, NewProofing};
 use crate::storage::{StorageError, proofings, proxy_requests};
@@ -187,6 +189,7 @@ impl Desk {
             state: RequestState::Approved,
             decided: None,
             reason: None,
+            note: None,
             invitation: None,
         };
         let act = self.act(ActKind::Grant, member).by_way_of("proxy-approve").on("ProxyRequest", request.id);
@@ -201,21 +204,31 @@ impl Desk {
         gone(done.await)
     }
 
-    /// Says no, with the reason.
+    /// Says no, with the code of the reason, and words where they are needed.
     ///
     /// # Errors
     /// [`DeskError`].
-    pub async fn refuse_proxy(&self, member: &StaffMember, id: ProxyRequestId, reason: &str) -> Result<(), DeskError> {
+    pub async fn refuse_proxy(
+        &self,
+        member: &StaffMember,
+        id: ProxyRequestId,
+        (reason, note): (&str, &str),
+    ) -> Result<(), DeskError> {
         covered(member, StaffAct::ApproveProxy)?;
+        let reason = StatusReason::parse(reason).filter(|reason| reason.refuses() && reason.is_for_staff());
+        let reason = reason.ok_or_else(|| DeskError::Refused("reason", "choose why".to_owned()))?;
+        // What no code says takes words.
+        let is_told = reason != StatusReason::Other && note.trim().is_empty();
+        let note = if is_told { None } else { Some(short(note, "note")?) };
         let found =
             proxy_requests::by_id(&self.db, id).await?.filter(|found| found.organization == member.organization);
         let mut request = found.filter(|found| found.state.is_open()).ok_or(DeskError::NotFound)?;
         let (before, by) = (request.state, member.account);
         request.state = RequestState::Refused;
         request.decided = Some(self.clock.now());
-        request.reason = Some(short(reason, "reason")?);
+        (request.reason, request.note) = (Some(reason), note);
         let act = self.act(ActKind::Grant, member).by_way_of("proxy-refuse").on("ProxyRequest", id);
-        let act = act.about(request.person);
+        let act = act.about(request.person).under(reason.as_str());
         let done = self.acts.write(move |tx| {
             async move {
                 if !proxy_requests::decide(tx, before, &request, Some(by)).await? {

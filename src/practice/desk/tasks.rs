@@ -109,6 +109,9 @@ const fn words(kind: StaffTaskKind) -> &'static str {
         StaffTaskKind::ReviewOverdue => {
             "The leave of somebody who acts for this patient was to be looked at again by now: it does nothing until it is."
         }
+        StaffTaskKind::GrantSuspended => {
+            "The leave of somebody who acts for this patient was suspended: the privacy officer decides what comes of it."
+        }
         StaffTaskKind::ReconfirmProxy => {
             "After the merger somebody who acts for this patient must be let in anew: their leave was for the old record alone."
         }

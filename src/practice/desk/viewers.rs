@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Desk, DeskError, StaffMember, Wanted, covered};
+use super::{Desk, DeskError, StaffMember, covered};
 use crate::access::Subject;
 use crate::audit::ActKind;
-use crate::authorization::{active_links, current_person, page_subject};
-use crate::consent::Standing;
-use crate::identity::{GrantBasis, GrantState, StaffAct};
-use crate::storage::{accounts, consent, grants, links, persons};
+use crate::authorization::{active_links, page_subject};
+use crate::base::id::{AccountId, GrantId, PersonId};
+use crate::consent::{GrantScope, Right, Standing};
+use crate::gateway::grants_of;
+use crate::identity::{GrantBasis, GrantState, Period, StaffAct};
+use crate::storage::{StorageError, accounts, consent};
 
 /// Somebody who may act for a patient.
 #[derive(Clone, Debug)]
@@ -35,31 +37,29 @@ pub struct Viewed {
 }
 
 impl Desk {
-    /// Everybody who may act for the patient with this record number. A patient of whom nobody is linked has none.
+    /// Everybody who may act for the patient with this record number, and first whoever would be `new`, by that right as it is
+    /// where nothing more is said. A patient of whom nobody is linked has none.
     ///
     /// # Errors
     /// [`DeskError`].
-    pub async fn viewers(&self, member: &StaffMember, number: &str) -> Result<Viewed, DeskError> {
+    pub async fn viewers(
+        &self,
+        member: &StaffMember,
+        number: &str,
+        new: Option<GrantBasis>,
+    ) -> Result<Viewed, DeskError> {
         covered(member, StaffAct::ExplainAccess)?;
-        let wanted = Wanted { number: number.to_owned(), family: String::new(), birth_date: String::new() };
-        let mut found = self.find(member, &wanted).await?;
-        let (Some(only), true) = (found.pop(), found.is_empty()) else {
-            return Err(DeskError::Refused("number", "this number is that of no one record".to_owned()));
-        };
-        let link = links::active_at(&self.db, only.source, &only.patient.id).await?;
-        let link = link.ok_or_else(|| DeskError::Refused("number", "nobody has linked this record".to_owned()))?;
-        let person = current_person(&self.db, link.person).await?.unwrap_or(link.person);
+        let (patient, person) = self.linked(member, number).await?;
         self.acts.record(self.act(ActKind::Staff, member).about(person).by_way_of("explain-access")).await?;
         let own: Vec<_> = self.sources_of(member).await?.into_iter().map(|source| source.key).collect();
         let mut charts = active_links(&self.db, person).await?;
         // What other organizations know of the patient is not this one's to see.
         charts.retain(|chart| own.contains(&chart.source));
-        let mut all = grants::of_person(&self.db, person).await?;
-        for alias in persons::aliases_of(&self.db, person).await? {
-            all.extend(grants::of_person(&self.db, alias).await?);
-        }
         let mut viewers = Vec::new();
-        for grant in all {
+        if let Some(basis) = new {
+            viewers.push(self.would_be(person, basis).await?);
+        }
+        for grant in grants_of(&self.db, person).await? {
             let account = accounts::by_id(&self.db, grant.account).await?;
             let mut standing = consent::standing(&self.db, grant.account, person, false).await?;
             standing.rights.retain(|right| right.grant == grant.id);
@@ -74,6 +74,19 @@ impl Desk {
         }
         let subject = page_subject((member.account, person), charts, &*self.random, self.clock.now());
         let subject = subject.ok_or(DeskError::NotFound)?;
-        Ok(Viewed { patient: only.patient.display(), subject: Arc::new(subject), viewers })
+        Ok(Viewed { patient: patient.display(), subject: Arc::new(subject), viewers })
+    }
+
+    /// Somebody who was not let in yet: what they would see, under all that is laid down about the person.
+    async fn would_be(&self, person: PersonId, basis: GrantBasis) -> Result<Viewer, StorageError> {
+        let nobody = AccountId::mint(&*self.random);
+        let mut standing = consent::standing(&self.db, nobody, person, false).await?;
+        standing.rights.push(Right {
+            grant: GrantId::mint(&*self.random),
+            basis,
+            period: Period { from: self.clock.now(), until: None },
+            scope: GrantScope::of_basis(basis),
+        });
+        Ok(Viewer { name: "Somebody new".to_owned(), basis, state: "not let in", standing })
     }
 }

@@ -8,7 +8,7 @@ use crate::base::clock::Instant;
 use crate::base::id::{OrganizationId, PersonId, StaffTaskId};
 use crate::base::random::SharedRandom;
 use crate::consent::Succession;
-use crate::identity::{Link, LinkState, PersonState};
+use crate::identity::{Link, LinkState, PersonState, StatusReason};
 use crate::mail::{Outbox, template};
 use crate::organization::{Mapping, Organization, OrganizationState, SourceKey};
 use crate::storage::mergers::{self, Merger};
@@ -111,7 +111,7 @@ impl Inside {
             sources::retire(tx, source.id, self.now).await?;
         }
         invitations::end_of_organization(tx, id, self.now).await?;
-        proxy_requests::end_of_organization(tx, id, self.now, "The practice closed.").await?;
+        proxy_requests::end_of_organization(tx, id, self.now, StatusReason::PracticeClosed).await?;
         claims::end_of_organization(tx, id, self.now).await?;
         staff_tasks::end_of_organization(tx, id, self.now, CLOSED).await?;
         staff::end_all(tx, id, self.now).await?;
