@@ -1,7 +1,6 @@
 //! The gateway before the EHRs, and callers of it.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use chartgate::access::{Behalf, Subject};
 use chartgate::app::{self, App, Parts};
@@ -19,13 +18,13 @@ use chartgate::identity::{Assurance, Link, LinkMethod, LinkState};
 use chartgate::oauth::client::ClientId;
 use chartgate::oauth::scope::ScopeSet;
 use chartgate::organization::SourceKey;
-use chartgate::storage::{signing_keys, sources};
+use chartgate::storage::sources;
 use serde_json::Value;
 
 use super::ehr::{Asked, Ehr, Manner};
 use super::role::Role;
 use super::world::{Recipe, World};
-use crate::support::world::unbounded;
+use crate::support::world::{first_key, unbounded};
 
 pub(super) type Pairs = Vec<(String, String)>;
 
@@ -104,10 +103,7 @@ impl Gateway {
         let (shared, parts_random) = (clock.clone(), random.clone());
         let parts = Parts { config, master_key: MasterKey::new([4; 32]), clock: shared, random: parts_random };
         let app = app::start(parts).await.unwrap();
-        // Made beside: what is drawn for it must not fall among what is drawn from here on.
-        while signing_keys::all(&app.db).await.unwrap().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        first_key(&app.db).await;
         let stored = sources::all(&app.db).await.unwrap();
         let key = |ehr: &Arc<Ehr>| stored.iter().find(|source| source.base_url == ehr.base).unwrap().key;
         Self { keys: ehrs.iter().map(key).collect(), app, ehrs, asked, clock, random, _folder: folder }

@@ -25,7 +25,7 @@ use chartgate::oauth::client::ClientId;
 use chartgate::oauth::scope::ScopeSet;
 use chartgate::practice::{self, NewAccount, NewGrant, NewLink};
 use chartgate::sandbox::{Data, Faults, Requests, RunningSandbox, Sandbox, Smart};
-use chartgate::storage::sources;
+use chartgate::storage::{Db, signing_keys, sources};
 
 use super::http::Client as Browser;
 use super::mail::{self, Mail};
@@ -287,6 +287,7 @@ impl World {
             random: random.clone(),
         };
         let app = app::start(parts).await.unwrap();
+        first_key(&app.db).await;
         let (stop, stopping) = watch::channel(false);
         let patience = app::Patience::of(&config.server);
         tokio::spawn(app::serve(listeners, app.router.clone(), patience, stopping, Duration::from_millis(50)));
@@ -753,4 +754,11 @@ pub(crate) fn set(form: &mut Vec<(String, String)>, name: &str, value: &str) {
 
 pub(crate) fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Waits for the first signing key, which is made beside: what is drawn for it must not fall among what a test draws.
+pub(crate) async fn first_key(db: &Db) {
+    while signing_keys::all(db).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
