@@ -13,6 +13,7 @@ mod generation;
 mod history;
 mod introspect;
 mod key_sets;
+mod known_refreshes;
 mod launch;
 mod people;
 mod proofs;
@@ -89,6 +90,7 @@ pub struct AuthorizationServer {
     challenges_again: challenges::ChallengesAgain,
     registration: registration::SelfRegistration,
     snapshots: authenticate::Snapshots,
+    known_refreshes: known_refreshes::KnownRefreshes,
     generation: generation::Generation,
 }
 
@@ -132,6 +134,7 @@ impl AuthorizationServer {
         Arc::new(Self {
             generation: generation::Generation::new(&db),
             snapshots: authenticate::Snapshots::default(),
+            known_refreshes: known_refreshes::KnownRefreshes::default(),
             signing: Mutex::default(),
             assertions: brakes::Brake::new(ASSERTIONS.0, ASSERTIONS.1),
             pushes: brakes::Brake::new(PUSHES.0, PUSHES.1),

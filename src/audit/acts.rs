@@ -5,6 +5,7 @@ use crate::base::id::ChainId;
 use crate::base::keys::MasterKey;
 use crate::base::random::Random;
 use crate::storage::audit::{self, Chain};
+use crate::storage::refreshes::{self, Reissued};
 use crate::storage::{Db, StorageError, Tx};
 
 /// The database as acts are written to it: each with its entry in the audit trail, both or neither. One for each
@@ -87,30 +88,12 @@ impl Acts {
             .await
     }
 
-    /// The same for one act that is one statement ([`Db::write_statement`]).
+    /// Stores an access token that a constant refresh token brings, and records it ([`refreshes::reissue`]).
     ///
     /// # Errors
     /// As [`Acts::write`].
-    pub async fn write_statement<T, E>(
-        &self,
-        work: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<(T, Option<Act>), E>> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-    {
-        let chain = self.chain.clone();
-        self.db
-            .write_statement(move |tx| {
-                Box::pin(async move {
-                    let (value, act) = work(&mut *tx).await?;
-                    if let Some(act) = act {
-                        audit::record_act(tx, &chain, act.into_row());
-                    }
-                    Ok(value)
-                })
-            })
-            .await
+    pub async fn reissue(&self, new: Reissued, act: Act) -> Result<bool, StorageError> {
+        refreshes::reissue(&self.db, new, self.chain.clone(), act.into_row()).await
     }
 
     /// Records an act that changed nothing, such as a refusal.

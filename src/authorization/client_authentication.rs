@@ -158,20 +158,21 @@ impl AuthorizationServer {
     ) -> Result<Client, TokenError> {
         let credentials = ClientCredentials::read(request.authorization, parameters)?;
         let client = clients::get(&self.db, &credentials.id).await?;
-        self.prove_client(client, &credentials, request).await
+        self.prove_client(client.as_ref(), &credentials, request).await?;
+        client.ok_or(TokenError::Refused(UNKNOWN))
     }
 
     /// The client that was looked up by its credentials, if they prove it.
-    pub(super) async fn prove_client(
+    pub(super) async fn prove_client<'c>(
         &self,
-        client: Option<Client>,
+        client: Option<&'c Client>,
         credentials: &ClientCredentials,
         request: &ClientRequest<'_>,
-    ) -> Result<Client, TokenError> {
+    ) -> Result<&'c Client, TokenError> {
         let client = client.filter(|client| client.enabled).ok_or(TokenError::Refused(UNKNOWN))?;
         let is_proven = match (&client.authentication, &credentials.proof) {
             (ClientAuthentication::Keys(keys), Proof::Assertion(assertion)) => {
-                Box::pin(self.is_proven_by_assertion(&client, keys, assertion.expose(), request)).await?
+                Box::pin(self.is_proven_by_assertion(client, keys, assertion.expose(), request)).await?
             }
             (ClientAuthentication::Keys(_), _) | (_, Proof::Assertion(_)) => false,
             (_, Proof::Secret(secret)) => client.is_proven_by(Some(secret.expose())),

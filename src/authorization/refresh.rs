@@ -1,5 +1,7 @@
 //! Refresh tokens (RFC 6749 §6, RFC 9700 §4.14): rotated for public clients, constant for confidential ones.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 
 use super::revoke::of_authorization;
@@ -28,7 +30,7 @@ fn is_nameless(request: &ClientRequest<'_>, parameters: &Parameters) -> bool {
 
 /// A refresh that may happen, as far as what was looked up says.
 struct Exchange {
-    authorization: Authorization,
+    authorization: Arc<Authorization>,
     scopes: ScopeSet,
     token_hash: [u8; 32],
     /// The key that the token is bound to.
@@ -58,7 +60,7 @@ impl AuthorizationServer {
             false => Some(ClientCredentials::read(request.authorization, &parameters)?),
         };
         let hash = parameters.get("refresh_token").and_then(|token| TokenKind::Refresh.hash(token));
-        let found = refreshes::find(&self.db, said.as_ref().map(|said| &said.id), hash.as_ref()).await?;
+        let found = self.find_refresh(said.as_ref().map(|said| &said.id), hash.as_ref()).await?;
         let credentials = match (said, &found.client) {
             (Some(said), _) => said,
             // SMART App Launch 2.2 has no client_id in the refresh of a public app. Who must prove itself is none the
@@ -69,17 +71,17 @@ impl AuthorizationServer {
             }
             (None, None) => ClientCredentials::read(None, &parameters)?,
         };
-        let client = self.prove_client(found.client, &credentials, request).await?;
-        let key = self.possession(&client, request).await?;
+        let client = self.prove_client(found.client.as_ref(), &credentials, request).await?;
+        let key = self.possession(client, request).await?;
         let Some(token) = parameters.get("refresh_token") else {
             return Err(OauthError::new(ErrorCode::InvalidRequest, "refresh_token is missing").into());
         };
-        let (Some(token_hash), Some(held)) = (hash, found.held) else { return Err(INVALID_GRANT.into()) };
-        let scopes = self.granted(&client, key, &held, &parameters)?;
+        let (Some(token_hash), Some(held)) = (hash, &found.held) else { return Err(INVALID_GRANT.into()) };
+        let scopes = self.granted(client, key, held, &parameters)?;
         let minted = self.mint_access(key);
         let until = minted.issued.plus(self.lifetimes.refresh_token);
         let act = self.new_act(ActKind::Token).by_way_of("refresh_token");
-        let (authorization, token_key) = (held.authorization, held.token.key);
+        let (authorization, token_key) = (Arc::clone(&held.authorization), held.token.key);
         let exchange = Exchange { authorization, scopes, token_hash, token_key, minted, until, act };
         // Boxed, each: a refresh is one of them.
         match client.is_confidential() {
@@ -106,7 +108,7 @@ impl AuthorizationServer {
         let is_theirs = authorization.client == client.id;
         // RFC 9449 §5: a public client's refresh token is good with its key alone.
         let has_key = held.token.key.is_none() || held.token.key == key;
-        if !is_theirs || !has_key || !held.stands(now) || authorization.revoked.is_some() || now >= held.token.expires {
+        if !is_theirs || !has_key || !held.is_live(now) {
             return Err(INVALID_GRANT);
         }
         // What the client may have since then, and no more.
@@ -120,17 +122,17 @@ impl AuthorizationServer {
 
     /// Another access token for a client that keeps its refresh token.
     async fn reissue(&self, exchange: Exchange) -> Result<TokenResponse, TokenError> {
-        let (exchange, is_done) = self
-            .acts
-            .write_statement::<_, StorageError>(move |tx| {
-                async move {
-                    let is_done = exchange.reissue(tx).await?;
-                    let act = is_done.then(|| exchange.act());
-                    Ok(((exchange, is_done), act))
-                }
-                .boxed()
-            })
-            .await?;
+        let Minted { access_hash, key, issued, expires, .. } = &exchange.minted;
+        let new = Reissued {
+            hash: *access_hash,
+            refresh_hash: exchange.token_hash,
+            scopes: exchange.scopes.clone(),
+            key: *key,
+            issued: *issued,
+            expires: *expires,
+            until: exchange.until,
+        };
+        let is_done = self.acts.reissue(new, exchange.act()).await?;
         if is_done { Ok(self.refreshed(exchange, None)) } else { Err(INVALID_GRANT.into()) }
     }
 
@@ -166,7 +168,7 @@ impl AuthorizationServer {
             scopes,
             key: minted.key,
             patient: authorization.person,
-            context: authorization.context,
+            context: authorization.context.clone(),
             style: self.endpoints.style(),
             refresh_token,
             id_token: None,
@@ -177,13 +179,6 @@ impl AuthorizationServer {
 impl Exchange {
     fn act(&self) -> Act {
         of_authorization(self.act.clone(), &self.authorization)
-    }
-
-    async fn reissue(&self, tx: &mut Tx) -> Result<bool, StorageError> {
-        let Minted { access_hash, key, issued, expires, .. } = &self.minted;
-        let new =
-            Reissued { hash: *access_hash, scopes: self.scopes.clone(), key: *key, issued: *issued, expires: *expires };
-        refreshes::reissue(tx, &self.token_hash, &new, self.until).await
     }
 
     /// Exchanges the token for its successor, or repeats the exchange while nothing of the successor was used.
@@ -215,7 +210,7 @@ impl Exchange {
         if successor.is_some_and(|successor| successor.activated.is_none()) {
             return Ok(true);
         }
-        let Authorization { id, client, .. } = &self.authorization;
+        let Authorization { id, client, .. } = &*self.authorization;
         authorizations::revoke(tx, *id, self.minted.issued).await?;
         tracing::warn!(
             client.id = %client,

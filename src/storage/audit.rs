@@ -31,15 +31,22 @@ statements! {
     HEAD = "SELECT seq, mac FROM audit_chains WHERE id = $1";
     // Takes the numbers and, on PostgreSQL, the lock under which the chain grows by one write at a time.
     TAKE = "UPDATE audit_chains SET seq = seq + $2 WHERE id = $1 RETURNING seq, mac";
-    SET_HEAD = "UPDATE audit_chains SET mac = $2 WHERE id = $1";
     CHAINS = "SELECT id FROM audit_chains ORDER BY id";
-    APPEND = "INSERT INTO audit_blocks (chain_id, last_seq, first_seq, recorded, mac, entries) \
-              VALUES ($1, $2, $3, $4, $5, $6)";
-    INDEX = {
-        sqlite: "INSERT INTO audit_persons (person_id, recorded, chain_id, last_seq) \
-                 SELECT value, $2, $3, $4 FROM json_each($1)",
-        postgres: "INSERT INTO audit_persons (person_id, recorded, chain_id, last_seq) \
-                   SELECT value, $2, $3, $4 FROM jsonb_array_elements_text(CAST($1 AS jsonb))",
+    // A block, whom it tells of, and the chain's new head.
+    APPEND = {
+        sqlite: "INSERT INTO audit_blocks (chain_id, last_seq, first_seq, recorded, mac, entries) \
+                 VALUES ($1, $2, $3, $4, $5, $6); \
+                 INSERT INTO audit_persons (person_id, recorded, chain_id, last_seq) \
+                 SELECT value, $4, $1, $2 FROM json_each($7); \
+                 UPDATE audit_chains SET mac = $5 WHERE id = $1",
+        postgres: "WITH block AS (\
+                   INSERT INTO audit_blocks (chain_id, last_seq, first_seq, recorded, mac, entries) \
+                   VALUES ($1, $2, $3, $4, $5, $6)), \
+                   persons AS (\
+                   INSERT INTO audit_persons (person_id, recorded, chain_id, last_seq) \
+                   SELECT value, CAST($4 AS BIGINT), CAST($1 AS TEXT), CAST($2 AS BIGINT) \
+                   FROM jsonb_array_elements_text(CAST($7 AS jsonb))) \
+                   UPDATE audit_chains SET mac = $5 WHERE id = $1",
     };
     OF_CHAIN = "SELECT chain_id, last_seq, first_seq, recorded, mac, entries FROM audit_blocks \
                 WHERE chain_id = $1 AND last_seq > $2 ORDER BY last_seq LIMIT 32";
@@ -278,13 +285,10 @@ pub async fn append(tx: &mut Tx, chain: &Chain, rows: &[AuditRow]) -> Result<(),
         mac = chain.seal(&mac, &block).to_vec();
         block.mac.clone_from(&mac);
         let Block { last_seq, first_seq, recorded, mac, entries, .. } = &block;
-        execute!(&mut *tx, APPEND, &chain_id, *last_seq, *first_seq, *recorded, mac.as_slice(), entries)?;
         let persons: BTreeSet<PersonId> = rows.iter().filter_map(|row| row.person).collect();
-        if !persons.is_empty() {
-            execute!(&mut *tx, INDEX, to_json(&persons)?, *recorded, &chain_id, *last_seq)?;
-        }
+        let persons = to_json(&persons)?;
+        execute!(&mut *tx, APPEND, &chain_id, *last_seq, *first_seq, *recorded, mac.as_slice(), entries, persons)?;
     }
-    execute!(tx, SET_HEAD, &chain_id, &mac)?;
     Ok(())
 }
 

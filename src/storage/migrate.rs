@@ -52,6 +52,7 @@ const MIGRATIONS: &[Migration] = migrations![
     18 "0018_organizations",
     19 "0019_label_tables",
     20 "0020_status_reasons",
+    22 "0022_access_tokens_refresh",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

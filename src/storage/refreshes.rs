@@ -1,14 +1,27 @@
 //! A refresh in few statements: all that it rests on in one, and one that changes something. An app that refreshes
 //! every hour is most of what the token endpoint does.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+
+use super::audit::{self, AuditRow, Chain};
+use super::db::Backend;
+use super::error::to_json;
 use super::row::row;
 use super::statement::{execute, fetch_all, fetch_value, statements};
 use super::{Db, StorageError, Tx, authorizations, callers, clients, consent, tokens};
 use crate::base::clock::Instant;
 use crate::consent::Standing;
 use crate::oauth::client::{Client, ClientId};
+use crate::oauth::dpop::Thumbprint;
 use crate::oauth::grant::{Authorization, RefreshToken};
 use crate::oauth::scope::ScopeSet;
+
+/// An end is moved out when it moves by more than an hour, in microseconds: an app that refreshes all the time changes
+/// nothing but what it is given.
+const SLACK: i64 = 3_600_000_000;
 
 statements! {
     /// The client that is named, or else the one that the token was given to; the token with what it is part of, whoever
@@ -39,21 +52,26 @@ statements! {
             held.*, laid.* \
             FROM clients c LEFT JOIN held ON TRUE LEFT JOIN laid ON TRUE \
             WHERE c.deleted IS NULL AND c.id = COALESCE(CAST($1 AS TEXT), (SELECT client_id FROM held))";
-    /// An access token more, and the end of the refresh token moved out, never in. Whether the grant is live is decided
-    /// here: it may have ended since it was looked up.
+    /// An access token more, and the end of the refresh token moved out, never in, and by no less than `SLACK`. Whether
+    /// the grant is live is decided here: it may have ended since it was looked up. On SQLite for a list of them, each as
+    /// `[hash, refresh token's hash, scopes, key, issued, expires, refresh token's end]`.
     REISSUE = {
         sqlite: "INSERT INTO access_tokens (hash, authorization_id, scopes, jkt, issued, expires) \
-                 SELECT $1, a.id, $3, $4, $5, $6 FROM refresh_tokens r JOIN authorizations a ON a.id = r.authorization_id \
-                 WHERE r.hash = $2 AND r.expires > $5 AND a.revoked IS NULL AND (a.session_hash IS NULL OR EXISTS \
-                 (SELECT 1 FROM sessions s WHERE s.hash = a.session_hash AND s.expires > $5)); \
-                 UPDATE refresh_tokens SET expires = $7 WHERE hash = $2 AND expires < $7 \
-                 AND EXISTS (SELECT 1 FROM access_tokens t WHERE t.hash = $1)",
+                 SELECT unhex(n.value ->> 0), a.id, n.value ->> 2, unhex(n.value ->> 3), n.value ->> 4, n.value ->> 5 \
+                 FROM json_each($1) n CROSS JOIN refresh_tokens r ON r.hash = unhex(n.value ->> 1) \
+                 CROSS JOIN authorizations a ON a.id = r.authorization_id \
+                 WHERE r.expires > n.value ->> 4 AND a.revoked IS NULL AND (a.session_hash IS NULL OR EXISTS \
+                 (SELECT 1 FROM sessions s WHERE s.hash = a.session_hash AND s.expires > n.value ->> 4)) \
+                 RETURNING hash; \
+                 UPDATE refresh_tokens SET expires = n.value ->> 6 FROM json_each($1) n \
+                 WHERE hash = unhex(n.value ->> 1) AND refresh_tokens.expires < (n.value ->> 6) - $2 \
+                 AND EXISTS (SELECT 1 FROM access_tokens t WHERE t.hash = unhex(n.value ->> 0))",
         postgres: "WITH live AS (\
                    SELECT a.id FROM refresh_tokens r JOIN authorizations a ON a.id = r.authorization_id \
                    WHERE r.hash = $2 AND r.expires > $5 AND a.revoked IS NULL AND (a.session_hash IS NULL OR EXISTS \
                    (SELECT 1 FROM sessions s WHERE s.hash = a.session_hash AND s.expires > $5))), \
                    extended AS (\
-                   UPDATE refresh_tokens SET expires = $7 WHERE hash = $2 AND expires < $7 \
+                   UPDATE refresh_tokens SET expires = $7 WHERE hash = $2 AND expires < CAST($7 AS BIGINT) - $8 \
                    AND EXISTS (SELECT 1 FROM live)) \
                    INSERT INTO access_tokens (hash, authorization_id, scopes, jkt, issued, expires) \
                    SELECT CAST($1 AS BYTEA), live.id, CAST($3 AS TEXT), CAST($4 AS BYTEA), CAST($5 AS BIGINT), \
@@ -85,12 +103,18 @@ pub struct Held {
     /// The token.
     pub token: RefreshToken,
     /// What it is part of, of whatever client.
-    pub authorization: Authorization,
+    pub authorization: Arc<Authorization>,
     is_account_open: bool,
     standing: Option<Standing>,
 }
 
 impl Held {
+    /// Whether neither it nor what it is part of has ended.
+    #[must_use]
+    pub fn is_live(&self, now: Instant) -> bool {
+        self.stands(now) && self.authorization.revoked.is_none() && now < self.token.expires
+    }
+
     /// Whether the account is open and may still act for its person, if the authorization has one.
     #[must_use]
     pub fn stands(&self, now: Instant) -> bool {
@@ -161,7 +185,7 @@ impl Row {
                     token: tokens::refresh_token(token)?,
                     is_account_open: self.account_state.as_deref() == Some("active"),
                     standing: shown.map(|_| Standing { account, is_own, rights: Vec::new(), rules: Vec::new() }),
-                    authorization,
+                    authorization: Arc::new(authorization),
                 })
             }
             _ => None,
@@ -175,34 +199,76 @@ impl Row {
 pub struct Reissued {
     /// Its hash.
     pub hash: [u8; 32],
+    /// The hash of the refresh token that brings it.
+    pub refresh_hash: [u8; 32],
     /// What it may.
     pub scopes: ScopeSet,
     /// The key it is bound to.
-    pub key: Option<crate::oauth::dpop::Thumbprint>,
+    pub key: Option<Thumbprint>,
     /// When it was issued.
     pub issued: Instant,
     /// When it ends.
     pub expires: Instant,
+    /// When the refresh token ends from now on, if it would end sooner by more than an hour.
+    pub until: Instant,
 }
 
-/// Stores another access token that a constant refresh token brings, and moves that one's end out to `until`. One
-/// statement. False, and nothing is done, when the token or its authorization has ended, or the session it hangs on.
+/// An access token to be stored, and the entry of the audit trail that comes with it.
+pub(super) struct Reissue {
+    pub(super) new: Reissued,
+    pub(super) chain: Chain,
+    pub(super) record: AuditRow,
+}
+
+/// Stores another access token that a constant refresh token brings, with its entry in the audit trail, and moves that
+/// one's end out. False, and nothing is done, when the token or its authorization has ended, or the session it hangs on.
+/// On SQLite those that come together are one statement: should it fail, the writes of its group are rolled back with it.
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn reissue(tx: &mut Tx, hash: &[u8; 32], new: &Reissued, until: Instant) -> Result<bool, StorageError> {
+pub async fn reissue(db: &Db, new: Reissued, chain: Chain, record: AuditRow) -> Result<bool, StorageError> {
+    match &db.backend {
+        Backend::Sqlite(sqlite) => sqlite.writer.reissue(Reissue { new, chain, record }).await,
+        Backend::Postgres(_) => {
+            db.write(move |tx| Box::pin(async move { reissue_one(tx, &new, &chain, record).await })).await
+        }
+    }
+}
+
+async fn reissue_one(tx: &mut Tx, new: &Reissued, chain: &Chain, record: AuditRow) -> Result<bool, StorageError> {
     let changed = execute!(
-        tx,
+        &mut *tx,
         REISSUE,
         new.hash.to_vec(),
-        hash.to_vec(),
+        new.refresh_hash.to_vec(),
         new.scopes.to_string(),
         new.key.map(|key| key.as_bytes().to_vec()),
         new.issued.micros(),
         new.expires.micros(),
-        until.micros()
+        new.until.micros(),
+        SLACK
     )?;
+    if changed > 0 {
+        audit::record_act(tx, chain, record);
+    }
     Ok(changed > 0)
+}
+
+/// SQLite's way for all of a group: the hashes of those that were stored.
+pub(super) async fn reissue_all(
+    tx: &mut Tx,
+    wanted: impl Iterator<Item = &Reissued>,
+) -> Result<HashSet<[u8; 32]>, StorageError> {
+    let hex = |bytes: &[u8]| HEXLOWER.encode(bytes);
+    let list: Vec<_> = wanted
+        .map(|new| {
+            let key = new.key.map(|key| hex(key.as_bytes()));
+            let times = [new.issued, new.expires, new.until].map(Instant::micros);
+            (hex(&new.hash), hex(&new.refresh_hash), new.scopes.to_string(), key, times[0], times[1], times[2])
+        })
+        .collect();
+    let rows: Vec<(Vec<u8>,)> = fetch_all!(tx, REISSUE, to_json(&list)?, SLACK)?;
+    Ok(rows.into_iter().filter_map(|(hash,)| hash.try_into().ok()).collect())
 }
 
 /// Uses up a refresh token that is good. True for exactly one caller.

@@ -1,9 +1,11 @@
 //! Group commit: one task owns the one connection that writes, and makes many writes durable with one sync of the disk.
 //!
-//! While the disk syncs one group, the next one gathers in the queue. A write of several statements runs in a savepoint
-//! of its own, so that one that fails takes nothing else with it. What the audit trail has to say of a group is entered
-//! once, at its end. Nobody is answered before the COMMIT of the group returned.
+//! While the disk syncs one group, the next one gathers in the queue; a group waits a moment for as many as came the last
+//! time. A write of several statements runs in a savepoint of its own, so that one that fails takes nothing else with
+//! it. What the audit trail has to say of a group, and the access tokens that it issues to those who keep their refresh
+//! token, are entered once, at its end. Nobody is answered before the COMMIT of the group returned.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +19,16 @@ use tokio::time::Instant;
 
 use super::db::Shared;
 use super::executor::TxConnection;
+use super::refreshes::{self, Reissue};
 use super::{StorageError, Tx, sqlite};
 
 /// Writes that one commit serves at most.
 const LARGEST_GROUP: usize = 256;
 /// A group that worked so long takes no further write: the first of it waits for the last.
 const LONGEST_GROUP: Duration = Duration::from_millis(50);
+/// How long a group waits for those who were answered a moment ago and ask again. They cost one sync together where
+/// they would cost two, and one statement each instead of six.
+const GATHERING: Duration = Duration::from_millis(1);
 /// Writes that may wait. Beyond it callers wait for room, and no longer than [`ROOM_WAIT`].
 const QUEUE: usize = 1024;
 /// How long a caller waits for room in the queue.
@@ -36,6 +42,8 @@ pub(super) struct Writer(mpsc::Sender<Message>);
 
 enum Message {
     Write(Box<dyn Write>),
+    /// Done with all others of its group in one statement.
+    Reissue(Reissue, oneshot::Sender<Result<bool, StorageError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -115,7 +123,8 @@ impl Writer {
     pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions, shared: Arc<Shared>) -> Self {
         let (sender, queue) = mpsc::channel(QUEUE);
         let tx = Tx::new(TxConnection::Sqlite(connection));
-        tokio::spawn(Task { queue, tx, options, shared }.run());
+        let gathered = VecDeque::new();
+        tokio::spawn(Task { queue, gathered, expected: 1, tx, options, shared }.run());
         Self(sender)
     }
 
@@ -129,12 +138,22 @@ impl Writer {
         E: From<StorageError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let message = Message::Write(Box::new(Queued { extent, work, answer }));
-        match self.0.send_timeout(message, ROOM_WAIT).await {
-            Ok(()) => answered.await.unwrap_or_else(|_| Err(StorageError::Halted.into())),
-            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(StorageError::unavailable("queue full").into()),
-            Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(StorageError::Halted.into()),
-        }
+        self.send(Message::Write(Box::new(Queued { extent, work, answer }))).await?;
+        answered.await.unwrap_or_else(|_| Err(StorageError::Halted.into()))
+    }
+
+    /// Whether the token was issued: false when what it rests on has ended.
+    pub(super) async fn reissue(&self, reissue: Reissue) -> Result<bool, StorageError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Reissue(reissue, answer)).await?;
+        answered.await.unwrap_or(Err(StorageError::Halted))
+    }
+
+    async fn send(&self, message: Message) -> Result<(), StorageError> {
+        self.0.send_timeout(message, ROOM_WAIT).await.map_err(|error| match error {
+            mpsc::error::SendTimeoutError::Timeout(_) => StorageError::unavailable("queue full"),
+            mpsc::error::SendTimeoutError::Closed(_) => StorageError::Halted,
+        })
     }
 
     pub(super) async fn close(&self) {
@@ -145,35 +164,58 @@ impl Writer {
     }
 }
 
+impl Message {
+    /// Answers it without doing it.
+    fn refuse(self, error: StorageError) {
+        match self {
+            Self::Write(write) => write.refuse(error),
+            Self::Reissue(_, answer) => drop(answer.send(Err(error))),
+            // Closing is what happens next.
+            Self::Close(_) => {}
+        }
+    }
+}
+
 struct Task {
     queue: mpsc::Receiver<Message>,
+    /// Taken from the queue and not begun.
+    gathered: VecDeque<Message>,
+    /// How many are expected for the next group.
+    expected: usize,
     tx: Tx,
     options: SqliteConnectOptions,
     shared: Arc<Shared>,
 }
 
+/// What became of a group so far.
+#[derive(Default)]
+struct Group {
+    ran: Vec<Ran>,
+    /// To be done together at its end.
+    reissues: Vec<(Reissue, oneshot::Sender<Result<bool, StorageError>>)>,
+    closing: Option<oneshot::Sender<()>>,
+}
+
 impl Task {
     async fn run(mut self) {
         let mut closing = None;
-        while closing.is_none() {
-            match self.queue.recv().await {
-                Some(Message::Write(first)) => {
-                    if let Err(error) = self.group(first, &mut closing).await
-                        && !self.recover(&error).await
-                    {
-                        self.shared.halted.send_replace(true);
-                        break;
-                    }
-                }
-                Some(Message::Close(done)) => closing = Some(done),
-                None => break,
+        while closing.is_none() && self.gather().await {
+            let mut group = Group::default();
+            let done = self.group(&mut group).await;
+            closing = group.closing;
+            if let Err(error) = done
+                && !self.recover(&error).await
+            {
+                self.shared.halted.send_replace(true);
+                break;
             }
         }
         self.queue.close();
+        while let Some(message) = self.gathered.pop_front() {
+            message.refuse(StorageError::Halted);
+        }
         while let Some(message) = self.queue.recv().await {
-            if let Message::Write(write) = message {
-                write.refuse(StorageError::Halted);
-            }
+            message.refuse(StorageError::Halted);
         }
         let TxConnection::Sqlite(connection) = self.tx.connection else { return };
         // The last connection to close folds the log back into the file.
@@ -181,86 +223,78 @@ impl Task {
         drop(closing);
     }
 
-    /// Runs `first` and what gathered behind it, commits once, then answers all of them.
-    async fn group(
-        &mut self,
-        first: Box<dyn Write>,
-        closing: &mut Option<oneshot::Sender<()>>,
-    ) -> Result<(), StorageError> {
+    /// Waits for the first of a group, and a moment for as many as were there the last time. False when nobody can
+    /// come any more.
+    async fn gather(&mut self) -> bool {
+        if self.gathered.is_empty() {
+            let Some(first) = self.queue.recv().await else { return false };
+            self.gathered.push_back(first);
+        }
+        let until = Instant::now() + GATHERING;
+        while self.gathered.len() < self.expected.min(LARGEST_GROUP) {
+            match tokio::time::timeout_at(until, self.queue.recv()).await {
+                Ok(Some(message)) => self.gathered.push_back(message),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        true
+    }
+
+    fn next(&mut self) -> Option<Message> {
+        self.gathered.pop_front().or_else(|| self.queue.try_recv().ok())
+    }
+
+    /// Runs what gathered, commits once, then answers all of them.
+    async fn group(&mut self, group: &mut Group) -> Result<(), StorageError> {
         if let Err(error) = self.execute("BEGIN IMMEDIATE").await {
-            first.refuse(error.clone());
-            self.refuse_waiting(&error, closing);
+            self.refuse_waiting(&error, group);
             // Locked by another process: nothing is broken.
             return if matches!(error, StorageError::Unavailable { .. }) { Ok(()) } else { Err(error) };
         }
         // A group that was not committed may have left some behind.
         self.tx.acts.clear();
-        let mut ran = Vec::new();
-        let outcome = self.run_all(first, &mut ran, closing).await;
+        let outcome = self.run_all(group).await;
         match &outcome {
             Ok(generation) => {
-                let kept = ran.iter().filter(|one| one.keep).count();
+                let kept = group.ran.iter().filter(|one| one.keep).count();
                 if kept > 0 {
                     self.shared.committed(kept, *generation);
                 }
             }
-            Err(error) => tracing::error!(%error, writes = ran.len(), "a group of writes was not committed"),
+            Err(error) => tracing::error!(%error, writes = group.ran.len(), "a group of writes was not committed"),
         }
         self.shared.sent(std::mem::take(&mut self.tx.statements));
+        self.expected = group.ran.len() + self.queue.len();
         let committed = outcome.map(drop).map_err(StorageError::into_not_committed);
-        for Ran { answer, .. } in ran {
+        for Ran { answer, .. } in group.ran.drain(..) {
             answer(committed.clone());
+        }
+        if let Err(error) = &committed {
+            for (_, answer) in group.reissues.drain(..) {
+                let _ = answer.send(Err(error.clone()));
+            }
         }
         committed
     }
 
-    async fn run_all(
-        &mut self,
-        first: Box<dyn Write>,
-        ran: &mut Vec<Ran>,
-        closing: &mut Option<oneshot::Sender<()>>,
-    ) -> Result<Option<i64>, StorageError> {
+    async fn run_all(&mut self, group: &mut Group) -> Result<Option<i64>, StorageError> {
         let started = Instant::now();
-        let mut bumps = false;
-        let mut next = Some(first);
-        while let Some(write) = next.take() {
-            if write.is_wanted() {
-                let extent = write.extent();
-                if extent == Extent::Any
-                    && let Err(error) = self.execute("SAVEPOINT one_write").await
-                {
-                    write.refuse(error.clone());
-                    return Err(error);
+        let (mut bumps, mut taken) = (false, 0);
+        while group.closing.is_none() && taken < LARGEST_GROUP && started.elapsed() < LONGEST_GROUP {
+            taken += 1;
+            match self.next() {
+                Some(Message::Write(write)) if write.is_wanted() => {
+                    bumps |= self.run_one(write, &mut group.ran).await?
                 }
-                self.tx.bumps_generation = false;
-                let acts = self.tx.acts.len();
-                let done = write.run(&mut self.tx).await;
-                let keep = done.keep;
-                ran.push(done);
-                match (keep, extent) {
-                    (true, _) => bumps |= self.tx.bumps_generation,
-                    (false, Extent::Any) => {
-                        self.tx.acts.truncate(acts);
-                        self.execute("ROLLBACK TO one_write").await?;
-                    }
-                    // Nothing says how far it came, or whether SQLite ended the transaction with it.
-                    (false, Extent::OneStatement) => return Err(StorageError::unavailable("a statement failed")),
+                Some(Message::Reissue(reissue, answer)) if !answer.is_closed() => {
+                    group.reissues.push((reissue, answer));
                 }
-                if extent == Extent::Any {
-                    self.execute("RELEASE one_write").await?;
-                }
-            }
-            if ran.len() < LARGEST_GROUP && started.elapsed() < LONGEST_GROUP && closing.is_none() {
-                next = match self.queue.try_recv() {
-                    Ok(Message::Write(write)) => Some(write),
-                    Ok(Message::Close(done)) => {
-                        *closing = Some(done);
-                        None
-                    }
-                    Err(_) => None,
-                };
+                Some(Message::Close(done)) => group.closing = Some(done),
+                Some(Message::Write(_) | Message::Reissue(..)) => {}
+                None => break,
             }
         }
+        self.reissue_all(group).await?;
         super::audit::append_acts(&mut self.tx).await?;
         self.tx.bumps_generation = bumps;
         let generation = super::generations::advance(&mut self.tx).await?;
@@ -268,13 +302,62 @@ impl Task {
         Ok(generation)
     }
 
+    /// Runs a write, and says whether it moves the generation on.
+    async fn run_one(&mut self, write: Box<dyn Write>, ran: &mut Vec<Ran>) -> Result<bool, StorageError> {
+        let extent = write.extent();
+        if extent == Extent::Any
+            && let Err(error) = self.execute("SAVEPOINT one_write").await
+        {
+            write.refuse(error.clone());
+            return Err(error);
+        }
+        self.tx.bumps_generation = false;
+        let acts = self.tx.acts.len();
+        let done = write.run(&mut self.tx).await;
+        let keep = done.keep;
+        ran.push(done);
+        match (keep, extent) {
+            (true, _) => {}
+            (false, Extent::Any) => {
+                self.tx.acts.truncate(acts);
+                self.execute("ROLLBACK TO one_write").await?;
+            }
+            // Nothing says how far it came, or whether SQLite ended the transaction with it.
+            (false, Extent::OneStatement) => return Err(StorageError::unavailable("a statement failed")),
+        }
+        if extent == Extent::Any {
+            self.execute("RELEASE one_write").await?;
+        }
+        Ok(keep && self.tx.bumps_generation)
+    }
+
+    /// Issues all access tokens of the group that repeat a refresh token, after whatever else it changes.
+    async fn reissue_all(&mut self, group: &mut Group) -> Result<(), StorageError> {
+        if group.reissues.is_empty() {
+            return Ok(());
+        }
+        let wanted = group.reissues.iter().map(|(reissue, _)| &reissue.new);
+        let issued = refreshes::reissue_all(&mut self.tx, wanted).await?;
+        for (Reissue { new, chain, record }, answer) in group.reissues.drain(..) {
+            let is_issued = issued.contains(&new.hash);
+            if is_issued {
+                self.tx.acts.push((chain, record));
+            }
+            let answer = move |committed: Result<(), StorageError>| {
+                let _ = answer.send(committed.map(|()| is_issued));
+            };
+            group.ran.push(Ran { keep: is_issued, answer: Box::new(answer) });
+        }
+        Ok(())
+    }
+
     /// Another process holds the file: whoever waits has waited long enough.
-    fn refuse_waiting(&mut self, error: &StorageError, closing: &mut Option<oneshot::Sender<()>>) {
-        while closing.is_none() {
-            match self.queue.try_recv() {
-                Ok(Message::Write(write)) => write.refuse(error.clone()),
-                Ok(Message::Close(done)) => *closing = Some(done),
-                Err(_) => break,
+    fn refuse_waiting(&mut self, error: &StorageError, group: &mut Group) {
+        while group.closing.is_none() {
+            match self.next() {
+                Some(Message::Close(done)) => group.closing = Some(done),
+                Some(message) => message.refuse(error.clone()),
+                None => break,
             }
         }
     }

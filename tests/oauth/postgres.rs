@@ -37,6 +37,8 @@ on_postgres! {
     o22_many_refreshes_make_one_lineage = refresh::many_refreshes_make_one_lineage;
     o24_a_second_process_knows = refresh::a_second_process_knows;
     online_access_ends = refresh::online_access_ends;
+    a_token_that_stays_lives_on = refresh::a_token_that_stays_lives_on;
+    o42_what_is_known_ends = refresh::what_is_known_ends;
     processes_make_one_key = discovery::processes_make_one_key;
     sessions_end = sessions::sessions_end;
     what_clients_left_is_removed = expiry::what_clients_left_is_removed;
