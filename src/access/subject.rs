@@ -28,7 +28,7 @@ pub struct Subject {
     pub standing: Option<Standing>,
     /// The key that the token is bound to.
     pub key: Option<Thumbprint>,
-    /// SHA-256 of the access token.
+    /// What the access token is stored under.
     pub token_hash: [u8; 32],
     /// When the token ends.
     pub expires_at: Instant,

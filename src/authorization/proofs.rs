@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use super::{AuthorizationServer, ClientRequest, TokenError, Unauthenticated};
 use crate::access::Subject;
 use crate::base::clock::Instant;
-use crate::base::hash::sha256_of_parts;
+use crate::base::hash::{sha256, sha256_of_parts};
 use crate::oauth::client::Client;
 use crate::oauth::dpop::{self, Expected, PROOF_LIFE, Proof, Thumbprint};
 use crate::oauth::error::{ErrorCode, OauthError};
@@ -76,7 +76,8 @@ impl AuthorizationServer {
         let key = subject.key.ok_or(Unauthenticated::Invalid)?;
         let [text] = shown.proofs else { return Err(Unauthenticated::Proof) };
         let url = format!("{}{}", self.endpoints.issuer(), shown.path);
-        let expected = Expected { method: shown.method, url: &url, token: Some(&subject.token_hash) };
+        let hash = sha256(token.as_bytes());
+        let expected = Expected { method: shown.method, url: &url, token: Some(&hash) };
         let now = self.clock.now();
         let proof = dpop::check(text, &expected, now).ok_or(Unauthenticated::Proof)?;
         if proof.key != key {

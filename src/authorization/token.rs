@@ -20,7 +20,7 @@ use crate::oauth::grant::{AccessToken, Authorization, Redeemed, Redemption, Refr
 use crate::oauth::launch::LaunchContext;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::scope::{Scope, ScopeSet};
-use crate::oauth::token::TokenKind;
+use crate::oauth::token::{TokenKind, access_token};
 use crate::storage::{StorageError, Tx, accounts, authorizations, consent as consents, tokens};
 
 /// Why no token is given.
@@ -168,9 +168,8 @@ impl AuthorizationServer {
     }
 
     pub(super) fn mint_access(&self, key: Option<Thumbprint>) -> Minted {
-        let access = TokenKind::Access.mint(&*self.random);
-        let access_hash = crate::base::hash::sha256(access.expose().as_bytes());
         let issued = self.clock.now();
+        let (access, access_hash) = access_token(&*self.random, issued);
         Minted { access, access_hash, key, issued, expires: issued.plus(self.lifetimes.access_token) }
     }
 

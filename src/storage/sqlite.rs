@@ -24,6 +24,9 @@ const WRITER_CACHE: &str = "-1024";
 const READER_CACHE: &str = "-512";
 /// The write-ahead log is cut back to this many bytes once a checkpoint emptied it.
 const LOG_LIMIT: &str = "67108864";
+/// Pages in the log before they are taken over into the file (16 MB; SQLite's own measure is a quarter of it): what is
+/// written again and again meanwhile, such as the ends of indexes, is taken over once.
+const CHECKPOINT_AFTER: &str = "4000";
 /// A reader that idled so long is closed; its memory and its thread go with it.
 const READER_IDLE: Duration = Duration::from_secs(60);
 
@@ -92,6 +95,7 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", WRITER_CACHE)
         .pragma("journal_size_limit", LOG_LIMIT)
+        .pragma("wal_autocheckpoint", CHECKPOINT_AFTER)
         .statement_cache_capacity(256)
         .thread_name(|_| "storage-writer".to_owned())
 }
