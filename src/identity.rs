@@ -19,6 +19,7 @@ mod status_reason;
 mod totp;
 mod username;
 mod verification;
+mod view_reason;
 mod webauthn;
 
 pub use account::{Account, AccountState};
@@ -41,6 +42,7 @@ pub use status_reason::StatusReason;
 pub use totp::TotpSecret;
 pub use username::{Username, UsernameError};
 pub use verification::Verification;
+pub use view_reason::ViewReason;
 pub use webauthn::{NewPasskey, NotAnswered, RelyingParty, UsedPasskey};
 
 /// A text enum that is stored by name: one spelling each way, and anything else is refused.

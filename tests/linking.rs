@@ -13,6 +13,7 @@ mod proxies;
 mod succession;
 mod tightened;
 mod unlink;
+mod view_as;
 
 use std::time::Duration;
 

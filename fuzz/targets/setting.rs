@@ -14,6 +14,7 @@ use crate::base::random::{SeededRandom, SharedRandom};
 use crate::config::{Limits, SourceAuthentication, SourceView};
 use crate::consent::Standing;
 use crate::fhir::ResourceType;
+use crate::fhir::edits::Edits;
 use crate::fhir::interaction::Interaction;
 use crate::fhir::knowledge::Knowledge;
 use crate::fhir::scan::Needle;
@@ -147,6 +148,7 @@ impl Setting {
             foreign: authorities.to_vec(),
             authorities,
             hashed: Vec::new(),
+            edits: Edits::new(),
         }
     }
 }

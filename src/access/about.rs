@@ -1,7 +1,7 @@
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::{AuthorizationKind, Several};
 use crate::fhir::reference::{ReferenceForm, parse_reference};
-use crate::fhir::scan::{self, RawResource, ReferenceSpan};
+use crate::fhir::scan::{RawResource, ReferenceSpan};
 use crate::fhir::search::fragment::Fragment;
 use crate::fhir::shape::CaptureId;
 
@@ -32,37 +32,35 @@ pub struct Referent {
 /// Tells whose resource `raw` is, for a person whose patient ids at this source are `patients`; `base` is the source's
 /// base URL. Contained resources and identifiers without a reference do not count (security design, step 14).
 #[must_use]
-pub fn about(kind: &AuthorizationKind, raw: &RawResource, base: &str, patients: &[&str]) -> About {
-    let is_person = |referent: &Referent| {
-        referent.resource_type == Some(ResourceType::Patient) && patients.contains(&referent.id.as_str())
-    };
+pub fn about<P: AsRef<str>>(kind: &AuthorizationKind, raw: &RawResource, base: &str, patients: &[P]) -> About {
+    let is_patient = |id: &str| patients.iter().any(|patient| patient.as_ref() == id);
     match kind {
         AuthorizationKind::Subject { itself: true, .. } => {
             let id = raw.facts.id.map(|span| span.of(&raw.bytes)).unwrap_or_default();
-            if patients.iter().any(|patient| patient.as_bytes() == id) { About::Person } else { About::Other }
+            if patients.iter().any(|patient| patient.as_ref().as_bytes() == id) { About::Person } else { About::Other }
         }
         AuthorizationKind::Subject { paths, several, alternative, .. } => {
-            let mut found = referents_at(raw, base, paths);
+            let mut found = Subjects::at(raw, base, paths, is_patient);
             let mut several = *several;
             // A value that cannot be read is a value: whoever is named somewhere is not nobody in particular.
-            if found.is_empty()
+            if found.values == 0
                 && let Some(alternative) = alternative
             {
-                found = referents_at(raw, base, &alternative.paths);
+                found = Subjects::at(raw, base, &alternative.paths, is_patient);
                 several = Several::Any;
             }
             // A value that is no reference within the source is nobody's: it must not satisfy `All`.
-            let mut fits = found.iter().map(|value| value.as_ref().is_some_and(&is_person));
             let matches = match several {
-                Several::Any => fits.any(|fit| fit),
-                Several::All => !found.is_empty() && fits.all(|fit| fit),
+                Several::Any => found.own > 0,
+                Several::All => found.own > 0 && found.own == found.values,
             };
             if matches {
                 About::Person
-            } else if found.iter().flatten().any(|to| to.resource_type == Some(ResourceType::Patient)) {
+            } else if found.patients > 0 {
                 // What a parent wrote about a child may come when the parent's messages are asked for.
-                let mut named = raw.facts.references.iter().filter_map(|reference| referent(raw, base, reference));
-                if named.any(|to| is_person(&to)) { About::Unclear } else { About::Other }
+                let mut named = raw.facts.references.iter();
+                let is_own = |reference| pointed_at(raw, base, reference, |kind, id| is_person(kind, id, is_patient));
+                if named.any(|named| is_own(named) == Some(true)) { About::Unclear } else { About::Other }
             } else {
                 About::Unclear
             }
@@ -86,6 +84,36 @@ pub fn about(kind: &AuthorizationKind, raw: &RawResource, base: &str, patients: 
     }
 }
 
+/// Whom the values at some paths name.
+#[derive(Default)]
+struct Subjects {
+    /// All of them, also those that point nowhere within the source.
+    values: usize,
+    /// Those that point at a Patient.
+    patients: usize,
+    /// Those that point at the person in context.
+    own: usize,
+}
+
+impl Subjects {
+    fn at(raw: &RawResource, base: &str, paths: &[CaptureId], is_patient: impl Fn(&str) -> bool) -> Self {
+        let mut found = Self::default();
+        for reference in references_at(raw, paths) {
+            let read = |kind, id: &str| (kind == Some(ResourceType::Patient), is_person(kind, id, &is_patient));
+            let (to_patient, to_person) =
+                reference.and_then(|reference| pointed_at(raw, base, reference, read)).unwrap_or_default();
+            found.values += 1;
+            found.patients += usize::from(to_patient);
+            found.own += usize::from(to_person);
+        }
+        found
+    }
+}
+
+fn is_person(kind: Option<ResourceType>, id: &str, is_patient: impl Fn(&str) -> bool) -> bool {
+    kind == Some(ResourceType::Patient) && is_patient(id)
+}
+
 /// How many items stand at `path`.
 fn count(raw: &RawResource, path: Option<&str>) -> usize {
     let mut items = 0;
@@ -95,23 +123,33 @@ fn count(raw: &RawResource, path: Option<&str>) -> usize {
     items
 }
 
+/// The values at these paths; `None` for each that is no literal reference.
+fn references_at<'a>(raw: &'a RawResource, paths: &'a [CaptureId]) -> impl Iterator<Item = Option<&'a ReferenceSpan>> {
+    let captures = raw.facts.captures.iter().filter(|(id, _)| paths.contains(id));
+    captures.map(|(_, span)| raw.facts.references.iter().find(|reference| reference.object == *span))
+}
+
 /// The references at these paths; `None` for each value that points nowhere within the source.
 fn referents_at(raw: &RawResource, base: &str, paths: &[CaptureId]) -> Vec<Option<Referent>> {
-    let captures = raw.facts.captures.iter().filter(|(id, _)| paths.contains(id));
-    captures
-        .map(|(_, span)| {
-            let reference = raw.facts.references.iter().find(|reference| reference.object == *span)?;
-            referent(raw, base, reference)
-        })
-        .collect()
+    references_at(raw, paths).map(|reference| referent(raw, base, reference?)).collect()
 }
 
 /// What a literal reference points at within its own source.
 #[must_use]
 pub fn referent(raw: &RawResource, base: &str, reference: &ReferenceSpan) -> Option<Referent> {
-    let text = scan::unescape(reference.value.of(&raw.bytes))?;
+    pointed_at(raw, base, reference, |resource_type, id| Referent { resource_type, id: id.to_owned() })
+}
+
+/// [`referent`], read as type and id.
+fn pointed_at<T>(
+    raw: &RawResource,
+    base: &str,
+    reference: &ReferenceSpan,
+    read: impl FnOnce(Option<ResourceType>, &str) -> T,
+) -> Option<T> {
+    let text = reference.text(&raw.bytes)?;
     match parse_reference(&text, Some(base)) {
-        ReferenceForm::Local(local) => Some(Referent { resource_type: local.resource_type(), id: local.id.to_owned() }),
+        ReferenceForm::Local(local) => Some(read(local.resource_type(), local.id)),
         _ => None,
     }
 }

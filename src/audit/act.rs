@@ -3,7 +3,7 @@ use std::fmt;
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, AuditEventId, PersonId};
 use crate::base::random::Random;
-use crate::identity::named;
+use crate::identity::{ViewReason, named};
 use crate::oauth::client::ClientId;
 use crate::storage::audit::{AuditOutcome, AuditRow};
 
@@ -55,6 +55,16 @@ named! {
         /// Let an account act for a person.
         Grant = "grant",
     }
+}
+
+/// By which way staff saw who sees what of a record; under why they did.
+pub const EXPLAINED_ACCESS: &str = "explain-access";
+
+/// Why staff looked at who sees what of a record, where that is what the entry tells.
+#[must_use]
+pub fn view_reason(row: &AuditRow) -> Option<ViewReason> {
+    let is_explained = row.kind == ActKind::Staff.as_str() && row.interaction.as_deref() == Some(EXPLAINED_ACCESS);
+    row.rule.as_deref().filter(|_| is_explained).and_then(ViewReason::parse)
 }
 
 /// What will be said of one act. Ids alone: no names, no secrets.

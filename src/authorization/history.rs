@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use super::rights::{current_person, is_own};
 use super::{AuthorizationServer, SignedIn};
 use crate::access::OWN_PAGES;
+use crate::audit::view_reason;
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, PersonId};
 use crate::fhir::ResourceType;
-use crate::identity::{GrantBasis, named};
+use crate::identity::{GrantBasis, ViewReason, named};
 use crate::oauth::client::ClientId;
 use crate::storage::audit::{self, AuditOutcome, AuditRow};
 use crate::storage::{StorageError, accounts, clients, grants, persons};
@@ -28,6 +29,8 @@ named! {
         App = "app",
         /// Linked or unlinked a chart.
         Link = "link",
+        /// Looked at who sees what of it.
+        Sharers = "sharers",
         /// Anything else.
         Other = "other",
     }
@@ -65,6 +68,8 @@ pub struct Look {
     pub released: Option<i64>,
     /// Whether it was refused.
     pub is_refused: bool,
+    /// Why staff looked.
+    pub reason: Option<ViewReason>,
 }
 
 impl AuthorizationServer {
@@ -105,10 +110,11 @@ impl AuthorizationServer {
             Look {
                 at: row.recorded,
                 app: row.client.as_ref().and_then(|client| apps.get(client).cloned().flatten()),
-                kind: kind(&row.kind),
+                kind: kind(&row),
                 resource_type: row.resource_type.filter(|_| is_subject),
                 released: row.released.filter(|_| is_subject),
                 is_refused: row.outcome == AuditOutcome::Denied,
+                reason: view_reason(&row),
                 who,
             }
         };
@@ -155,12 +161,13 @@ impl AuthorizationServer {
     }
 }
 
-fn kind(kind: &str) -> LookKind {
-    match kind {
+fn kind(row: &AuditRow) -> LookKind {
+    match row.kind.as_str() {
         "fhir" => LookKind::Looked,
         "grant" => LookKind::Sharing,
         "consent" | "token" | "revocation" | "launch" => LookKind::App,
         "link" | "source-access" | "claim" | "invitation" => LookKind::Link,
+        _ if view_reason(row).is_some() => LookKind::Sharers,
         _ => LookKind::Other,
     }
 }

@@ -12,7 +12,7 @@ const ALPHABET: &[u8] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// The id space of one source: 4 characters of lower-case Crockford base32, fixed when it is connected, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceKey([u8; 4]);
+pub struct SourceKey([u8; Self::LENGTH]);
 
 /// A text that is no source key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,9 @@ pub struct SourceKeyError;
 impl SourceKey {
     /// The key of what this gateway itself owns. No minted key can be it: `l` is not in the alphabet.
     pub const SELF: Self = Self(*b"self");
+
+    /// How many characters it has.
+    pub const LENGTH: usize = 4;
 
     /// Mints one: 20 random bits. The unique index of the table decides whether it is free.
     #[must_use]

@@ -1,6 +1,8 @@
 //! Changes to a scanned resource's bytes: the parts that stay are copied in long slices, the rest of the document is
 //! neither parsed nor rebuilt.
 
+use std::borrow::Cow;
+
 use super::scan::Span;
 
 /// Replacements and cuts of one document, all in offsets of the unchanged bytes. They may be noted in any order; two
@@ -41,6 +43,12 @@ impl Edits {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Forgets what was noted, and keeps its room.
+    pub fn clear(&mut self) {
+        self.edits.clear();
+        self.text.clear();
     }
 
     /// Whether nothing is to be changed.
@@ -89,11 +97,15 @@ impl Edits {
     }
 
     fn splice(&self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), EditError> {
-        let mut edits = self.edits.clone();
-        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+        let order = |edit: &Edit| (edit.span.start, edit.span.end);
+        let mut edits = Cow::Borrowed(self.edits.as_slice());
+        // Mostly they were noted in order.
+        if !edits.is_sorted_by_key(order) {
+            edits.to_mut().sort_by_key(order);
+        }
         out.reserve(bytes.len() + self.text.len());
         let mut copied = 0;
-        let mut edits = edits.into_iter().peekable();
+        let mut edits = edits.iter().peekable();
         while let Some(edit) = edits.next() {
             let (mut start, mut end) = (edit.span.start as usize, edit.span.end as usize);
             if start > end || end > bytes.len() {

@@ -79,16 +79,32 @@ pub fn is_id(id: &[u8]) -> bool {
 /// large EHRs make them. What the gateway serves has a FHIR id in any case.
 #[must_use]
 pub fn is_source_id(id: &[u8]) -> bool {
-    matches!(id.len(), 1..=MAX_SOURCE_ID)
-        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
-        && id != b"."
-        && id != b".."
+    matches!(id.len(), 1..=MAX_SOURCE_ID) && id.iter().all(|byte| is_of(*byte, ID)) && id != b"." && id != b".."
 }
 
-fn is_type_name(name: &str) -> bool {
-    name.len() <= 64
-        && name.starts_with(|first: char| first.is_ascii_uppercase())
-        && name.bytes().all(|byte| byte.is_ascii_alphabetic())
+/// The longest type name that is read.
+const MAX_TYPE_NAME: usize = 64;
+
+const LETTER: u8 = 1;
+const ID: u8 = 2;
+
+/// Whether a byte is a letter, or of FHIR's alphabet for ids: looked up, as every reference is read several times.
+#[inline]
+fn is_of(byte: u8, class: u8) -> bool {
+    static CLASSES: [u8; 256] = {
+        let mut classes = [0; 256];
+        let mut rest: &mut [u8] = &mut classes;
+        let mut byte = 0_u8;
+        while let Some((first, others)) = rest.split_first_mut() {
+            let letter = if byte.is_ascii_alphabetic() { LETTER } else { 0 };
+            let id = if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') { ID } else { 0 };
+            *first = letter | id;
+            rest = others;
+            byte = byte.wrapping_add(1);
+        }
+        classes
+    };
+    CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
 }
 
 /// What follows the base and its slash.
@@ -110,17 +126,16 @@ fn scheme(text: &str) -> Option<&str> {
 
 fn local(path: &str) -> ReferenceForm<'_> {
     // The usual form, `Type/id`, in one pass over each part.
-    let Some(slash) = path.bytes().position(|byte| !byte.is_ascii_alphabetic()) else {
+    let Some(slash) = path.bytes().position(|byte| !is_of(byte, LETTER)) else {
         return ReferenceForm::Malformed;
     };
     let (type_name, rest) = path.split_at(slash);
-    let Some(rest) = rest.strip_prefix('/') else {
-        let is_search = rest.starts_with('?') && is_type_name(type_name);
-        return if is_search { ReferenceForm::Conditional } else { ReferenceForm::Malformed };
-    };
-    if !is_type_name(type_name) {
+    if slash > MAX_TYPE_NAME || !type_name.starts_with(|first: char| first.is_ascii_uppercase()) {
         return ReferenceForm::Malformed;
     }
+    let Some(rest) = rest.strip_prefix('/') else {
+        return if rest.starts_with('?') { ReferenceForm::Conditional } else { ReferenceForm::Malformed };
+    };
     if is_source_id(rest.as_bytes()) {
         return ReferenceForm::Local(LocalReference { type_name, id: rest, version: None });
     }

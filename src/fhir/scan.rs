@@ -78,6 +78,10 @@ pub struct Facts {
     pub attachment_urls: Vec<StringSpan>,
     /// The contained resources.
     pub contained: Vec<Contained>,
+    /// Some `meta`, that of a contained resource or wherever else it stands, has a member `security`.
+    pub has_security: bool,
+    /// Some string, a key or a value, has an escape that names its character by number.
+    pub numbered_escape: bool,
 }
 
 impl Facts {
@@ -125,6 +129,14 @@ pub struct ReferenceSpan {
     pub display: Option<Span>,
 }
 
+impl ReferenceSpan {
+    /// What it says; `None` for what [`unescape`] cannot read.
+    #[must_use]
+    pub fn text(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
+        TextSpan { value: self.value, escaped: self.escaped }.text(bytes)
+    }
+}
+
 /// A string's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextSpan {
@@ -138,7 +150,8 @@ impl TextSpan {
     /// What it says.
     #[must_use]
     pub fn text(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
-        unescape(self.value.of(bytes))
+        let value = self.value.of(bytes);
+        if self.escaped { unescape(value) } else { std::str::from_utf8(value).ok().map(Cow::Borrowed) }
     }
 
     /// Whether it says exactly this, which needs no escape.
@@ -194,8 +207,8 @@ pub struct Contained {
 pub struct RawResource {
     /// The resource from brace to brace: a cheap slice of the page it came with.
     pub bytes: Bytes,
-    /// What the scan found in it.
-    pub facts: Facts,
+    /// What the scan found in it; apart, as resources are handed from list to list.
+    pub facts: Box<Facts>,
 }
 
 impl RawResource {
@@ -259,8 +272,6 @@ impl std::fmt::Debug for ScannedBundle {
 /// One entry of a page.
 #[derive(Clone)]
 pub struct ScannedEntry {
-    /// `fullUrl`.
-    pub full_url: Option<String>,
     /// `search.mode`; a match when the source did not say.
     pub mode: SearchMode,
     /// The entry's resource.
@@ -408,13 +419,13 @@ fn scan_whole<'a>(bytes: &'a [u8], shapes: &dyn Shapes) -> Result<(TypeName<'a>,
         return Err(ScanError::NotAResource { at: start });
     }
     walker.base = start;
-    walker.draft = Draft::roomy();
+    walker.begin_resource();
     let type_name = walker.resource(Place::Own)?;
     let span = Span { start, end: walker.lexer.at() };
     walker.lexer.end()?;
     match walker.refusal {
         Some(refusal) => Err(refusal),
-        None => Ok((type_name, walker.draft, span)),
+        None => Ok((type_name, walker.end_resource(), span)),
     }
 }
 

@@ -67,14 +67,31 @@ impl Identifiers {
         upstream: &str,
         hashed: &mut Vec<HashedId>,
     ) -> String {
-        let length = source.as_str().len().saturating_add(upstream.len()).saturating_add(1);
+        let mut id = String::with_capacity(MAX_ID);
+        self.encode_into(&mut id, source, resource_type, upstream, hashed);
+        id
+    }
+
+    /// [`Self::encode`], appended to `out`.
+    pub(super) fn encode_into(
+        &self,
+        out: &mut String,
+        source: SourceKey,
+        resource_type: ResourceType,
+        upstream: &str,
+        hashed: &mut Vec<HashedId>,
+    ) {
+        let length = SourceKey::LENGTH.saturating_add(upstream.len()).saturating_add(1);
         if length <= MAX_ID && reference::is_id(upstream.as_bytes()) && !upstream.starts_with("h-") {
-            return [source.as_str(), ".", upstream].concat();
+            out.push_str(source.as_str());
+            out.push('.');
+            out.push_str(upstream);
+            return;
         }
         let id = self.hashed_id(source, resource_type, upstream);
+        out.push_str(&id);
         let target = HashedTarget::Resource { id: upstream.to_owned() };
-        hashed.push(HashedId { resource_type, gateway_id: id.clone(), source, target });
-        id
+        hashed.push(HashedId { resource_type, gateway_id: id, source, target });
     }
 
     /// The id of a document that hangs on a resource. Always hashed: the row says who decides about it.

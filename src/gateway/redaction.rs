@@ -7,7 +7,7 @@ use crate::access::{Referent, is_served};
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
 use crate::fhir::reference::{ReferenceForm, parse_reference};
-use crate::fhir::scan::{self, Contained, RawResource, ReferenceSpan, Span};
+use crate::fhir::scan::{Contained, RawResource, ReferenceSpan, Span};
 use crate::fhir::search::fragment::Fragment;
 
 /// Parts of one resource that do not leave.
@@ -91,7 +91,7 @@ impl Judge<'_> {
     }
 
     fn masks(&self, reference: &ReferenceSpan, gone_ids: &[&[u8]]) -> bool {
-        let Some(text) = scan::unescape(reference.value.of(&self.raw.bytes)) else { return true };
+        let Some(text) = reference.text(&self.raw.bytes) else { return true };
         // Nothing stands beside it: to cut it is enough.
         let stands_alone = reference.first && !reference.following_comma;
         match parse_reference(&text, Some(self.chart.base_url())) {

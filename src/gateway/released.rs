@@ -56,9 +56,8 @@ impl Released {
             return None;
         }
         raw = with_terms(raw, chart, knowledge);
-        let patients: Vec<&str> = chart.patients.iter().map(String::as_str).collect();
         let kind = &knowledge.of(raw.facts.resource_type).authorization;
-        let visible = match about(kind, &raw, chart.base_url(), &patients) {
+        let visible = match about(kind, &raw, chart.base_url(), &chart.patients) {
             About::Person | About::Nobody => true,
             About::Owners(several, targets) => owners.is_some_and(|owners| owners.show(&raw, several, &targets, chart)),
             other => {
@@ -87,9 +86,8 @@ impl Released {
     ) -> Option<(Item, Vec<Reference>)> {
         let Filter { knowledge, now, .. } = filter;
         let raw = with_terms(raw, chart, knowledge);
-        let patients: Vec<&str> = chart.patients.iter().map(String::as_str).collect();
         let kind = &knowledge.of(raw.facts.resource_type).authorization;
-        let is_own = matches!(about(kind, &raw, chart.base_url(), &patients), About::Person);
+        let is_own = matches!(about(kind, &raw, chart.base_url(), &chart.patients), About::Person);
         // What the person may not see yet is not there for others either.
         if !is_own || chart.source.release.as_ref().is_some_and(|terms| terms.withholds(&raw, now)) {
             return None;

@@ -1,5 +1,6 @@
 //! From a source's ids, references and URLs to the gateway's: structurally, by splicing, never by text replacement.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
@@ -56,12 +57,14 @@ pub(super) struct Rewriter<'a> {
     pub(super) foreign: Vec<Arc<Needle>>,
     /// Rows to store before the answer leaves.
     pub(super) hashed: Vec<HashedId>,
+    /// Those of the resource at hand: one list for all of an answer.
+    pub(super) edits: Edits,
 }
 
 /// What becomes of a reference.
-enum Fate {
+enum Fate<'a> {
     Keep,
-    Rewrite(String),
+    Rewrite(Cow<'a, str>),
     /// The reference leads nowhere here; what stands beside it (display, identifier) stays.
     Cut,
 }
@@ -81,8 +84,21 @@ impl Rewriter<'_> {
     /// # Errors
     /// When two changes collide: the caller drops the resource.
     pub(super) fn write(&mut self, released: &Released, gateway_id: &str, out: &mut Vec<u8>) -> Result<(), Unwritable> {
+        let mut edits = std::mem::take(&mut self.edits);
+        edits.clear();
+        let written = self.write_with(&mut edits, released, gateway_id, out);
+        self.edits = edits;
+        written
+    }
+
+    fn write_with(
+        &mut self,
+        edits: &mut Edits,
+        released: &Released,
+        gateway_id: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unwritable> {
         let raw = released.raw();
-        let mut edits = Edits::new();
         if let Some(id) = raw.facts.id {
             edits.replace(id, gateway_id.as_bytes());
         }
@@ -92,9 +108,9 @@ impl Rewriter<'_> {
         let mut gone = Vec::new();
         if !redaction.is_empty() || narrative_leads_to_patient(raw) {
             // The narrative may name whom the reference named, and a link in it leads to somebody.
-            self.cut_narrative(raw, &mut edits, &mut gone);
+            self.cut_narrative(raw, edits, &mut gone);
         }
-        self.clean_strings(released, &mut edits, &mut gone)?;
+        self.clean_strings(released, edits, &mut gone)?;
         for (narrative, clean) in narrative::unclean(&raw.bytes) {
             if !redaction.takes(narrative) && !encloses(&gone, narrative) {
                 edits.replace(narrative, &clean);
@@ -131,17 +147,18 @@ impl Rewriter<'_> {
         }
     }
 
-    fn fate(&mut self, released: &Released, reference: &ReferenceSpan) -> Fate {
+    fn fate<'a>(&mut self, released: &'a Released, reference: &ReferenceSpan) -> Fate<'a> {
         let raw = released.raw();
         let chart = released.chart();
-        let Some(text) = scan::unescape(reference.value.of(&raw.bytes)) else { return Fate::Cut };
+        let Some(text) = reference.text(&raw.bytes) else { return Fate::Cut };
         let local = match parse_reference(&text, Some(chart.base_url())) {
             ReferenceForm::Contained(_) => return Fate::Keep,
             ReferenceForm::Local(local) => local,
             _ => return Fate::Cut,
         };
         if local.type_name == "Patient" {
-            return if chart.is_patient(local.id) { Fate::Rewrite(chart.reference.clone()) } else { Fate::Cut };
+            let own = chart.is_patient(local.id);
+            return if own { Fate::Rewrite(Cow::Borrowed(&chart.reference)) } else { Fate::Cut };
         }
         let Some(resource_type) = local.resource_type().filter(|kind| is_served(self.knowledge, *kind)) else {
             return Fate::Cut;
@@ -152,11 +169,15 @@ impl Rewriter<'_> {
             // Whether the caller sees it rests on what it points at, which is not known here. It can be searched for.
             return Fate::Cut;
         }
-        let id = match resource_type {
-            ResourceType::Binary => self.binary(released, &DocumentAddress::Binary(local.id.to_owned())),
-            _ => self.id(chart.key(), resource_type, local.id),
-        };
-        Fate::Rewrite([resource_type.as_str(), "/", &id].concat())
+        let mut own = String::with_capacity(128);
+        own.push_str(resource_type.as_str());
+        own.push('/');
+        if resource_type == ResourceType::Binary {
+            own.push_str(&self.binary(released, &DocumentAddress::Binary(local.id.to_owned())));
+        } else {
+            self.identifiers.encode_into(&mut own, chart.key(), resource_type, local.id, &mut self.hashed);
+        }
+        Fate::Rewrite(Cow::Owned(own))
     }
 
     /// Attachment URLs, and any other string that names a source's host.
@@ -178,7 +199,7 @@ impl Rewriter<'_> {
             }
         }
         for authority in self.authorities.clone().iter() {
-            if !authority.is_mentioned(&raw.bytes) {
+            if !authority.is_mentioned_in(raw) {
                 continue;
             }
             let mentions = authority.strings(&raw.bytes)?;

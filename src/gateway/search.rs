@@ -18,6 +18,7 @@ use super::searchset::{self, Content, Entry, Page};
 use super::subset::Subset;
 use crate::access::Permit;
 use crate::fhir::ResourceType;
+use crate::fhir::edits::Edits;
 use crate::fhir::scan::RawResource;
 use crate::fhir::search::{self, Evaluation, Handling, Query, SearchError};
 use crate::upstream::SourceFailure;
@@ -158,6 +159,7 @@ impl Gateway {
             authorities: authorities.into(),
             foreign,
             hashed: Vec::new(),
+            edits: Edits::new(),
         }
     }
 

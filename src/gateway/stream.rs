@@ -293,16 +293,19 @@ impl Stream {
     fn load(&mut self, reading: Reading<'_>, bundle: ScannedBundle, before: usize) -> Page<()> {
         let ScannedBundle { total, next, entries, refused, .. } = bundle;
         self.progress.announced = self.progress.announced.max(total.unwrap_or(0));
-        let (matches, others): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|entry| entry.mode == SearchMode::Match);
-        self.extras.extend(others.into_iter().map(|entry| entry.resource));
-        let matches: Vec<RawResource> = matches.into_iter().map(|entry| entry.resource).collect();
+        let mut matches = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let list = if entry.mode == SearchMode::Match { &mut matches } else { &mut self.extras };
+            list.push(entry.resource);
+        }
         if refused > 0 || matches.iter().any(|raw| raw.facts.id.is_none()) {
             // What could not be read, or has no id by which it could be read again, is left out.
             self.gap = self.gap.or(Some(SourceFailure::Malformed));
         }
         let ids: Vec<Bytes> = matches.iter().map(id).collect();
         let from = self.resume(&ids, next.is_some());
+        self.taken.reserve(ids.len());
+        self.waiting.reserve(ids.len());
         self.taken.extend(ids.iter().take(from).cloned());
         let resources = matches.len();
         let page = self.loaded.len();

@@ -41,11 +41,10 @@ impl Gateway {
         candidates: &[RawResource],
         known: BTreeSet<Referent>,
     ) -> (Arc<VisibleOwners>, Vec<Missing>) {
-        let patients: Vec<&str> = chart.patients.iter().map(String::as_str).collect();
         let kind = &self.knowledge.of(permit.resource_type()).authorization;
         let mut by_type: BTreeMap<ResourceType, BTreeSet<String>> = BTreeMap::new();
         for raw in candidates {
-            if let About::Owners(_, targets) = about(kind, raw, chart.base_url(), &patients) {
+            if let About::Owners(_, targets) = about(kind, raw, chart.base_url(), &chart.patients) {
                 for target in targets.into_iter().filter(|target| !known.contains(target)) {
                     if let Some(resource_type) = target.resource_type {
                         by_type.entry(resource_type).or_default().insert(target.id);

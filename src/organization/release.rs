@@ -40,9 +40,12 @@ impl ReleasePolicy {
     /// Whether the patient does not see this resource at `now`. What cannot be read is held back.
     #[must_use]
     pub fn withholds(&self, raw: &RawResource, now: Instant) -> bool {
+        (raw.facts.has_security && self.has_label(raw)) || self.waits(raw, now)
+    }
+
+    fn has_label(&self, raw: &RawResource) -> bool {
         self.is_labelled(member(raw, b"meta"))
             || raw.facts.contained.iter().any(|inner| self.is_labelled(contained_meta(raw, inner.span)))
-            || self.waits(raw, now)
     }
 
     /// Whether `meta.security` has a label that is not shown. A code without a system counts as one of ours.

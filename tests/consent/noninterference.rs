@@ -511,6 +511,9 @@ async fn compare(persons: &[Person]) -> (usize, usize) {
     (compared, hidden)
 }
 
+/// So many worlds come to over 2,000 pairs of answers.
+const WORLDS: usize = 11;
+
 /// People of one pair of installations: pages about all whom somebody acts for are compared as well.
 const TOGETHER: usize = 4;
 
@@ -518,7 +521,7 @@ const TOGETHER: usize = 4;
 fn f11_i18_worlds_that_differ_in_hidden_items_alone_give_the_same_bytes() {
     run(async {
         let mut dice = Dice::new(from_environment("CHARTGATE_SEED", 18));
-        let count = from_environment("CHARTGATE_WORLDS", TOGETHER as u64) as usize;
+        let count = from_environment("CHARTGATE_WORLDS", WORLDS as u64) as usize;
         let persons: Vec<Person> = (0..count).map(|number| person(&mut dice, number)).collect();
         let (mut compared, mut hidden) = (0, 0);
         for together in persons.chunks(TOGETHER) {
@@ -526,6 +529,6 @@ fn f11_i18_worlds_that_differ_in_hidden_items_alone_give_the_same_bytes() {
             (compared, hidden) = (compared + more.0, hidden + more.1);
         }
         println!("{count} worlds, {hidden} hidden items, {compared} answers compared");
-        assert!(compared > 100 * count && hidden >= count);
+        assert!(hidden >= count && (compared >= 2_000 || count < WORLDS), "{compared}");
     });
 }

@@ -139,22 +139,19 @@ pub(super) fn leaks(world: &World, person: &str, answer: &str) -> Vec<String> {
     if let Ok(json) = serde_json::from_str::<Value>(answer) {
         naive::each_string(&json, &mut Vec::new(), &mut |_, text| texts.push(text.to_owned()));
     }
-    for text in texts {
-        for practice in &world.practices {
-            if text.contains(&practice.authority) {
-                found.push(format!("the host of {}: {text:.200}", practice.name));
-            }
-        }
-        if text.contains("{{base}}") {
-            found.push(format!("a placeholder: {text:.200}"));
-        }
-        for canary in CANARIES.iter().filter(|canary| canary.person != person && text.contains(&canary.text)) {
-            found.push(format!("{:?} of {}: {text:.200}", canary.text, canary.person));
-        }
-        for (name, other) in world.persons.iter().filter(|(name, _)| *name != person) {
-            if text.contains(&other.id.to_string()) {
-                found.push(format!("the id of {name}: {text:.200}"));
-            }
+    let mut unwanted: Vec<(String, String)> = Vec::new();
+    unwanted.extend(world.practices.iter().map(|at| (at.authority.clone(), format!("the host of {}", at.name))));
+    unwanted.push(("{{base}}".to_owned(), "a placeholder".to_owned()));
+    let foreign = CANARIES.iter().filter(|canary| canary.person != person);
+    unwanted.extend(foreign.map(|canary| (canary.text.clone(), format!("{:?} of {}", canary.text, canary.person))));
+    let others = world.persons.iter().filter(|(name, _)| *name != person);
+    unwanted.extend(others.map(|(name, other)| (other.id.to_string(), format!("the id of {name}"))));
+    // All strings at once: only what is found is looked for in each.
+    let all = texts.join("\n");
+    for (needle, what) in unwanted {
+        if memchr::memmem::find(all.as_bytes(), needle.as_bytes()).is_some() {
+            let texts = texts.iter().filter(|text| text.contains(&needle));
+            found.extend(texts.map(|text| format!("{what}: {text:.200}")));
         }
     }
     found

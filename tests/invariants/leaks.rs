@@ -20,7 +20,7 @@ use crate::support::world::run;
 
 /// Where the walk through the table stands, and what it met.
 pub(super) struct Grid {
-    cells: Vec<Cell>,
+    cells: &'static [Cell],
     at: usize,
     dice: Dice,
     /// Places that were visited: cell and role.

@@ -72,10 +72,13 @@ impl<'a> Model<'a> {
         let me = key_of(resource);
         me.0 == "Medication"
             && self.world.held[source].iter().any(|owner| {
+                // Most are no prescriptions.
+                if !PRESCRIPTIONS.contains(&owner["resourceType"].as_str().unwrap()) {
+                    return false;
+                }
                 let (kind, id) = key_of(owner);
                 let to = owner["medicationReference"]["reference"].as_str();
-                PRESCRIPTIONS.contains(&kind.as_str())
-                    && to.and_then(|text| local(text, &self.world.bases[source])).as_ref() == Some(&me)
+                to.and_then(|text| local(text, &self.world.bases[source])).as_ref() == Some(&me)
                     && self.owners.contains(&(source, kind, id))
             })
     }
@@ -107,7 +110,13 @@ impl<'a> Model<'a> {
     }
 
     fn is_covered_at_all(&self, source: usize, resource: &Value) -> bool {
-        self.covers(source, resource, 'r') || self.covers(source, resource, 's')
+        let kind = resource["resourceType"].as_str().unwrap();
+        // A scope without criteria needs no look at the resource.
+        if ['r', 's'].iter().any(|action| self.caller.role.covers_all(kind, *action)) {
+            return true;
+        }
+        let shown = self.redacted(source, resource);
+        self.evaluate(source, |cx| ['r', 's'].iter().any(|action| self.caller.role.covers(&shown, *action, cx)))
     }
 
     /// Whether the caller may see a resource by this action.

@@ -42,10 +42,10 @@ impl Asking {
 fn asking(door: &Door, world: &World, model: &Model<'_>, role: Role, dice: &mut Dice) -> Asking {
     let keys: Vec<String> = door.gateway.keys.iter().map(ToString::to_string).collect();
     let caller = door.caller(&world.links, role);
-    let mut cells = request::cells();
+    let cells = request::cells().iter();
     // The list of who looked grows with each look.
-    cells.retain(|cell| cell.kind != ResourceType::AuditEvent);
-    let cell = dice.pick(&cells).clone();
+    let cells: Vec<_> = cells.filter(|cell| cell.kind != ResourceType::AuditEvent).collect();
+    let cell = *dice.pick(&cells);
     match dice.below(10) {
         0..=2 => {
             let kind = cell.kind.as_str();

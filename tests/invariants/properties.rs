@@ -444,7 +444,7 @@ fn i14_a_denial_tells_nothing_of_the_data() {
         let mut requests = Vec::new();
         for _ in 0..ROUNDS {
             let caller = gateway.caller(&world.links, *dice.pick(&ROLES));
-            let cell = dice.pick(&cells);
+            let cell = dice.pick(cells);
             let pairs = cell
                 .parameter
                 .as_ref()
@@ -493,7 +493,7 @@ fn i16_a_query_prints_as_it_reads_and_every_spelling_asks_the_same() {
         let model = Model::new(gateway, &world, &caller);
         for _ in 0..ROUNDS {
             // From the grammar's edges: what is read prints to a fixed point.
-            let cell = dice.pick(&cells);
+            let cell = dice.pick(cells);
             let name = cell.parameter.as_deref().unwrap_or("_id");
             let pairs = request::parameters(&world, &keys, &caller, (cell.kind, name), &mut dice);
             let handling = if dice.percent(50) { Handling::Strict } else { Handling::Lenient };

@@ -1,5 +1,7 @@
 //! Requests: searches that the model can answer, and requests from the edges of the grammar.
 
+use std::sync::LazyLock;
+
 use chartgate::fhir::ResourceType;
 use chartgate::fhir::knowledge::{Knowledge, SearchKind};
 
@@ -170,7 +172,12 @@ const CONTROLS: &[&str] = &[
 ];
 
 /// Every type with a read, and with each parameter of a search.
-pub(super) fn cells() -> Vec<Cell> {
+pub(super) fn cells() -> &'static [Cell] {
+    static CELLS: LazyLock<Vec<Cell>> = LazyLock::new(every_cell);
+    &CELLS
+}
+
+fn every_cell() -> Vec<Cell> {
     let knowledge = Knowledge::embedded().unwrap();
     let mut cells = Vec::new();
     for kind in ResourceType::ALL.iter().copied() {

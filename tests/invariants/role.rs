@@ -60,6 +60,11 @@ impl Role {
         (self.has_person && !searches.is_empty()).then_some(searches)
     }
 
+    /// Whether a scope lets this action at every resource of a type.
+    pub(super) fn covers_all(&self, kind: &str, action: char) -> bool {
+        self.coverage(kind, action).is_some_and(|searches| searches.iter().any(|search| !search.contains('=')))
+    }
+
     /// Whether the action covers this resource.
     pub(super) fn covers(&self, resource: &Value, action: char, cx: Evaluation<'_>) -> bool {
         let Some(searches) = self.coverage(resource["resourceType"].as_str().unwrap(), action) else { return false };

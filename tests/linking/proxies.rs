@@ -105,7 +105,7 @@ fn a_patient_hands_out_a_code_for_whom_they_name_and_takes_it_back() {
         let practice = world.practice("riverside");
         let id = practice.resources.iter().find(is_daniels).unwrap()["id"].as_str().unwrap();
         let item = format!("Condition/{}.{id}", practice.source);
-        let asked = [("number", "MRN-994045"), ("item", item.as_str())];
+        let asked = [("number", "MRN-994045"), ("item", item.as_str()), ("reason", "PATADMIN")];
         let shown = submit(&mut officer, &form, "/clinic/access", &asked).await;
         assert_eq!(shown.status, 200, "{}", shown.body);
         assert!(
@@ -117,7 +117,7 @@ fn a_patient_hands_out_a_code_for_whom_they_name_and_takes_it_back() {
         // What somebody would see before they are let in: an executor nothing while the patient lives.
         assert!(!shown.body.contains("Somebody new"), "{}", shown.body);
         let would = async |officer: &mut Browser, right: &str| {
-            let fields = [("number", "MRN-994045"), ("item", item.as_str()), ("new", right)];
+            let fields = [("number", "MRN-994045"), ("item", item.as_str()), ("new", right), ("reason", "PATADMIN")];
             let page = submit(officer, &form, "/clinic/access", &fields).await.body;
             let line = page.split("<h3>Somebody new</h3>").nth(1).unwrap_or_else(|| panic!("{page}"));
             line.split("</li>").next().unwrap().to_owned()
@@ -129,7 +129,8 @@ fn a_patient_hands_out_a_code_for_whom_they_name_and_takes_it_back() {
         assert!(executor.contains("not seen, by the rule not-yet-in-effect"), "{executor}");
         let parent = would(&mut officer, "parent").await;
         assert!(parent.contains("not seen, by the rule age-band"), "of somebody of age: {parent}");
-        let nobody = submit(&mut officer, &form, "/clinic/access", &[("number", "MRN-0")]).await;
+        let nobody =
+            submit(&mut officer, &form, "/clinic/access", &[("number", "MRN-0"), ("reason", "PATADMIN")]).await;
         assert!(nobody.status == 422 && nobody.body.contains("of no one record"), "{}", nobody.body);
         // Used codes are not taken back, others are, and are dead then.
         let people = owner.get("/people").await;

@@ -1,5 +1,7 @@
 //! Search parameters as the specification describes them, for what the tests ask. One line: type, name, kind, paths.
 
+use std::sync::LazyLock;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ParameterKind {
     Date,
@@ -192,10 +194,11 @@ pub(crate) fn parameter(resource_type: &str, name: &str) -> Parameter {
         let components = vec![("code", ParameterKind::Token), ("valueQuantity", ParameterKind::Quantity)];
         return Parameter { kind: ParameterKind::Composite, paths: vec!["component"], target: None, components };
     }
-    let row = TABLE
-        .lines()
-        .map(|line| line.split(' ').collect::<Vec<_>>())
-        .find(|row| row.len() > 3 && (row[0] == resource_type || row[0] == "*") && row[1] == name);
+    static ROWS: LazyLock<Vec<Vec<&str>>> = LazyLock::new(|| {
+        let rows = TABLE.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        rows.filter(|row| row.len() > 3).collect()
+    });
+    let row = ROWS.iter().find(|row| row[1] == name && (row[0] == resource_type || row[0] == "*"));
     let row = row.unwrap_or_else(|| panic!("the second evaluator has no row for {resource_type} {name}"));
     let kind = match row[2] {
         "date" => ParameterKind::Date,

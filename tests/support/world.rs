@@ -681,7 +681,12 @@ async fn stand(spec: PracticeSpec, clock: SharedClock, config: &mut Config) -> P
         private_addresses: vec!["127.0.0.0/8".to_owned()],
         ca_file: None,
     });
-    let resources = spec.resources.iter().map(|resource| with_base(resource, &base_url)).collect();
+    // Few name it.
+    let own = |(resource, line): (Value, &String)| match line.contains("{{base}}") {
+        true => with_base(&resource, &base_url),
+        false => resource,
+    };
+    let resources = spec.resources.into_iter().zip(&lines).map(own).collect();
     Practice {
         key: spec.key,
         name: spec.name,
@@ -724,8 +729,13 @@ pub(crate) fn fixtures_folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// `fixtures/demo.toml` as this harness reads it. A person's key here is the given name.
+/// `fixtures/demo.toml` as this harness reads it, once. A person's key here is the given name.
 pub(crate) fn fixtures() -> (Vec<PracticeSpec>, Vec<PersonSpec>) {
+    static READ: LazyLock<(Vec<PracticeSpec>, Vec<PersonSpec>)> = LazyLock::new(read_fixtures);
+    READ.clone()
+}
+
+fn read_fixtures() -> (Vec<PracticeSpec>, Vec<PersonSpec>) {
     let text = std::fs::read_to_string(fixtures_folder().join("demo.toml")).unwrap();
     let manifest: toml::Table = toml::from_str(&text).unwrap();
     let text = |table: &toml::Value, name: &str| table[name].as_str().unwrap().to_owned();

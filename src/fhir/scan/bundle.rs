@@ -42,7 +42,6 @@ struct BundleScan<'a, 's> {
 /// An entry's members, as far as they have been met.
 #[derive(Default)]
 struct EntryParts<'a> {
-    full_url: Option<String>,
     mode: Option<SearchMode>,
     resource: Option<(TypeName<'a>, Draft, Bytes)>,
 }
@@ -142,10 +141,11 @@ impl<'a> BundleScan<'a, '_> {
         while let Some(key) = self.walker.next_key(&mut frame)? {
             let at = self.walker.lexer.at();
             match key.text.content {
-                b"fullUrl" => match self.text()?.and_then(|text| unescape(text.content)) {
-                    Some(text) => parts.full_url = Some(text.into()),
-                    None => self.walker.refuse(ScanError::Entry { at }),
-                },
+                b"fullUrl" => {
+                    if self.text()?.is_none() {
+                        self.walker.refuse(ScanError::Entry { at });
+                    }
+                }
                 b"search" => {
                     let mode = self.any()?.get("mode");
                     parts.mode = mode.and_then(Fragment::text).as_deref().and_then(SearchMode::parse);
@@ -173,9 +173,9 @@ impl<'a> BundleScan<'a, '_> {
     fn resource(&mut self) -> Result<(TypeName<'a>, Draft, Bytes), ScanError> {
         let start = self.walker.lexer.at();
         self.walker.base = start;
-        self.walker.draft = Draft::roomy();
+        self.walker.begin_resource();
         let type_name = self.walker.resource(Place::Own)?;
-        let draft = std::mem::take(&mut self.walker.draft);
+        let draft = self.walker.end_resource();
         self.walker.base = 0;
         let bytes = self.page.slice(start as usize..self.walker.lexer.at() as usize);
         Ok((type_name, draft, bytes))
@@ -188,7 +188,7 @@ impl<'a> BundleScan<'a, '_> {
             TypeName::Known(resource_type) if parts.mode != Some(SearchMode::Outcome) => {
                 let resource = RawResource { bytes, facts: draft.into_facts(resource_type) };
                 let mode = parts.mode.unwrap_or(SearchMode::Match);
-                self.bundle.entries.push(ScannedEntry { full_url: parts.full_url, mode, resource });
+                self.bundle.entries.push(ScannedEntry { mode, resource });
                 true
             }
             TypeName::Unknown(b"OperationOutcome") => {

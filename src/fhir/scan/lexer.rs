@@ -29,11 +29,13 @@ pub(super) struct Lexer<'a> {
     all: &'a [u8],
     rest: &'a [u8],
     depth: u16,
+    /// Some string so far held an escape that names its character by number.
+    pub(super) numbered_escape: bool,
 }
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { all: bytes, rest: bytes, depth: 0 }
+        Self { all: bytes, rest: bytes, depth: 0, numbered_escape: false }
     }
 
     /// The offset of the next byte.
@@ -123,6 +125,7 @@ impl<'a> Lexer<'a> {
                 }
                 Some((b'\\', rest)) => {
                     escaped = true;
+                    self.numbered_escape |= rest.first() == Some(&b'u');
                     self.rest = cursor;
                     cursor = behind_escape(rest).ok_or(ScanError::Escape { at: self.at() })?;
                 }

@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 
 use super::lexer::Lexer;
 use super::strings::unescape;
-use super::{ScanError, Span};
+use super::{RawResource, ScanError, Span};
 
 /// A string that mentions the text sought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,12 @@ impl Needle {
                 Err(_) => return true,
             }
         }
+    }
+
+    /// [`Self::is_mentioned`] in a scanned resource, whose scan has seen what escapes there are.
+    #[must_use]
+    pub fn is_mentioned_in(&self, raw: &RawResource) -> bool {
+        (self.needs_escape || raw.facts.numbered_escape || self.is_found(&raw.bytes)) && self.is_mentioned(&raw.bytes)
     }
 
     /// [`strings_that_mention`], for a text that is sought many times.
@@ -230,6 +236,35 @@ mod tests {
         assert!(!mentions(br#"["\news.example"]"#, "news.example"));
         assert!(mentions(br#"["\news.example","news.example"]"#, "news.example"));
         assert!(!mentions(br#"["a"]"#, ""));
+    }
+
+    #[test]
+    fn a_scanned_resource_is_told_alike() {
+        let needle = Needle::new("ehr.example").unwrap();
+        for (member, is_named) in [
+            (r#""url":"https://EHR.example/fhir""#, true),
+            (r#""url":"https://\u0065hr.example""#, true),
+            (r#""\u00e9":1,"url":"https://ehr\u002Eexample""#, true),
+            (r#""a":[{"b":{"ehr.example":1}}]"#, true),
+            (r#""contained":[{"resourceType":"Patient","x":"ehr\u002eexample"}]"#, true),
+            (r#""a":"\n\"ehr","b":"\u00e9.example""#, false),
+            (r#""a":"ehr_example""#, false),
+        ] {
+            let text = format!(r#"{{"resourceType":"Observation","id":"1",{member}}}"#);
+            let page = format!(r#"{{"resourceType":"Bundle","entry":[{{"resource":{text}}}]}}"#);
+            let knowledge = crate::fhir::knowledge::Knowledge::embedded().unwrap();
+            let alone = crate::fhir::scan::scan_resource(text.into(), knowledge);
+            let of_page = crate::fhir::scan::scan_bundle(page.into(), knowledge).unwrap().entries;
+            // An escaped key is refused.
+            let Ok(alone) = alone else {
+                assert!(member.starts_with(r#""\u"#) && of_page.is_empty(), "{member}");
+                continue;
+            };
+            for raw in [&alone, &of_page.first().unwrap().resource] {
+                assert_eq!(needle.is_mentioned_in(raw), is_named, "{member}");
+                assert_eq!(needle.is_mentioned(&raw.bytes), is_named, "{member}");
+            }
+        }
     }
 
     #[test]

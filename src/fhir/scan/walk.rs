@@ -35,6 +35,8 @@ pub(super) struct Draft {
     logical_patients: Vec<Span>,
     attachment_urls: Vec<StringSpan>,
     contained: Vec<Contained>,
+    has_security: bool,
+    numbered_escape: bool,
 }
 
 impl Draft {
@@ -46,7 +48,7 @@ impl Draft {
     }
 
     /// Room for a usual resource, so that the lists do not grow step by step.
-    pub(super) fn roomy() -> Self {
+    fn roomy() -> Self {
         Self {
             members: Vec::with_capacity(24),
             captures: Vec::with_capacity(24),
@@ -56,8 +58,8 @@ impl Draft {
         }
     }
 
-    pub(super) fn into_facts(self, resource_type: ResourceType) -> Facts {
-        Facts {
+    pub(super) fn into_facts(self, resource_type: ResourceType) -> Box<Facts> {
+        Box::new(Facts {
             resource_type,
             id: self.id,
             version_id: self.version_id,
@@ -69,7 +71,9 @@ impl Draft {
             logical_patients: self.logical_patients,
             attachment_urls: self.attachment_urls,
             contained: self.contained,
-        }
+            has_security: self.has_security,
+            numbered_escape: self.numbered_escape,
+        })
     }
 }
 
@@ -163,7 +167,7 @@ impl ObjectSeen {
 
 pub(super) struct Walker<'a, 's> {
     pub(super) lexer: Lexer<'a>,
-    pub(super) draft: Draft,
+    draft: Draft,
     /// The offset that spans count from: the start of the resource at hand.
     pub(super) base: u32,
     /// The first broken rule of ours.
@@ -196,6 +200,18 @@ impl<'a, 's> Walker<'a, 's> {
     #[inline]
     pub(super) fn span(&self, start: u32, end: u32) -> Span {
         Span { start: start.wrapping_sub(self.base), end: end.wrapping_sub(self.base) }
+    }
+
+    /// What is met from now on is of a resource of its own.
+    pub(super) fn begin_resource(&mut self) {
+        self.draft = Draft::roomy();
+        self.lexer.numbered_escape = false;
+    }
+
+    /// What was met since [`Self::begin_resource`].
+    pub(super) fn end_resource(&mut self) -> Draft {
+        self.draft.numbered_escape = self.lexer.numbered_escape;
+        std::mem::take(&mut self.draft)
     }
 
     pub(super) fn open(&mut self) -> Result<Frame, ScanError> {
@@ -366,7 +382,11 @@ impl<'a, 's> Walker<'a, 's> {
         let value_start = self.lexer.at();
         let around = self.within;
         self.within = match (around, key.text.content) {
-            (Within::Security, _) | (Within::Meta, b"security") => Within::Security,
+            (Within::Meta, b"security") => {
+                self.draft.has_security = true;
+                Within::Security
+            }
+            (Within::Security, _) => Within::Security,
             (_, b"meta") => Within::Meta,
             _ => Within::Elsewhere,
         };

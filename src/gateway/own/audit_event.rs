@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::access::OWN_PAGES;
+use crate::audit::view_reason;
 use crate::base::id::{AccountId, PersonId};
 use crate::consent::exchange::related_person_id;
 use crate::fhir::ResourceType;
@@ -18,6 +19,7 @@ use super::grants_of;
 const SERVED: usize = 1_000;
 
 const ACT: &str = "https://chartgate.example/fhir/CodeSystem/act";
+const ACT_REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 
 /// Who stands behind ids of accounts and clients, in the words of one person's history.
@@ -91,6 +93,12 @@ impl Known {
         });
         if let (Some(words), Some(map)) = (words, event.as_object_mut()) {
             map.insert("outcomeDesc".to_owned(), json!(words));
+        }
+        if let (Some(reason), Some(map)) = (view_reason(row), event.as_object_mut()) {
+            map.insert(
+                "purposeOfEvent".to_owned(),
+                json!([{"coding": [{"system": ACT_REASON, "code": reason.as_str()}]}]),
+            );
         }
         event
     }

@@ -15,6 +15,7 @@ use crate::gateway::Gateway;
 use crate::http::error::no_store;
 use crate::http::form::{field, query_pairs};
 use crate::http::pages::looks;
+use crate::identity::ViewReason;
 
 /// `GET /api/v1/access/history?person=…`: who looked at one's own record, or at that of a child of which one sees all.
 pub(super) async fn get(
@@ -49,5 +50,6 @@ fn entry(look: &Look) -> Value {
         "resource_type": look.resource_type.map(|kind| kind.as_str()),
         "released": look.released,
         "refused": look.is_refused,
+        "reason": look.reason.map(ViewReason::as_str),
     })
 }

@@ -12,7 +12,7 @@ use super::{Head, Staff, StaffForm, refusal, sentence};
 use crate::fhir::ResourceType;
 use crate::gateway::{Gateway, Refusal};
 use crate::http::pages::{Posted, Practice, render, render_with, say};
-use crate::identity::{GrantBasis, StaffAct};
+use crate::identity::{GrantBasis, StaffAct, ViewReason};
 use crate::practice::{Desk, DeskError, Viewed, Viewer};
 
 struct Line {
@@ -32,6 +32,8 @@ struct ViewersTemplate {
     item: String,
     /// By what right somebody may be let in, and which was chosen.
     rights: Vec<(Choice, bool)>,
+    /// Why staff may look, and which was chosen.
+    reasons: Vec<(Choice, bool)>,
     patient: Option<String>,
     lines: Vec<Line>,
     problem: Option<String>,
@@ -47,6 +49,7 @@ pub(super) fn sample(hostile: &'static str) -> Result<String, askama::Error> {
         number: text(),
         item: text(),
         rights: vec![(Choice { value: hostile, words: hostile }, true)],
+        reasons: vec![(Choice { value: hostile, words: hostile }, false)],
         patient: Some(text()),
         lines: vec![line],
         problem: Some(text()),
@@ -61,6 +64,7 @@ fn page(staff: &Staff, posted: Option<&Posted>) -> ViewersTemplate {
         number: text("number"),
         item: text("item"),
         rights: rights(&text("new")),
+        reasons: reasons(&text("reason")),
         patient: None,
         lines: Vec::new(),
         problem: None,
@@ -71,6 +75,14 @@ fn rights(chosen: &str) -> Vec<(Choice, bool)> {
     let choice =
         |basis: &GrantBasis| (Choice { value: basis.as_str(), words: basis_words(*basis) }, basis.as_str() == chosen);
     GrantBasis::ALL.iter().map(choice).collect()
+}
+
+fn reasons(chosen: &str) -> Vec<(Choice, bool)> {
+    let choice = |reason: &ViewReason| {
+        let words = say(&format!("view.{}", reason.as_str()));
+        (Choice { value: reason.as_str(), words }, reason.as_str() == chosen)
+    };
+    ViewReason::ALL.iter().map(choice).collect()
 }
 
 /// `GET /clinic/access`.
@@ -88,7 +100,8 @@ pub(super) async fn post(
     StaffForm { staff, posted }: StaffForm,
 ) -> Response {
     let mut page = page(&staff, Some(&posted));
-    match desk.viewers(&staff.at_work.member, posted.text("number"), GrantBasis::parse(posted.text("new"))).await {
+    let (new, reason) = (GrantBasis::parse(posted.text("new")), ViewReason::parse(posted.text("reason")));
+    match desk.viewers(&staff.at_work.member, posted.text("number"), new, reason).await {
         Ok(viewed) => {
             page.patient = Some(viewed.patient.clone());
             for viewer in &viewed.viewers {

@@ -51,6 +51,9 @@ impl Row {
         if let Some(app) = &look.app {
             what = format!("{what} {}", say_with("access.through", &[("app", app)]));
         }
+        if let Some(reason) = look.reason {
+            what = format!("{what}: {}", say(&format!("view.{}", reason.as_str())));
+        }
         if look.is_refused {
             what = format!("{what} – {}", say("access.refused"));
         }

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
     use crate::authorization::LookKind;
     use crate::consent::{Category, Rule};
-    use crate::identity::{GrantBasis, StatusReason};
+    use crate::identity::{GrantBasis, StatusReason, ViewReason};
 
     /// Keys whose last part is a word of the product.
     fn composed() -> BTreeSet<String> {
@@ -75,6 +75,7 @@ mod tests {
         }
         keys.extend(Rule::ALL.iter().map(|rule| format!("rule.{}", rule.as_str())));
         keys.extend(StatusReason::ALL.iter().map(|reason| format!("reason.{}", reason.as_str())));
+        keys.extend(ViewReason::ALL.iter().map(|reason| format!("view.{}", reason.as_str())));
         keys.extend(["mental-health", "sexual-health", "substances"].map(|topic| format!("topic.{topic}")));
         keys
     }

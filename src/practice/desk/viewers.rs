@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{Desk, DeskError, StaffMember, covered};
 use crate::access::Subject;
-use crate::audit::ActKind;
+use crate::audit::{ActKind, EXPLAINED_ACCESS};
 use crate::authorization::{active_links, page_subject};
 use crate::base::id::{AccountId, GrantId, PersonId};
 use crate::consent::{GrantScope, Right, Standing};
 use crate::gateway::grants_of;
-use crate::identity::{GrantBasis, GrantState, Period, StaffAct};
+use crate::identity::{GrantBasis, GrantState, Period, StaffAct, ViewReason};
 use crate::storage::{StorageError, accounts, consent};
 
 /// Somebody who may act for a patient.
@@ -38,7 +38,8 @@ pub struct Viewed {
 
 impl Desk {
     /// Everybody who may act for the patient with this record number, and first whoever would be `new`, by that right as it is
-    /// where nothing more is said. A patient of whom nobody is linked has none.
+    /// where nothing more is said. A patient of whom nobody is linked has none. The patient reads in the audit trail
+    /// that staff looked, and why.
     ///
     /// # Errors
     /// [`DeskError`].
@@ -47,10 +48,13 @@ impl Desk {
         member: &StaffMember,
         number: &str,
         new: Option<GrantBasis>,
+        reason: Option<ViewReason>,
     ) -> Result<Viewed, DeskError> {
         covered(member, StaffAct::ExplainAccess)?;
+        let reason = reason.ok_or_else(|| DeskError::Refused("reason", "say why you look".to_owned()))?;
         let (patient, person) = self.linked(member, number).await?;
-        self.acts.record(self.act(ActKind::Staff, member).about(person).by_way_of("explain-access")).await?;
+        let act = self.act(ActKind::Staff, member).about(person).by_way_of(EXPLAINED_ACCESS).under(reason.as_str());
+        self.acts.record(act).await?;
         let own: Vec<_> = self.sources_of(member).await?.into_iter().map(|source| source.key).collect();
         let mut charts = active_links(&self.db, person).await?;
         // What other organizations know of the patient is not this one's to see.
