@@ -40,10 +40,13 @@ pub(super) const LONGEST_WRITE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct Writer(mpsc::Sender<Message>);
 
+/// Who waits to hear whether a token was issued.
+type Issued = oneshot::Sender<Result<bool, StorageError>>;
+
 enum Message {
     Write(Box<dyn Write>),
     /// Done with all others of its group in one statement.
-    Reissue(Reissue, oneshot::Sender<Result<bool, StorageError>>),
+    Reissue(Box<Reissue>, Issued),
     Close(oneshot::Sender<()>),
 }
 
@@ -145,7 +148,7 @@ impl Writer {
     /// Whether the token was issued: false when what it rests on has ended.
     pub(super) async fn reissue(&self, reissue: Reissue) -> Result<bool, StorageError> {
         let (answer, answered) = oneshot::channel();
-        self.send(Message::Reissue(reissue, answer)).await?;
+        self.send(Message::Reissue(Box::new(reissue), answer)).await?;
         answered.await.unwrap_or(Err(StorageError::Halted))
     }
 
@@ -192,7 +195,7 @@ struct Task {
 struct Group {
     ran: Vec<Ran>,
     /// To be done together at its end.
-    reissues: Vec<(Reissue, oneshot::Sender<Result<bool, StorageError>>)>,
+    reissues: Vec<(Box<Reissue>, Issued)>,
     closing: Option<oneshot::Sender<()>>,
 }
 
@@ -338,7 +341,8 @@ impl Task {
         }
         let wanted = group.reissues.iter().map(|(reissue, _)| &reissue.new);
         let issued = refreshes::reissue_all(&mut self.tx, wanted).await?;
-        for (Reissue { new, chain, record }, answer) in group.reissues.drain(..) {
+        for (reissue, answer) in group.reissues.drain(..) {
+            let Reissue { new, chain, record } = *reissue;
             let is_issued = issued.contains(&new.hash);
             if is_issued {
                 self.tx.acts.push((chain, record));
