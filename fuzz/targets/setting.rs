@@ -146,6 +146,7 @@ impl Setting {
             identifiers: &self.identifiers,
             gateway_base: GATEWAY,
             foreign: authorities.to_vec(),
+            shared: Arc::from([]),
             authorities,
             hashed: Vec::new(),
             edits: Edits::new(),

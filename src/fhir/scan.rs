@@ -6,7 +6,9 @@
 //! (FHIR JSON: property names are unique), and a resource where none may stand.
 
 mod bundle;
+mod draft;
 mod lexer;
+mod member;
 mod mention;
 mod outcome;
 mod strings;
@@ -16,7 +18,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use self::walk::{Draft, Place, TypeName, Walker};
+use self::draft::Draft;
+use self::lexer::Depth;
+use self::walk::{Place, TypeName, Walker};
 use super::ResourceType;
 use super::search::fragment::Fragment;
 use super::shape::{Shape, Shapes};
@@ -76,6 +80,9 @@ pub struct Facts {
     pub logical_patients: Vec<Span>,
     /// The attachment URLs of the type's table and of every `valueAttachment`, those of contained resources as well.
     pub attachment_urls: Vec<StringSpan>,
+    /// Every string member named `div`, which only a Narrative has, without its quotes: those of contained resources as
+    /// well.
+    pub narratives: Vec<Span>,
     /// The contained resources.
     pub contained: Vec<Contained>,
     /// Some `meta`, that of a contained resource or wherever else it stands, has a member `security`.
@@ -414,7 +421,7 @@ fn scan_whole<'a>(bytes: &'a [u8], shapes: &dyn Shapes) -> Result<(TypeName<'a>,
     walker.lexer.whitespace();
     let start = walker.lexer.at();
     if walker.lexer.peek() != Some(b'{') {
-        walker.lexer.skip_value()?;
+        walker.lexer.skip_value(Depth::default())?;
         walker.lexer.end()?;
         return Err(ScanError::NotAResource { at: start });
     }

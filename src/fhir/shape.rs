@@ -161,13 +161,18 @@ pub(super) const fn mask_bit(hash: u64) -> u64 {
 
 /// A cheap hash of a member name. Not keyed: whoever compares hashes compares the names as well.
 #[inline]
-pub(super) fn name_hash(name: &[u8]) -> u64 {
+pub(super) const fn name_hash(name: &[u8]) -> u64 {
     let (head, tail) = if let (Some(head), Some(tail)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
         (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
     } else if let (Some(head), Some(tail)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-        (u64::from(u32::from_le_bytes(*head)), u64::from(u32::from_le_bytes(*tail)))
+        (u32::from_le_bytes(*head) as u64, u32::from_le_bytes(*tail) as u64)
     } else {
-        (name.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)), 0)
+        let (mut sum, mut rest) = (0, name);
+        while let Some((byte, others)) = rest.split_first() {
+            sum = (sum << 8) | *byte as u64;
+            rest = others;
+        }
+        (sum, 0)
     };
     (head ^ tail.rotate_left(29) ^ name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

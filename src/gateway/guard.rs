@@ -26,7 +26,6 @@ pub(super) fn check(bytes: &[u8], chart: &Chart, authorities: &[Arc<Needle>]) ->
     } else {
         return Ok(());
     };
-    tracing::error!(source.key = %chart.key(), leak, "a rewritten resource was held back");
     Err(Unwritable::Leak(leak))
 }
 

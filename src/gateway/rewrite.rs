@@ -53,12 +53,22 @@ pub(super) struct Rewriter<'a> {
     pub(super) gateway_base: &'a str,
     /// Hosts of the person's sources: none may stand in an answer.
     pub(super) authorities: Arc<[Arc<Needle>]>,
+    /// Those of them at which the gateway itself stands.
+    pub(super) shared: Arc<[Arc<Needle>]>,
     /// The hosts that no answer may name: those of the sources, unless the gateway itself stands there too.
     pub(super) foreign: Vec<Arc<Needle>>,
     /// Rows to store before the answer leaves.
     pub(super) hashed: Vec<HashedId>,
     /// Those of the resource at hand: one list for all of an answer.
     pub(super) edits: Edits,
+}
+
+/// Which hosts a resource's strings are searched for.
+#[derive(Clone, Copy)]
+enum Hosts {
+    /// Those that the guard does not look for.
+    Shared,
+    All,
 }
 
 /// What becomes of a reference.
@@ -85,15 +95,30 @@ impl Rewriter<'_> {
     /// When two changes collide: the caller drops the resource.
     pub(super) fn write(&mut self, released: &Released, gateway_id: &str, out: &mut Vec<u8>) -> Result<(), Unwritable> {
         let mut edits = std::mem::take(&mut self.edits);
-        edits.clear();
-        let written = self.write_with(&mut edits, released, gateway_id, out);
+        let (start, hashed) = (out.len(), self.hashed.len());
+        let mut written = Ok(());
+        // Seldom does anything but ids and references name a source. The guard looks at what was written in any case, so
+        // the strings are searched only when it finds something.
+        for hosts in [Hosts::Shared, Hosts::All] {
+            edits.clear();
+            out.truncate(start);
+            self.hashed.truncate(hashed);
+            written = self.write_with(&mut edits, hosts, released, gateway_id, out);
+            if !matches!(written, Err(Unwritable::Leak(_))) {
+                break;
+            }
+        }
         self.edits = edits;
+        if let Err(Unwritable::Leak(leak)) = &written {
+            tracing::error!(source.key = %released.chart().key(), leak, "a rewritten resource was held back");
+        }
         written
     }
 
     fn write_with(
         &mut self,
         edits: &mut Edits,
+        hosts: Hosts,
         released: &Released,
         gateway_id: &str,
         out: &mut Vec<u8>,
@@ -110,8 +135,8 @@ impl Rewriter<'_> {
             // The narrative may name whom the reference named, and a link in it leads to somebody.
             self.cut_narrative(raw, edits, &mut gone);
         }
-        self.clean_strings(released, edits, &mut gone)?;
-        for (narrative, clean) in narrative::unclean(&raw.bytes) {
+        self.clean_strings(hosts, released, edits, &mut gone)?;
+        for (narrative, clean) in narrative::unclean(raw) {
             if !redaction.takes(narrative) && !encloses(&gone, narrative) {
                 edits.replace(narrative, &clean);
             }
@@ -183,6 +208,7 @@ impl Rewriter<'_> {
     /// Attachment URLs, and any other string that names a source's host.
     fn clean_strings(
         &mut self,
+        hosts: Hosts,
         released: &Released,
         edits: &mut Edits,
         gone: &mut Vec<Span>,
@@ -198,7 +224,11 @@ impl Rewriter<'_> {
                 gone.push(url.value);
             }
         }
-        for authority in self.authorities.clone().iter() {
+        let searched = match hosts {
+            Hosts::Shared => self.shared.clone(),
+            Hosts::All => self.authorities.clone(),
+        };
+        for authority in searched.iter() {
             if !authority.is_mentioned_in(raw) {
                 continue;
             }

@@ -144,12 +144,11 @@ impl Gateway {
 
     pub(super) fn rewriter(&self, charts: &Charts) -> Rewriter<'_> {
         let mut authorities = Vec::with_capacity(charts.connected.len());
-        let mut foreign = Vec::with_capacity(charts.connected.len());
+        let (mut foreign, mut shared) = (Vec::with_capacity(charts.connected.len()), Vec::new());
         for chart in &charts.connected {
             let Some(needle) = &chart.source.authority else { continue };
-            if !chart.source.client.connection().authority().eq_ignore_ascii_case(&self.authority) {
-                foreign.push(needle.clone());
-            }
+            let is_shared = chart.source.client.connection().authority().eq_ignore_ascii_case(&self.authority);
+            if is_shared { &mut shared } else { &mut foreign }.push(needle.clone());
             authorities.push(needle.clone());
         }
         Rewriter {
@@ -157,6 +156,7 @@ impl Gateway {
             identifiers: &self.identifiers,
             gateway_base: &self.base_url,
             authorities: authorities.into(),
+            shared: shared.into(),
             foreign,
             hashed: Vec::new(),
             edits: Edits::new(),

@@ -242,12 +242,20 @@ fn narratives_are_found_wherever_they_are() {
     let plain = in_json(&div("Hello"));
     for (resource, wanted) in [
         (format!(r#"{{"text":{{"status":"generated","div":"{hostile}"}},"x":"\"div\":\"<script>\""}}"#), 1),
-        (format!(r#"{{"contained":[{{"text":{{"div" : "{hostile}"}}}}],"text":{{"div":"{hostile}"}}}}"#), 2),
+        (
+            format!(
+                r#"{{"contained":[{{"resourceType":"Patient","text":{{"div" : "{hostile}"}}}}],"text":{{"div":"{hostile}"}}}}"#
+            ),
+            2,
+        ),
         (format!(r#"{{"text":{{"div":"{plain}"}}}}"#), 0),
         (r#"{"code":"div","div":7,"a":["div"]}"#.to_owned(), 0),
         (format!(r#"{{"text":{{"div":"{plain}\\"}},"b":"{hostile}"}}"#), 1),
     ] {
-        let found = unclean(resource.as_bytes());
+        let resource = resource.replacen('{', r#"{"resourceType":"Observation","id":"1","#, 1);
+        let knowledge = crate::fhir::knowledge::Knowledge::embedded().unwrap();
+        let raw = crate::fhir::scan::scan_resource(resource.clone().into(), knowledge).unwrap();
+        let found: Vec<_> = unclean(&raw).collect();
         assert_eq!(found.len(), wanted, "{resource}");
         for (span, clean) in found {
             let content = span.of(resource.as_bytes());

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-use super::lexer::Text;
+use super::draft::Draft;
+use super::lexer::Depth;
 use super::outcome::{self, OutcomeIssue};
 use super::strings::unescape;
-use super::walk::{Draft, Kind, Place, TypeName, Walker};
+use super::walk::{Kind, Place, TypeName, Walker};
 use super::{RawResource, ScanError, ScannedBundle, ScannedEntry, SearchMode};
 use crate::fhir::search::fragment::Fragment;
 use crate::fhir::shape::{Node, Shapes};
@@ -16,7 +17,7 @@ pub(super) fn scan(bytes: &Bytes, shapes: &dyn Shapes) -> Result<ScannedBundle, 
     let mut walker = Walker::new(bytes, shapes);
     walker.lexer.whitespace();
     if walker.lexer.peek() != Some(b'{') {
-        walker.lexer.skip_value()?;
+        walker.lexer.skip_value(Depth::default())?;
         walker.lexer.end()?;
         return Err(ScanError::NotABundle);
     }
@@ -49,11 +50,11 @@ struct EntryParts<'a> {
 impl<'a> BundleScan<'a, '_> {
     fn bundle(&mut self) -> Result<(), ScanError> {
         let mut frame = self.walker.open()?;
-        while let Some(key) = self.walker.next_key(&mut frame)? {
+        while let Some(key) = self.walker.next_member(&mut frame)? {
             match key.text.content {
-                b"resourceType" => self.is_bundle = self.text()?.is_some_and(|name| name.content == b"Bundle"),
+                b"resourceType" => self.is_bundle = self.text()?.is_some_and(|name| name == b"Bundle"),
                 b"type" => {
-                    let text = self.text()?.and_then(|text| unescape(text.content));
+                    let text = self.text()?.and_then(unescape);
                     self.bundle.bundle_type = text.map(Into::into).unwrap_or_default();
                 }
                 b"total" => self.bundle.total = self.any()?.number().and_then(|digits| digits.parse().ok()),
@@ -72,16 +73,16 @@ impl<'a> BundleScan<'a, '_> {
     /// Walks any value that is not an entry's resource and hands it back to be looked into.
     fn any(&mut self) -> Result<Fragment<'a>, ScanError> {
         let start = self.walker.lexer.at();
-        self.walker.value(&EMPTY, start)?;
+        self.walker.any(&EMPTY, start)?;
         Ok(Fragment::new(self.walker.lexer.slice(start, self.walker.lexer.at())))
     }
 
-    /// Walks any value; its text if it is a string.
-    fn text(&mut self) -> Result<Option<Text<'a>>, ScanError> {
+    /// Walks any value; its content, between the quotes, if it is a string.
+    fn text(&mut self) -> Result<Option<&'a [u8]>, ScanError> {
         let start = self.walker.lexer.at();
-        let Kind::Text { escaped } = self.walker.value(&EMPTY, start)? else { return Ok(None) };
+        let Kind::Text { .. } = self.walker.any(&EMPTY, start)? else { return Ok(None) };
         let content = self.walker.lexer.slice(start.wrapping_add(1), self.walker.lexer.at().wrapping_sub(1));
-        Ok(Some(Text { content, start: start.wrapping_add(1), escaped }))
+        Ok(Some(content))
     }
 
     /// `link[relation=next].url`. Two of them are a page that can be followed two ways, so it is refused.
@@ -104,7 +105,7 @@ impl<'a> BundleScan<'a, '_> {
             return self.any().map(drop);
         }
         self.walker.lexer.expect_byte(b'[')?;
-        self.walker.lexer.enter()?;
+        self.walker.enter()?;
         self.walker.lexer.whitespace();
         if !self.walker.lexer.take(b']') {
             loop {
@@ -114,7 +115,7 @@ impl<'a> BundleScan<'a, '_> {
                 }
             }
         }
-        self.walker.lexer.leave();
+        self.walker.leave();
         Ok(())
     }
 
@@ -138,7 +139,7 @@ impl<'a> BundleScan<'a, '_> {
             return Ok(parts);
         }
         let mut frame = self.walker.open()?;
-        while let Some(key) = self.walker.next_key(&mut frame)? {
+        while let Some(key) = self.walker.next_member(&mut frame)? {
             let at = self.walker.lexer.at();
             match key.text.content {
                 b"fullUrl" => {

@@ -14,6 +14,8 @@ pub(super) struct Text<'a> {
     pub(super) start: u32,
     /// The content holds at least one backslash escape.
     pub(super) escaped: bool,
+    /// One of its escapes names its character by number.
+    pub(super) numbered_escape: bool,
 }
 
 impl Text<'_> {
@@ -24,46 +26,80 @@ impl Text<'_> {
     }
 }
 
-#[derive(Clone)]
+/// A place in the text. Small and copied: a loop that keeps its own copy reads from registers, which is why what is seldom
+/// needed takes the lexer by value.
+#[derive(Clone, Copy)]
 pub(super) struct Lexer<'a> {
-    all: &'a [u8],
-    rest: &'a [u8],
-    depth: u16,
-    /// Some string so far held an escape that names its character by number.
-    pub(super) numbered_escape: bool,
+    bytes: &'a [u8],
+    next: usize,
+}
+
+/// How many arrays and objects are open.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Depth(u16);
+
+impl Depth {
+    /// One level deeper: called at each `{` and `[`.
+    #[inline(always)]
+    pub(super) fn enter(&mut self, lexer: Lexer<'_>) -> Result<(), ScanError> {
+        self.0 = self.0.wrapping_add(1);
+        if self.0 > MAX_DEPTH { Err(ScanError::TooDeep { at: lexer.at() }) } else { Ok(()) }
+    }
+
+    #[inline(always)]
+    pub(super) fn leave(&mut self) {
+        self.0 = self.0.wrapping_sub(1);
+    }
 }
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { all: bytes, rest: bytes, depth: 0, numbered_escape: false }
+        Self { bytes, next: 0 }
     }
 
     /// The offset of the next byte.
-    #[inline]
-    pub(super) fn at(&self) -> u32 {
-        self.all.len().wrapping_sub(self.rest.len()) as u32
+    #[inline(always)]
+    pub(super) fn at(self) -> u32 {
+        self.next as u32
     }
 
     /// The bytes between two offsets.
-    pub(super) fn slice(&self, start: u32, end: u32) -> &'a [u8] {
-        self.all.get(start as usize..end as usize).unwrap_or_default()
+    #[inline(always)]
+    pub(super) fn slice(self, start: u32, end: u32) -> &'a [u8] {
+        self.bytes.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// What has not been read.
+    #[inline(always)]
+    fn rest(self) -> &'a [u8] {
+        self.bytes.get(self.next..).unwrap_or_default()
+    }
+
+    /// Goes on where another lexer of the same text has come to.
+    #[inline(always)]
+    pub(super) fn follow(&mut self, other: Lexer<'a>) {
+        self.next = other.next;
+    }
+
+    /// Passes over as many bytes, all of which are there.
+    #[inline(always)]
+    fn skip(&mut self, count: usize) {
+        self.next = self.next.wrapping_add(count);
     }
 
     /// The next byte, without taking it.
     #[inline(always)]
-    pub(super) fn peek(&self) -> Option<u8> {
-        self.rest.first().copied()
+    pub(super) fn peek(self) -> Option<u8> {
+        self.bytes.get(self.next).copied()
     }
 
     #[inline(always)]
     pub(super) fn take(&mut self, byte: u8) -> bool {
-        match self.rest.split_first() {
-            Some((first, rest)) if *first == byte => {
-                self.rest = rest;
-                true
-            }
-            _ => false,
+        let is_next = self.peek() == Some(byte);
+        if is_next {
+            self.skip(1);
         }
+        is_next
     }
 
     #[inline(always)]
@@ -73,70 +109,69 @@ impl<'a> Lexer<'a> {
 
     /// What is wrong at the current place: the text ended, or a byte that cannot stand here.
     #[cold]
-    pub(super) fn unexpected(&self) -> ScanError {
-        if self.rest.is_empty() { ScanError::Ended { at: self.at() } } else { ScanError::Syntax { at: self.at() } }
+    pub(super) fn unexpected(self) -> ScanError {
+        if self.peek().is_none() { ScanError::Ended { at: self.at() } } else { ScanError::Syntax { at: self.at() } }
     }
 
     #[inline(always)]
     pub(super) fn whitespace(&mut self) {
         if self.peek().is_some_and(|byte| byte <= b' ') {
-            self.long_whitespace();
+            self.next = self.behind_whitespace();
         }
     }
 
-    fn long_whitespace(&mut self) {
+    #[inline(never)]
+    fn behind_whitespace(self) -> usize {
+        let mut rest = self.rest();
         loop {
-            while let Some((b"        ", rest)) = self.rest.split_first_chunk::<8>() {
-                self.rest = rest;
+            while let Some((b"        ", behind)) = rest.split_first_chunk::<8>() {
+                rest = behind;
             }
-            match self.rest.split_first() {
-                Some((b' ' | b'\n' | b'\r' | b'\t', rest)) => self.rest = rest,
-                _ => return,
+            match rest.split_first() {
+                Some((b' ' | b'\n' | b'\r' | b'\t', behind)) => rest = behind,
+                _ => return self.bytes.len().wrapping_sub(rest.len()),
             }
         }
-    }
-
-    /// One level deeper: called at each `{` and `[`.
-    #[inline(always)]
-    pub(super) fn enter(&mut self) -> Result<(), ScanError> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(ScanError::TooDeep { at: self.at() }) } else { Ok(()) }
-    }
-
-    #[inline]
-    pub(super) fn leave(&mut self) {
-        self.depth = self.depth.wrapping_sub(1);
     }
 
     /// A string, from its opening quote to behind its closing one.
     #[inline(always)]
     pub(super) fn string(&mut self) -> Result<Text<'a>, ScanError> {
-        let Some((b'"', body)) = self.rest.split_first() else { return Err(self.unexpected()) };
-        let start = self.all.len().wrapping_sub(body.len()) as u32;
-        let mut escaped = false;
-        let mut cursor = body;
+        let Some((b'"', body)) = self.rest().split_first() else { return Err(self.unexpected()) };
+        let length = plain_length(body);
+        let text = match body.get(length) {
+            Some(b'"') => {
+                let content = body.get(..length).unwrap_or_default();
+                Text { content, start: self.at().wrapping_add(1), escaped: false, numbered_escape: false }
+            }
+            _ => self.escaped_string(body, length)?,
+        };
+        self.skip(text.content.len().wrapping_add(2));
+        Ok(text)
+    }
+
+    /// A string of which the first bytes are plain, and then there is an escape, or what cannot stand there.
+    #[inline(never)]
+    fn escaped_string(mut self, body: &'a [u8], plain: usize) -> Result<Text<'a>, ScanError> {
+        let start = self.at().wrapping_add(1);
+        let mut length = plain;
+        let (mut escaped, mut numbered_escape) = (false, false);
         loop {
-            cursor = behind_plain(cursor);
-            match cursor.split_first() {
-                Some((b'"', rest)) => {
-                    let (content, _) = body.split_at_checked(body.len() - cursor.len()).unwrap_or((body, &[]));
-                    self.rest = rest;
-                    return Ok(Text { content, start, escaped });
+            let tail = body.get(length..).unwrap_or_default();
+            self.next = self.bytes.len().wrapping_sub(tail.len());
+            match tail.split_first() {
+                Some((b'"', _)) => {
+                    let content = body.get(..length).unwrap_or_default();
+                    return Ok(Text { content, start, escaped, numbered_escape });
                 }
-                Some((b'\\', rest)) => {
+                Some((b'\\', behind)) => {
                     escaped = true;
-                    self.numbered_escape |= rest.first() == Some(&b'u');
-                    self.rest = cursor;
-                    cursor = behind_escape(rest).ok_or(ScanError::Escape { at: self.at() })?;
+                    numbered_escape |= behind.first() == Some(&b'u');
+                    let behind = behind_escape(behind).ok_or(ScanError::Escape { at: self.at() })?;
+                    length = body.len().wrapping_sub(behind.len()).wrapping_add(plain_length(behind));
                 }
-                Some(_) => {
-                    self.rest = cursor;
-                    return Err(ScanError::ControlCharacter { at: self.at() });
-                }
-                None => {
-                    self.rest = cursor;
-                    return Err(self.unexpected());
-                }
+                Some(_) => return Err(ScanError::ControlCharacter { at: self.at() }),
+                None => return Err(self.unexpected()),
             }
         }
     }
@@ -157,15 +192,13 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn digits(&mut self) -> Result<(), ScanError> {
-        let count = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        match self.rest.split_at_checked(count) {
-            Some((digits, rest)) if !digits.is_empty() => {
-                self.rest = rest;
-                Ok(())
-            }
-            _ => Err(self.unexpected()),
+        let start = self.next;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.skip(1);
         }
+        if self.next == start { Err(self.unexpected()) } else { Ok(()) }
     }
 
     /// `true`, `false` or `null`.
@@ -175,61 +208,45 @@ impl<'a> Lexer<'a> {
             Some(b'f') => b"false",
             _ => b"null",
         };
-        match self.rest.strip_prefix(word) {
-            Some(rest) => {
-                self.rest = rest;
-                Ok(())
-            }
-            None => Err(self.unexpected()),
+        if !self.rest().starts_with(word) {
+            return Err(self.unexpected());
         }
+        self.skip(word.len());
+        Ok(())
     }
 
     /// Any value at all, its syntax checked and nothing kept.
-    pub(super) fn skip_value(&mut self) -> Result<(), ScanError> {
-        match self.peek() {
-            Some(b'"') => self.string().map(drop),
-            Some(b'{') => {
-                self.take(b'{');
-                self.enter()?;
-                self.whitespace();
-                if !self.take(b'}') {
-                    loop {
-                        self.string()?;
-                        self.colon()?;
-                        self.skip_value()?;
-                        if !self.comma_or(b'}')? {
-                            break;
-                        }
-                    }
-                }
-                self.leave();
-                Ok(())
+    pub(super) fn skip_value(&mut self, mut depth: Depth) -> Result<(), ScanError> {
+        let (open, close) = match self.peek() {
+            Some(b'"') => return self.string().map(drop),
+            Some(b'{') => (b'{', b'}'),
+            Some(b'[') => (b'[', b']'),
+            Some(b'-' | b'0'..=b'9') => return self.number(),
+            _ => return self.literal(),
+        };
+        self.expect_byte(open)?;
+        depth.enter(*self)?;
+        self.whitespace();
+        if self.take(close) {
+            return Ok(());
+        }
+        loop {
+            if open == b'{' {
+                self.string()?;
+                self.colon()?;
             }
-            Some(b'[') => {
-                self.take(b'[');
-                self.enter()?;
-                self.whitespace();
-                if !self.take(b']') {
-                    loop {
-                        self.skip_value()?;
-                        if !self.comma_or(b']')? {
-                            break;
-                        }
-                    }
-                }
-                self.leave();
-                Ok(())
+            self.skip_value(depth)?;
+            if !self.comma_or(close)? {
+                return Ok(());
             }
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            _ => self.literal(),
         }
     }
 
     /// The next string of the document, key or value, wherever it stands; `None` behind the last. What lies between
     /// strings is passed over unread.
     pub(super) fn next_string(&mut self) -> Result<Option<Text<'a>>, ScanError> {
-        let Some(at) = memchr::memchr(b'"', self.rest) else { return Ok(None) };
-        self.rest = self.rest.get(at..).unwrap_or_default();
+        let Some(at) = memchr::memchr(b'"', self.rest()) else { return Ok(None) };
+        self.skip(at);
         self.string().map(Some)
     }
 
@@ -257,33 +274,28 @@ impl<'a> Lexer<'a> {
     /// Nothing but whitespace may follow the document.
     pub(super) fn end(&mut self) -> Result<(), ScanError> {
         self.whitespace();
-        if self.rest.is_empty() { Ok(()) } else { Err(ScanError::TrailingBytes { at: self.at() }) }
+        if self.peek().is_none() { Ok(()) } else { Err(ScanError::TrailingBytes { at: self.at() }) }
     }
 }
 
-/// The tail that begins at the first quote, backslash or control character.
+/// How many bytes stand before the first quote, backslash or control character.
 #[inline(always)]
-fn behind_plain(mut text: &[u8]) -> &[u8] {
-    while let Some((chunk, rest)) = text.split_first_chunk::<8>() {
+fn plain_length(text: &[u8]) -> usize {
+    let mut rest = text;
+    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
         let special = special_bytes(u64::from_le_bytes(*chunk));
         if special != 0 {
-            let plain = (special.trailing_zeros() / 8) as usize;
-            return text.get(plain..).unwrap_or_default();
+            return text.len().wrapping_sub(rest.len()).wrapping_add((special.trailing_zeros() / 8) as usize);
         }
-        text = rest;
+        rest = behind;
     }
-    while let Some((byte, rest)) = text.split_first() {
-        if matches!(byte, b'"' | b'\\' | 0..0x20) {
-            break;
-        }
-        text = rest;
-    }
-    text
+    let more = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len());
+    text.len().wrapping_sub(rest.len()).wrapping_add(more)
 }
 
 /// A set high bit in each byte that is a quote, a backslash or a control character. Bytes above the lowest such byte
 /// may be marked wrongly (the subtraction borrows), which the caller, who looks at the lowest only, never sees.
-#[inline]
+#[inline(always)]
 const fn special_bytes(chunk: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use super::lexer::Lexer;
+use super::lexer::{Depth, Lexer};
 use super::strings::unescape;
 use super::{RawResource, ScanError, Span};
 
@@ -67,7 +67,7 @@ impl Needle {
     /// # Errors
     /// Bytes that are not JSON.
     pub fn strings(&self, bytes: &[u8]) -> Result<Vec<MentionSpan>, ScanError> {
-        let mut search = Search { lexer: Lexer::new(bytes), needle: self, found: Vec::new() };
+        let mut search = Search { lexer: Lexer::new(bytes), depth: Depth::default(), needle: self, found: Vec::new() };
         search.lexer.whitespace();
         search.value(true)?;
         search.lexer.end()?;
@@ -77,6 +77,7 @@ impl Needle {
 
 struct Search<'a, 'n> {
     lexer: Lexer<'a>,
+    depth: Depth,
     needle: &'n Needle,
     found: Vec<MentionSpan>,
 }
@@ -88,10 +89,10 @@ impl Search<'_, '_> {
             Some(b'{') => (b'{', b'}'),
             Some(b'[') => (b'[', b']'),
             Some(b'"') => return self.string(),
-            _ => return self.lexer.skip_value(),
+            _ => return self.lexer.skip_value(self.depth),
         };
         self.lexer.expect_byte(open)?;
-        self.lexer.enter()?;
+        self.depth.enter(self.lexer)?;
         self.lexer.whitespace();
         if !self.lexer.take(close) {
             loop {
@@ -120,7 +121,7 @@ impl Search<'_, '_> {
                 }
             }
         }
-        self.lexer.leave();
+        self.depth.leave();
         Ok(())
     }
 

@@ -5,77 +5,17 @@
 
 use std::sync::LazyLock;
 
-use super::lexer::{Lexer, Text};
-use super::{CodingSpan, Contained, Facts, Member, ReferenceSpan, ScanError, Span, StringSpan, TextSpan};
+use super::draft::Draft;
+use super::lexer::{Depth, Lexer, Text};
+use super::member::{Frame, Key, MAX_MEMBERS, Role, SeenKey};
+use super::{CodingSpan, Contained, Member, ReferenceSpan, ScanError, Span, StringSpan, TextSpan};
 use crate::fhir::ResourceType;
 use crate::fhir::reference::is_source_id;
 use crate::fhir::search::fragment::Fragment;
-use crate::fhir::shape::{CaptureId, Mark, Node, Shapes, mask_bit, name_hash};
-
-/// The most members one object may have: no FHIR type comes near it, and it bounds the search for a key met twice.
-pub(super) const MAX_MEMBERS: usize = 256;
-
-/// The most references, contained resources and captured values that one resource may have. They are compared with
-/// each other: without a bound, one resource of a hostile source would keep a processor busy for minutes.
-pub(super) const MAX_PARTS: usize = 10_000;
+use crate::fhir::shape::{Mark, Node, Shapes, mask_bit, name_hash};
 
 static EMPTY: Node = Node::EMPTY;
 static ATTACHMENT: LazyLock<Node> = LazyLock::new(Node::any_attachment);
-
-/// The facts of a resource while it is walked.
-#[derive(Default)]
-pub(super) struct Draft {
-    id: Option<Span>,
-    version_id: Option<Span>,
-    last_updated: Option<Span>,
-    members: Vec<Member>,
-    captures: Vec<(CaptureId, Span)>,
-    references: Vec<ReferenceSpan>,
-    codings: Vec<CodingSpan>,
-    logical_patients: Vec<Span>,
-    attachment_urls: Vec<StringSpan>,
-    contained: Vec<Contained>,
-    has_security: bool,
-    numbered_escape: bool,
-}
-
-impl Draft {
-    fn is_full(&self) -> bool {
-        [self.captures.len(), self.references.len(), self.logical_patients.len(), self.contained.len()]
-            .into_iter()
-            .chain([self.attachment_urls.len()])
-            .any(|parts| parts >= MAX_PARTS)
-    }
-
-    /// Room for a usual resource, so that the lists do not grow step by step.
-    fn roomy() -> Self {
-        Self {
-            members: Vec::with_capacity(24),
-            captures: Vec::with_capacity(24),
-            references: Vec::with_capacity(8),
-            codings: Vec::with_capacity(8),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn into_facts(self, resource_type: ResourceType) -> Box<Facts> {
-        Box::new(Facts {
-            resource_type,
-            id: self.id,
-            version_id: self.version_id,
-            last_updated: self.last_updated,
-            members: self.members,
-            captures: self.captures,
-            references: self.references,
-            codings: self.codings,
-            logical_patients: self.logical_patients,
-            attachment_urls: self.attachment_urls,
-            contained: self.contained,
-            has_security: self.has_security,
-            numbered_escape: self.numbered_escape,
-        })
-    }
-}
 
 /// The name a resource gives its own type.
 pub(super) enum TypeName<'a> {
@@ -106,27 +46,6 @@ pub(super) enum Kind {
     Text { escaped: bool },
     Array,
     Other,
-}
-
-/// An object being walked.
-pub(super) struct Frame {
-    /// Where this object's keys begin in the list of all open objects' keys.
-    floor: usize,
-    mask: u64,
-    started: bool,
-}
-
-/// A member's key, its quotes and colon taken.
-pub(super) struct Key<'a> {
-    pub(super) text: Text<'a>,
-    hash: u64,
-    /// No member stands before it in the object.
-    first: bool,
-}
-
-struct SeenKey<'a> {
-    hash: u64,
-    content: &'a [u8],
 }
 
 /// Where a value stands, as far as security labels go.
@@ -166,14 +85,16 @@ impl ObjectSeen {
 }
 
 pub(super) struct Walker<'a, 's> {
+    /// Where the walk is, between calls: each object's loop keeps a copy of its own.
     pub(super) lexer: Lexer<'a>,
+    depth: Depth,
     draft: Draft,
     /// The offset that spans count from: the start of the resource at hand.
     pub(super) base: u32,
     /// The first broken rule of ours.
     pub(super) refusal: Option<ScanError>,
     shapes: &'s dyn Shapes,
-    keys: Vec<SeenKey<'a>>,
+    keys: Vec<SeenKey>,
     in_contained: bool,
     within: Within,
 }
@@ -182,6 +103,7 @@ impl<'a, 's> Walker<'a, 's> {
     pub(super) fn new(bytes: &'a [u8], shapes: &'s dyn Shapes) -> Self {
         Self {
             lexer: Lexer::new(bytes),
+            depth: Depth::default(),
             draft: Draft::default(),
             base: 0,
             refusal: None,
@@ -205,51 +127,86 @@ impl<'a, 's> Walker<'a, 's> {
     /// What is met from now on is of a resource of its own.
     pub(super) fn begin_resource(&mut self) {
         self.draft = Draft::roomy();
-        self.lexer.numbered_escape = false;
     }
 
     /// What was met since [`Self::begin_resource`].
     pub(super) fn end_resource(&mut self) -> Draft {
-        self.draft.numbered_escape = self.lexer.numbered_escape;
         std::mem::take(&mut self.draft)
     }
 
+    pub(super) fn enter(&mut self) -> Result<(), ScanError> {
+        self.depth.enter(self.lexer)
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.depth.leave();
+    }
+
+    #[inline(always)]
     pub(super) fn open(&mut self) -> Result<Frame, ScanError> {
         self.lexer.expect_byte(b'{')?;
-        self.lexer.enter()?;
+        self.enter()?;
         self.lexer.whitespace();
-        Ok(Frame { floor: self.keys.len(), mask: 0, started: false })
+        Ok(Frame { floor: self.keys.len(), mask: 0, members: 0 })
+    }
+
+    /// [`Self::next_key`], for who has no lexer of their own.
+    pub(super) fn next_member(&mut self, frame: &mut Frame) -> Result<Option<Key<'a>>, ScanError> {
+        let mut lexer = self.lexer;
+        let key = self.next_key(&mut lexer, frame);
+        self.lexer = lexer;
+        key
+    }
+
+    /// [`Self::value`], for who has no lexer of their own.
+    pub(super) fn any(&mut self, node: &Node, owner: u32) -> Result<Kind, ScanError> {
+        let mut lexer = self.lexer;
+        let kind = self.value(&mut lexer, node, owner);
+        self.lexer = lexer;
+        kind
     }
 
     /// The next member's key, at its value; `None` behind the closing brace.
     #[inline(always)]
-    pub(super) fn next_key(&mut self, frame: &mut Frame) -> Result<Option<Key<'a>>, ScanError> {
-        let more = if frame.started { self.lexer.comma_or(b'}')? } else { !self.lexer.take(b'}') };
+    fn next_key(&mut self, lexer: &mut Lexer<'a>, frame: &mut Frame) -> Result<Option<Key<'a>>, ScanError> {
+        let more = if frame.members > 0 { lexer.comma_or(b'}')? } else { !lexer.take(b'}') };
         if !more {
             self.keys.truncate(frame.floor);
-            self.lexer.leave();
+            self.leave();
             return Ok(None);
         }
-        frame.started = true;
-        let text = self.lexer.string()?;
-        self.lexer.colon()?;
+        let text = lexer.string()?;
+        lexer.colon()?;
         let hash = name_hash(text.content);
         if text.escaped {
-            self.refuse(ScanError::EscapedKey { at: text.start });
+            self.escaped_key(text);
         }
-        let siblings = self.keys.get(frame.floor..).unwrap_or_default();
-        if siblings.len() >= MAX_MEMBERS {
+        if frame.members >= MAX_MEMBERS {
             return Err(ScanError::TooManyMembers { at: text.start });
         }
-        let first = siblings.is_empty();
-        if frame.mask & mask_bit(hash) != 0
-            && siblings.iter().any(|seen| seen.hash == hash && seen.content == text.content)
-        {
-            self.refuse(ScanError::DuplicateKey { at: text.start });
+        if frame.mask & mask_bit(hash) != 0 {
+            self.look_for_duplicate(frame, text, hash);
         }
         frame.mask |= mask_bit(hash);
-        self.keys.push(SeenKey { hash, content: text.content });
+        self.keys.push(SeenKey { hash, start: text.start, end: text.end() });
+        let first = frame.members == 0;
+        frame.members = frame.members.wrapping_add(1);
         Ok(Some(Key { text, hash, first }))
+    }
+
+    #[cold]
+    fn escaped_key(&mut self, text: Text<'a>) {
+        self.draft.numbered_escape |= text.numbered_escape;
+        self.refuse(ScanError::EscapedKey { at: text.start });
+    }
+
+    #[inline(never)]
+    fn look_for_duplicate(&mut self, frame: &Frame, text: Text<'a>, hash: u64) {
+        let siblings = self.keys.get(frame.floor..).unwrap_or_default();
+        let is_same = |seen: &SeenKey| seen.hash == hash && self.lexer.slice(seen.start, seen.end) == text.content;
+        if siblings.iter().any(is_same) {
+            self.refuse(ScanError::DuplicateKey { at: text.start });
+        }
     }
 
     /// A whole resource object. Its facts go into the draft; the answer is its type.
@@ -261,26 +218,33 @@ impl<'a, 's> Walker<'a, 's> {
         let mut seen = ObjectSeen::at(start);
         let mut id = None;
         let mut frame = self.open()?;
-        while let Some(key) = self.next_key(&mut frame)? {
-            let value_start = self.lexer.at();
+        let mut lexer = self.lexer;
+        while let Some(key) = self.next_key(&mut lexer, &mut frame)? {
+            let value_start = lexer.at();
             match key.text.content {
                 b"resourceType" => {
-                    if self.value(key_node(node, &key), key.text.start)? != (Kind::Text { escaped: false }) {
+                    if self.value(&mut lexer, key_node(node, &key), key.text.start)? != (Kind::Text { escaped: false })
+                    {
                         self.refuse(ScanError::NotAResource { at: value_start });
                     }
                 }
                 b"id" => {
-                    let kind = self.value(key_node(node, &key), key.text.start)?;
-                    id = self.id(kind, value_start, place);
+                    let kind = self.value(&mut lexer, key_node(node, &key), key.text.start)?;
+                    id = self.id(kind, value_start, lexer, place);
                 }
-                b"contained" if place == Place::Own => self.contained()?,
-                _ => self.member(node, &key, &mut seen)?,
+                b"contained" if place == Place::Own => {
+                    self.lexer.follow(lexer);
+                    self.contained()?;
+                    lexer.follow(self.lexer);
+                }
+                _ => self.member(&mut lexer, node, &key, &mut seen)?,
             }
             if place == Place::Own {
-                let value = self.span(value_start, self.lexer.at());
+                let value = self.span(value_start, lexer.at());
                 self.draft.members.push(Member { key: self.span(key.text.start, key.text.end()), value });
             }
         }
+        self.lexer.follow(lexer);
         self.close_object(&seen);
         match place {
             Place::Own => self.draft.id = id,
@@ -301,9 +265,9 @@ impl<'a, 's> Walker<'a, 's> {
     /// The resource's type, looked up ahead of the walk because the walk needs its shape. It is usually the first
     /// key; otherwise the object's own members are passed over until it is met.
     fn type_name(&self) -> Result<TypeName<'a>, ScanError> {
-        let mut ahead = self.lexer.clone();
+        let (mut ahead, mut depth) = (self.lexer, self.depth);
         ahead.expect_byte(b'{')?;
-        ahead.enter()?;
+        depth.enter(ahead)?;
         ahead.whitespace();
         if ahead.take(b'}') {
             return Ok(TypeName::Missing);
@@ -316,15 +280,15 @@ impl<'a, 's> Walker<'a, 's> {
                 let known = std::str::from_utf8(name).ok().and_then(ResourceType::parse);
                 return Ok(known.map_or(TypeName::Unknown(name), TypeName::Known));
             }
-            ahead.skip_value()?;
+            ahead.skip_value(depth)?;
             if !ahead.comma_or(b'}')? {
                 return Ok(TypeName::Missing);
             }
         }
     }
 
-    fn id(&mut self, kind: Kind, value_start: u32, place: Place) -> Option<Span> {
-        let (start, end) = (value_start.wrapping_add(1), self.lexer.at().wrapping_sub(1));
+    fn id(&mut self, kind: Kind, value_start: u32, behind: Lexer<'a>, place: Place) -> Option<Span> {
+        let (start, end) = (value_start.wrapping_add(1), behind.at().wrapping_sub(1));
         if kind != (Kind::Text { escaped: false }) {
             self.refuse(ScanError::Id { at: value_start });
             return None;
@@ -340,10 +304,10 @@ impl<'a, 's> Walker<'a, 's> {
     fn contained(&mut self) -> Result<(), ScanError> {
         if self.lexer.peek() != Some(b'[') {
             self.refuse(ScanError::Contained { at: self.lexer.at() });
-            return self.value(&EMPTY, self.lexer.at()).map(drop);
+            return self.any(&EMPTY, self.lexer.at()).map(drop);
         }
         self.lexer.expect_byte(b'[')?;
-        self.lexer.enter()?;
+        self.enter()?;
         self.lexer.whitespace();
         if !self.lexer.take(b']') {
             loop {
@@ -354,93 +318,102 @@ impl<'a, 's> Walker<'a, 's> {
                     self.in_contained = false;
                 } else {
                     self.refuse(ScanError::Contained { at: start });
-                    self.value(&EMPTY, start)?;
+                    self.any(&EMPTY, start)?;
                 }
                 if !self.lexer.comma_or(b']')? {
                     break;
                 }
             }
         }
-        self.lexer.leave();
+        self.leave();
         Ok(())
     }
 
+    #[inline(never)]
     fn object(&mut self, node: &Node) -> Result<(), ScanError> {
+        let slot = self.open_capture(node, self.lexer.at());
         let mut seen = ObjectSeen::at(self.lexer.at());
         let mut frame = self.open()?;
-        while let Some(key) = self.next_key(&mut frame)? {
-            self.member(node, &key, &mut seen)?;
+        let mut lexer = self.lexer;
+        while let Some(key) = self.next_key(&mut lexer, &mut frame)? {
+            self.member(&mut lexer, node, &key, &mut seen)?;
         }
+        self.lexer.follow(lexer);
         self.close_object(&seen);
+        self.close_capture(slot);
         Ok(())
     }
 
     /// One member's value, with what its name means wherever it stands.
     #[inline(always)]
-    fn member(&mut self, node: &Node, key: &Key<'a>, seen: &mut ObjectSeen) -> Result<(), ScanError> {
-        let member_start = key.text.start.wrapping_sub(1);
-        let value_start = self.lexer.at();
+    fn member(
+        &mut self,
+        lexer: &mut Lexer<'a>,
+        node: &Node,
+        key: &Key<'a>,
+        seen: &mut ObjectSeen,
+    ) -> Result<(), ScanError> {
+        let role = Role::of(key);
+        let value_start = lexer.at();
         let around = self.within;
-        self.within = match (around, key.text.content) {
-            (Within::Meta, b"security") => {
+        self.within = match (around, role) {
+            (Within::Meta, Role::Security) => {
                 self.draft.has_security = true;
                 Within::Security
             }
             (Within::Security, _) => Within::Security,
-            (_, b"meta") => Within::Meta,
+            (_, Role::Meta) => Within::Meta,
             _ => Within::Elsewhere,
         };
-        let kind = self.value(key_node(node, key), member_start)?;
+        let kind = self.value(lexer, key_node(node, key), key.start())?;
         self.within = around;
-        match key.text.content {
-            b"system" => seen.system = self.text_span(kind, value_start),
-            b"code" => seen.code = self.text_span(kind, value_start),
-            b"reference" => self.reference(kind, key, value_start, seen),
-            b"display" => seen.display = Some(self.span(member_start, self.lexer.at())),
-            b"identifier" => seen.has_identifier = true,
-            b"type" => seen.says_patient = matches!(kind, Kind::Text { .. }) && self.names_patient(value_start),
-            b"patient" | b"subject" | b"beneficiary" | b"sourcePatientInfo" => self.patient_element(value_start),
-            b"resourceType" => self.refuse(ScanError::NestedResource { at: key.text.start }),
-            _ => {}
+        match role {
+            Role::None | Role::Meta | Role::Security => {}
+            Role::System => seen.system = self.text_span(kind, value_start, *lexer),
+            Role::Code => seen.code = self.text_span(kind, value_start, *lexer),
+            Role::Reference => self.reference(kind, key, value_start, *lexer, seen),
+            Role::Display => seen.display = Some(self.span(key.start(), lexer.at())),
+            Role::Identifier => seen.has_identifier = true,
+            Role::Type => seen.says_patient = matches!(kind, Kind::Text { .. }) && names_patient(*lexer, value_start),
+            Role::Patient => self.patient_element(value_start, *lexer),
+            Role::Div => self.draft.narratives.extend(self.text_span(kind, value_start, *lexer).map(|text| text.value)),
+            Role::ResourceType => self.refuse(ScanError::NestedResource { at: key.text.start }),
         }
         Ok(())
     }
 
     /// Where the string that was just walked stands, if it was one.
-    fn text_span(&self, kind: Kind, start: u32) -> Option<TextSpan> {
+    #[inline(always)]
+    fn text_span(&self, kind: Kind, start: u32, behind: Lexer<'a>) -> Option<TextSpan> {
         let Kind::Text { escaped } = kind else { return None };
-        Some(TextSpan { value: self.span(start.wrapping_add(1), self.lexer.at().wrapping_sub(1)), escaped })
-    }
-
-    /// Whether the string that was just walked is `Reference.type` for Patient: the name, or a URL that ends with it.
-    fn names_patient(&self, start: u32) -> bool {
-        let text = Fragment::new(self.lexer.slice(start, self.lexer.at()));
-        text.text().is_some_and(|text| text.rsplit('/').next() == Some("Patient"))
+        Some(TextSpan { value: self.span(start.wrapping_add(1), behind.at().wrapping_sub(1)), escaped })
     }
 
     /// An element that names a patient alone, just walked: without a literal reference it is noted.
-    fn patient_element(&mut self, start: u32) {
-        let value = Fragment::new(self.lexer.slice(start, self.lexer.at()));
+    #[inline(never)]
+    fn patient_element(&mut self, start: u32, behind: Lexer<'a>) {
+        let value = Fragment::new(behind.slice(start, behind.at()));
         let is_logical = value.bytes().first() == Some(&b'{')
             && value.get("reference").is_none()
             && (value.get("identifier").is_some() || value.get("display").is_some());
-        let span = self.span(start, self.lexer.at());
+        let span = self.span(start, behind.at());
         // With a `type` it was noted already.
         if is_logical && self.draft.logical_patients.last() != Some(&span) {
             self.draft.logical_patients.push(span);
         }
     }
 
-    fn reference(&mut self, kind: Kind, key: &Key<'a>, value_start: u32, seen: &mut ObjectSeen) {
+    #[inline(never)]
+    fn reference(&mut self, kind: Kind, key: &Key<'a>, value_start: u32, behind: Lexer<'a>, seen: &mut ObjectSeen) {
         match kind {
             Kind::Text { escaped } => {
-                let end = self.lexer.at();
-                let mut ahead = self.lexer.clone();
+                let end = behind.at();
+                let mut ahead = behind;
                 ahead.whitespace();
                 seen.index = Some(self.draft.references.len());
                 self.draft.references.push(ReferenceSpan {
                     object: self.span(seen.object_start, end),
-                    member: self.span(key.text.start.wrapping_sub(1), end),
+                    member: self.span(key.start(), end),
                     value: self.span(value_start.wrapping_add(1), end.wrapping_sub(1)),
                     escaped,
                     in_contained: self.in_contained,
@@ -473,66 +446,87 @@ impl<'a, 's> Walker<'a, 's> {
     }
 
     /// Any value. `owner` is where the member that it belongs to begins, or the array item itself.
-    #[inline]
-    pub(super) fn value(&mut self, node: &Node, owner: u32) -> Result<Kind, ScanError> {
-        match self.lexer.peek() {
+    #[inline(always)]
+    fn value(&mut self, lexer: &mut Lexer<'a>, node: &Node, owner: u32) -> Result<Kind, ScanError> {
+        // Most values are strings: only what is nested costs a call.
+        let kind = match lexer.peek() {
             Some(b'"') => {
-                let text = self.lexer.string()?;
-                if node.capture.is_some() || node.mark != Mark::None {
+                let text = lexer.string()?;
+                if node.capture.is_some() || node.mark != Mark::None || text.escaped {
                     self.note_text(node, text, owner);
                 }
-                Ok(Kind::Text { escaped: text.escaped })
+                return Ok(Kind::Text { escaped: text.escaped });
             }
             Some(b'{') => {
-                let slot = self.open_capture(node);
+                self.lexer.follow(*lexer);
                 self.object(node)?;
-                self.close_capture(slot);
-                Ok(Kind::Other)
+                Kind::Other
             }
             Some(b'[') => {
+                self.lexer.follow(*lexer);
                 self.array(node)?;
-                Ok(Kind::Array)
+                Kind::Array
             }
-            Some(b'n') => {
-                self.lexer.literal()?;
-                Ok(Kind::Other)
+            _ => {
+                self.lexer.follow(*lexer);
+                self.plain(node)?;
+                Kind::Other
             }
-            first => {
-                let slot = self.open_capture(node);
-                if matches!(first, Some(b't' | b'f')) {
-                    self.lexer.literal()?
-                } else {
-                    self.lexer.number()?
-                }
-                self.close_capture(slot);
-                Ok(Kind::Other)
-            }
-        }
+        };
+        lexer.follow(self.lexer);
+        Ok(kind)
     }
 
+    /// A number, a boolean or null.
+    #[inline(never)]
+    fn plain(&mut self, node: &Node) -> Result<(), ScanError> {
+        let mut lexer = self.lexer;
+        let slot = match lexer.peek() {
+            Some(b'n') => {
+                lexer.literal()?;
+                None
+            }
+            first => {
+                let slot = self.open_capture(node, lexer.at());
+                if matches!(first, Some(b't' | b'f')) {
+                    lexer.literal()?
+                } else {
+                    lexer.number()?
+                }
+                slot
+            }
+        };
+        self.lexer = lexer;
+        self.close_capture(slot);
+        Ok(())
+    }
+
+    #[inline(never)]
     fn array(&mut self, node: &Node) -> Result<(), ScanError> {
-        self.lexer.expect_byte(b'[')?;
-        self.lexer.enter()?;
-        self.lexer.whitespace();
-        if !self.lexer.take(b']') {
+        let mut lexer = self.lexer;
+        lexer.expect_byte(b'[')?;
+        self.depth.enter(lexer)?;
+        lexer.whitespace();
+        if !lexer.take(b']') {
             loop {
-                self.value(node, self.lexer.at())?;
-                if !self.lexer.comma_or(b']')? {
+                let start = lexer.at();
+                self.value(&mut lexer, node, start)?;
+                if !lexer.comma_or(b']')? {
                     break;
                 }
             }
         }
-        self.lexer.leave();
+        self.lexer = lexer;
+        self.leave();
         Ok(())
     }
 
     /// Takes the capture's place in the list before the value is walked, so that captures stand in document order.
     #[inline(always)]
-    fn open_capture(&mut self, node: &Node) -> Option<usize> {
+    fn open_capture(&mut self, node: &Node, start: u32) -> Option<usize> {
         let id = node.capture.filter(|_| !self.in_contained)?;
-        let start = self.lexer.at();
         self.draft.captures.push((id, self.span(start, start)));
-        Some(self.draft.captures.len() - 1)
+        Some(self.draft.captures.len().wrapping_sub(1))
     }
 
     #[inline(always)]
@@ -543,8 +537,10 @@ impl<'a, 's> Walker<'a, 's> {
         }
     }
 
+    #[inline(never)]
     fn note_text(&mut self, node: &Node, text: Text<'a>, owner: u32) {
-        let end = self.lexer.at();
+        self.draft.numbered_escape |= text.numbered_escape;
+        let end = text.end().wrapping_add(1);
         let value = self.span(text.start, text.end());
         if node.mark == Mark::Attachment {
             let member = self.span(owner, end);
@@ -564,6 +560,13 @@ impl<'a, 's> Walker<'a, 's> {
             _ => {}
         }
     }
+}
+
+/// Whether the string that was just walked is `Reference.type` for Patient: the name, or a URL that ends with it.
+#[inline(never)]
+fn names_patient(behind: Lexer<'_>, start: u32) -> bool {
+    let text = Fragment::new(behind.slice(start, behind.at()));
+    text.text().is_some_and(|text| text.rsplit('/').next() == Some("Patient"))
 }
 
 /// The node of the shape that a member leads to.
