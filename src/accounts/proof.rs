@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::{AccountError, Accounts, NewSession, Verdict};
+use super::{AccountError, Accounts, Lane, NewSession, Verdict};
 use crate::audit::ActKind;
 use crate::authorization::SignedIn;
 use crate::base::clock::Instant;
@@ -66,7 +66,7 @@ impl Accounts {
         let name = account.username.folded().to_owned();
         self.throttle.attempt(&name, address, self.clock.now())?;
         let stored = self.usable_password(&account).await?;
-        if self.passwords.verify(password, stored).await? == Verdict::Wrong {
+        if self.passwords.verify(password, stored, Lane::Home).await? == Verdict::Wrong {
             self.refused(Some(&account), "password").await?;
             return Err(AccountError::Wrong);
         }

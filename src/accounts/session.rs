@@ -116,12 +116,13 @@ impl Accounts {
             }
             return Err(throttled.into());
         }
+        let lane = self.lanes.enter(request.address);
         let known = self.account_named(username.as_ref()).await?;
         let standing = accounts::standing(&self.db, known.as_ref().map(|account| account.id)).await?;
         let account = known.as_ref().filter(|account| account.is_active());
         let is_usable = standing.password_failures < MOST_FAILURES;
         let stored = account.and_then(|account| account.password_hash.clone()).filter(|_| is_usable);
-        let verdict = self.passwords.verify(&request.password, stored.clone()).await?;
+        let verdict = self.passwords.verify(&request.password, stored.clone(), lane).await?;
         let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else {
             let rule = match &known {
                 None => "unknown",
@@ -132,6 +133,7 @@ impl Accounts {
             self.refused(known.as_ref(), rule).await?;
             return Err(SignInError::Wrong);
         };
+        self.lanes.proven(request.address);
         self.throttle.proven(&name, request.address);
         let renewed = match (verdict, stored) {
             (Verdict::RightButOutdated, Some(old)) => {
