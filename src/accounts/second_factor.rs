@@ -180,7 +180,7 @@ impl Accounts {
         self.throttle.attempt_name(account.username.folded(), self.clock.now())?;
         let stored = self.usable_password(&account).await?;
         if self.passwords.verify(password, stored, Lane::Home).await? == Verdict::Wrong {
-            self.refused(Some(&account), "password").await?;
+            self.refused(Some(&account), Some(&account), "password").await?;
             return Err(AccountError::Wrong);
         }
         check_password(password.expose(), account.username.folded()).map_err(super::PasswordError::Refused)?;
