@@ -20,7 +20,7 @@ const AT_HOME: u32 = 4;
 /// The way to a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Somebody signed in from this network lately: there is always room for one of these.
+    /// Somebody signed in from this network lately: of several checks that may run, one is for these alone.
     Home,
     /// Nobody tried from there before.
     New,

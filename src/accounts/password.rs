@@ -1,8 +1,7 @@
 //! Passwords: Argon2id over a keyed hash, a few at a time.
 //!
-//! Checks that wait stand in three lanes. Those of `Lane::Doubted` pass a gate first, which lets fewer of them in than there
-//! are permits: whoever is new finds one free, or waits for others who are new. Those of `Lane::Home` have a permit of their
-//! own besides, and wait for nobody else.
+//! Checks that wait stand in three lanes. One permit is kept from everybody but `Lane::Home`, where there are several. Those
+//! of `Lane::Doubted` pass a gate first, which lets in as many as can run: whoever is new finds none of them waiting ahead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,14 +39,14 @@ pub enum PasswordError {
     Unavailable,
 }
 
-/// Hashes and verifies passwords. At most so many at a time as there are permits, and one more: each takes 19 MiB and a core.
+/// Hashes and verifies passwords. At most so many at a time as there are permits: each takes 19 MiB and a core.
 #[derive(Clone, Debug)]
 pub struct Passwords {
     pepper: Secret<[u8; 32]>,
     permits: Arc<Semaphore>,
-    /// For those who are at home.
-    reserved: Arc<Semaphore>,
-    /// Before the permits, for those who are doubted: one less, so that these alone never hold all of them.
+    /// For all who are not at home: one less, where there are several.
+    strangers: Arc<Semaphore>,
+    /// Before those, for the doubted: as many.
     gate: Arc<Semaphore>,
     runs: Arc<AtomicU64>,
 }
@@ -77,11 +76,12 @@ impl Passwords {
     #[must_use]
     pub fn new(master_key: &MasterKey, at_a_time: usize) -> Self {
         let room = |permits: usize| Arc::new(Semaphore::new(permits.max(1)));
+        let rest = at_a_time.saturating_sub(1);
         Self {
             pepper: master_key.derive(KeyUse::PasswordPepper),
             permits: room(at_a_time),
-            reserved: room(1),
-            gate: room(at_a_time.saturating_sub(1)),
+            strangers: room(rest),
+            gate: room(rest),
             runs: Arc::default(),
         }
     }
@@ -163,24 +163,25 @@ impl Passwords {
     }
 
     async fn place(&self, lane: Lane) -> Result<Place, AcquireError> {
-        let permit = || self.permits.clone().acquire_owned();
-        Ok(match lane {
-            Lane::Home => tokio::select! {
-                biased;
-                permit = permit() => (permit?, None),
-                reserved = self.reserved.clone().acquire_owned() => (reserved?, None),
-            },
-            Lane::New => (permit().await?, None),
-            Lane::Doubted => {
-                let gate = self.gate.clone().acquire_owned().await?;
-                (permit().await?, Some(gate))
-            }
-        })
+        let gate = match lane {
+            Lane::Doubted => Some(self.gate.clone().acquire_owned().await?),
+            Lane::New | Lane::Home => None,
+        };
+        let stranger = match lane {
+            Lane::Doubted | Lane::New => Some(self.strangers.clone().acquire_owned().await?),
+            Lane::Home => None,
+        };
+        Ok(Place { _permit: self.permits.clone().acquire_owned().await?, _stranger: stranger, _gate: gate })
     }
 }
 
-/// The permit of a check, and what the doubted hold besides.
-type Place = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+/// What a check holds while it runs; given back in this order.
+#[derive(Debug)]
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _stranger: Option<OwnedSemaphorePermit>,
+    _gate: Option<OwnedSemaphorePermit>,
+}
 
 #[cfg(test)]
 mod tests {
@@ -209,7 +210,8 @@ mod tests {
         assert_eq!(too_long.unwrap_err(), PasswordError::Length);
     }
 
-    /// Rule: however many guesses wait, one of two permits is free for who is new, and one more for who is at home.
+    /// Rule: however many guesses wait, one of two permits is free for who is at home, and the other goes to who is new
+    /// before any of them.
     #[tokio::test]
     async fn i12_guesses_that_wait_hold_up_nobody_else() {
         let passwords = Passwords::new(&MasterKey::new([1; 32]), 2);
@@ -218,30 +220,32 @@ mod tests {
         for guess in &mut waiting {
             assert!(guess.now_or_never().is_none());
         }
-        let new = passwords.place(Lane::New).now_or_never();
-        assert!(new.is_some(), "there is room for somebody new");
-        let mut second = Box::pin(passwords.place(Lane::New));
-        assert!((&mut second).now_or_never().is_none(), "for one");
         let home = passwords.place(Lane::Home).now_or_never();
         assert!(home.is_some(), "there is room for somebody at home");
-        assert!(passwords.place(Lane::Home).now_or_never().is_none(), "for one");
-        drop(running);
-        assert!((&mut second).now_or_never().is_some(), "the next is who is new");
-        drop((home, waiting));
-    }
-
-    /// Rule: with one check at a time, whoever is new waits for one guess at most, whoever is at home for none.
-    #[tokio::test]
-    async fn i12_one_check_at_a_time_goes_to_who_is_new_first() {
-        let passwords = Passwords::new(&MasterKey::new([1; 32]), 1);
-        let running = passwords.place(Lane::Doubted).await.unwrap();
-        let mut guess = Box::pin(passwords.place(Lane::Doubted));
-        assert!((&mut guess).now_or_never().is_none());
+        assert!(passwords.place(Lane::Home).now_or_never().is_none(), "two at a time");
+        drop(home);
         let mut new = Box::pin(passwords.place(Lane::New));
         assert!((&mut new).now_or_never().is_none());
-        assert!(passwords.place(Lane::Home).now_or_never().is_some());
         drop(running);
-        assert!((&mut guess).now_or_never().is_none(), "it came first, and waits");
-        assert!((&mut new).now_or_never().is_some());
+        for guess in &mut waiting {
+            assert!(guess.now_or_never().is_none(), "it came first, and waits");
+        }
+        assert!((&mut new).now_or_never().is_some(), "the next is who is new");
+    }
+
+    /// Rule: with one check at a time, whoever is new or at home waits for one guess at most.
+    #[tokio::test]
+    async fn i12_one_check_at_a_time_goes_to_guesses_last() {
+        for lane in [Lane::New, Lane::Home] {
+            let passwords = Passwords::new(&MasterKey::new([1; 32]), 1);
+            let running = passwords.place(Lane::Doubted).await.unwrap();
+            let mut guess = Box::pin(passwords.place(Lane::Doubted));
+            assert!((&mut guess).now_or_never().is_none());
+            let mut other = Box::pin(passwords.place(lane));
+            assert!((&mut other).now_or_never().is_none());
+            drop(running);
+            assert!((&mut guess).now_or_never().is_none(), "it came first, and waits");
+            assert!((&mut other).now_or_never().is_some());
+        }
     }
 }
