@@ -9,6 +9,7 @@ mod contacts;
 mod devices;
 mod elsewhere;
 mod error;
+mod lane;
 mod notice;
 mod overview;
 mod passkeys;
@@ -48,6 +49,7 @@ pub use contacts::ContactOverview;
 pub use devices::Device;
 pub use elsewhere::{Arrived, ElsewhereAnswer, ElsewhereOverview, Errand, Traveller};
 pub use error::AccountError;
+pub use lane::Lane;
 pub(crate) use notice::letters_to;
 pub use overview::{ChartOverview, Connected, LeftBehind, Overview, PersonOverview};
 pub use passkeys::PasskeyQuestion;
@@ -73,6 +75,7 @@ pub struct Accounts {
     random: SharedRandom,
     passwords: Passwords,
     throttle: Throttle,
+    lanes: lane::Lanes,
     outbox: Outbox,
     code_key: Secret<[u8; 32]>,
     code_hashes: CodeHashes,
@@ -107,6 +110,7 @@ impl Accounts {
             acts,
             passwords: Passwords::new(master_key, oauth.password_checks),
             throttle: Throttle::default(),
+            lanes: lane::Lanes::default(),
             outbox: Outbox::new(config, master_key, clock.clone(), random.clone()),
             code_hashes: CodeHashes::new(master_key),
             code_key: master_key.derive(KeyUse::OneTimeCode),

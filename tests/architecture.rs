@@ -472,6 +472,20 @@ fn forbidden_calls_are_nowhere() {
     assert_none(&all.collect::<Vec<_>>().iter().flat_map(forbidden).collect::<Vec<_>>());
 }
 
+/// RFC 9700 §4.12: a 307 would send the password that was just posted on to the next place, and a 302 is a matter of taste.
+fn repeats_a_post(source: &Source) -> Vec<String> {
+    let named = ["TEMPORARY_REDIRECT", "PERMANENT_REDIRECT", "FOUND"];
+    let hits = named.iter().filter_map(|word| Some((word, words(&source.code, word).next()?)));
+    hits.map(|(word, at)| format!("{}:{}: {word}", source.path, line_of(&source.code, at))).collect()
+}
+
+#[test]
+fn o38_nothing_that_was_posted_is_sent_on() {
+    assert_none(&sources("src/http").iter().flat_map(repeats_a_post).collect::<Vec<_>>());
+    assert_eq!(repeats_a_post(&Source::new("src/http/x.rs", "StatusCode::TEMPORARY_REDIRECT")).len(), 1);
+    assert_eq!(repeats_a_post(&Source::new("src/http/x.rs", "StatusCode::NOT_FOUND")), Vec::<String>::new());
+}
+
 /// Each check above is shown here a fault that it must find, and the innocent that looks like it.
 mod the_checks_find_what_they_look_for {
     use super::*;

@@ -1,4 +1,7 @@
 //! Passwords: Argon2id over a keyed hash, a few at a time.
+//!
+//! Checks that wait stand in three lanes. One permit is kept from everybody but `Lane::Home`, where there are several. Those
+//! of `Lane::Doubted` pass a gate first, which lets in as many as can run: whoever is new finds none of them waiting ahead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
+use super::Lane;
 use crate::base::hash::hmac_sha256;
 use crate::base::keys::{KeyUse, MasterKey};
 use crate::base::random::Random;
@@ -40,6 +44,10 @@ pub enum PasswordError {
 pub struct Passwords {
     pepper: Secret<[u8; 32]>,
     permits: Arc<Semaphore>,
+    /// For all who are not at home: one less, where there are several.
+    strangers: Arc<Semaphore>,
+    /// Before those, for the doubted: as many.
+    gate: Arc<Semaphore>,
     runs: Arc<AtomicU64>,
 }
 
@@ -67,8 +75,15 @@ impl Passwords {
     /// With the pepper of this installation: a stolen database alone cannot be guessed against.
     #[must_use]
     pub fn new(master_key: &MasterKey, at_a_time: usize) -> Self {
-        let permits = Arc::new(Semaphore::new(at_a_time.max(1)));
-        Self { pepper: master_key.derive(KeyUse::PasswordPepper), permits, runs: Arc::default() }
+        let room = |permits: usize| Arc::new(Semaphore::new(permits.max(1)));
+        let rest = at_a_time.saturating_sub(1);
+        Self {
+            pepper: master_key.derive(KeyUse::PasswordPepper),
+            permits: room(at_a_time),
+            strangers: room(rest),
+            gate: room(rest),
+            runs: Arc::default(),
+        }
     }
 
     fn pepper(&self, password: &Secret<String>) -> Result<Secret<[u8; 32]>, PasswordError> {
@@ -87,7 +102,7 @@ impl Passwords {
     pub async fn hash(&self, password: &Secret<String>, random: &dyn Random) -> Result<Secret<String>, PasswordError> {
         let peppered = self.pepper(password)?;
         let salt: [u8; 16] = random.bytes();
-        self.work(move || {
+        self.work(Lane::New, move || {
             let hash = argon2()?.hash_password_with_salt(peppered.expose(), &salt);
             hash.map(|hash| Secret::new(hash.to_string())).map_err(|_| PasswordError::Unavailable)
         })
@@ -103,13 +118,14 @@ impl Passwords {
         &self,
         password: &Secret<String>,
         stored: Option<Secret<String>>,
+        lane: Lane,
     ) -> Result<Verdict, PasswordError> {
         // A password of impossible length takes as long as any other.
         let (peppered, possible) = match self.pepper(password) {
             Ok(peppered) => (peppered, true),
             Err(_) => (Secret::new([0; 32]), false),
         };
-        self.work(move || {
+        self.work(lane, move || {
             let known = stored.is_some() && possible;
             let text = stored.unwrap_or_else(|| Secret::new(DECOY.to_owned()));
             let hash = PasswordHash::new(text.expose()).map_err(|_| PasswordError::Unavailable)?;
@@ -133,21 +149,44 @@ impl Passwords {
     /// does not make room for another one while the work still runs.
     async fn work<T: Send + 'static>(
         &self,
+        lane: Lane,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| PasswordError::Unavailable)?;
+        let place = self.place(lane).await.map_err(|_| PasswordError::Unavailable)?;
         self.runs.fetch_add(1, Ordering::Relaxed);
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
-            drop(permit);
+            drop(place);
             result
         });
         done.await.map_err(|_| PasswordError::Unavailable)?
     }
+
+    async fn place(&self, lane: Lane) -> Result<Place, AcquireError> {
+        let gate = match lane {
+            Lane::Doubted => Some(self.gate.clone().acquire_owned().await?),
+            Lane::New | Lane::Home => None,
+        };
+        let stranger = match lane {
+            Lane::Doubted | Lane::New => Some(self.strangers.clone().acquire_owned().await?),
+            Lane::Home => None,
+        };
+        Ok(Place { _permit: self.permits.clone().acquire_owned().await?, _stranger: stranger, _gate: gate })
+    }
+}
+
+/// What a check holds while it runs; given back in this order.
+#[derive(Debug)]
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _stranger: Option<OwnedSemaphorePermit>,
+    _gate: Option<OwnedSemaphorePermit>,
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::base::random::SeededRandom;
 
@@ -161,13 +200,52 @@ mod tests {
         for (given, verdict) in
             [("correct horse", Verdict::Right), ("correct horsf", Verdict::Wrong), ("", Verdict::Wrong)]
         {
-            assert_eq!(passwords.verify(&secret(given), Some(stored.clone())).await, Ok(verdict), "{given}");
+            assert_eq!(passwords.verify(&secret(given), Some(stored.clone()), Lane::New).await, Ok(verdict), "{given}");
         }
         let other_pepper = Passwords::new(&MasterKey::new([2; 32]), 2);
-        assert_eq!(other_pepper.verify(&secret("correct horse"), Some(stored)).await, Ok(Verdict::Wrong));
-        assert_eq!(passwords.verify(&secret("anything"), None).await, Ok(Verdict::Wrong));
-        assert_eq!(passwords.verify(&secret(&"x".repeat(2_000)), None).await, Ok(Verdict::Wrong));
+        assert_eq!(other_pepper.verify(&secret("correct horse"), Some(stored), Lane::New).await, Ok(Verdict::Wrong));
+        assert_eq!(passwords.verify(&secret("anything"), None, Lane::New).await, Ok(Verdict::Wrong));
+        assert_eq!(passwords.verify(&secret(&"x".repeat(2_000)), None, Lane::New).await, Ok(Verdict::Wrong));
         let too_long = passwords.hash(&secret(&"x".repeat(1_025)), &SeededRandom::new(1)).await;
         assert_eq!(too_long.unwrap_err(), PasswordError::Length);
+    }
+
+    /// Rule: however many guesses wait, one of two permits is free for who is at home, and the other goes to who is new
+    /// before any of them.
+    #[tokio::test]
+    async fn i12_guesses_that_wait_hold_up_nobody_else() {
+        let passwords = Passwords::new(&MasterKey::new([1; 32]), 2);
+        let running = passwords.place(Lane::Doubted).await.unwrap();
+        let mut waiting: Vec<_> = (0..50).map(|_| Box::pin(passwords.place(Lane::Doubted))).collect();
+        for guess in &mut waiting {
+            assert!(guess.now_or_never().is_none());
+        }
+        let home = passwords.place(Lane::Home).now_or_never();
+        assert!(home.is_some(), "there is room for somebody at home");
+        assert!(passwords.place(Lane::Home).now_or_never().is_none(), "two at a time");
+        drop(home);
+        let mut new = Box::pin(passwords.place(Lane::New));
+        assert!((&mut new).now_or_never().is_none());
+        drop(running);
+        for guess in &mut waiting {
+            assert!(guess.now_or_never().is_none(), "it came first, and waits");
+        }
+        assert!((&mut new).now_or_never().is_some(), "the next is who is new");
+    }
+
+    /// Rule: with one check at a time, whoever is new or at home waits for one guess at most.
+    #[tokio::test]
+    async fn i12_one_check_at_a_time_goes_to_guesses_last() {
+        for lane in [Lane::New, Lane::Home] {
+            let passwords = Passwords::new(&MasterKey::new([1; 32]), 1);
+            let running = passwords.place(Lane::Doubted).await.unwrap();
+            let mut guess = Box::pin(passwords.place(Lane::Doubted));
+            assert!((&mut guess).now_or_never().is_none());
+            let mut other = Box::pin(passwords.place(lane));
+            assert!((&mut other).now_or_never().is_none());
+            drop(running);
+            assert!((&mut guess).now_or_never().is_none(), "it came first, and waits");
+            assert!((&mut other).now_or_never().is_some());
+        }
     }
 }

@@ -18,7 +18,7 @@ pub(super) const MOST_FAILURES: u32 = 50;
 impl Accounts {
     /// The stored hash, unless too many wrong passwords came.
     pub(super) async fn usable_password(&self, account: &Account) -> Result<Option<Secret<String>>, StorageError> {
-        let standing = accounts::standing(&self.db, Some(account.id)).await?;
+        let standing = accounts::standing(&self.db, account.id).await?;
         Ok(account.password_hash.clone().filter(|_| standing.password_failures < MOST_FAILURES))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::{AccountError, Accounts, NewSession, Verdict};
+use super::{AccountError, Accounts, Lane, NewSession, Verdict};
 use crate::audit::ActKind;
 use crate::authorization::SignedIn;
 use crate::base::clock::Instant;
@@ -21,7 +21,7 @@ const HELD_FOR: Duration = Duration::from_secs(86_400);
 
 /// Whether an account was recovered within the last 24 hours.
 pub(super) async fn is_held(db: &Db, account: AccountId, now: Instant) -> Result<bool, StorageError> {
-    let standing = accounts::standing(db, Some(account)).await?;
+    let standing = accounts::standing(db, account).await?;
     Ok(standing.recovered.is_some_and(|at| now.since(at) < HELD_FOR))
 }
 
@@ -66,8 +66,8 @@ impl Accounts {
         let name = account.username.folded().to_owned();
         self.throttle.attempt(&name, address, self.clock.now())?;
         let stored = self.usable_password(&account).await?;
-        if self.passwords.verify(password, stored).await? == Verdict::Wrong {
-            self.refused(Some(&account), "password").await?;
+        if self.passwords.verify(password, stored, Lane::Home).await? == Verdict::Wrong {
+            self.refused(Some(&account), Some(&account), "password").await?;
             return Err(AccountError::Wrong);
         }
         self.throttle.proven(&name, address);

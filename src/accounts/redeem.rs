@@ -156,8 +156,8 @@ impl Redemptions {
         }
     }
 
-    /// Holds what somebody typed against the code. A code that nobody has costs the same as a wrong answer: one look-up,
-    /// one count, one entry in the audit trail.
+    /// Holds what somebody typed against the code. A code that nobody has costs the same as a wrong answer: another one is
+    /// looked up, compared and written in its place, and the audit trail has one entry.
     ///
     /// # Errors
     /// [`AnswerError`].
@@ -176,33 +176,30 @@ impl Redemptions {
         let hash = self.hashes.of(&code);
         let (act, task) = (self.new_act(ActKind::Invitation).by_way_of("answer"), StaffTaskId::mint(&*self.random));
         let by = typist.account;
-        let (invitation, right) = self
+        let right = self
             .acts
             .write(move |tx| {
                 async move {
-                    let invitation = invitations::hold_by_code(&mut *tx, &hash).await?;
-                    let right = invitation.as_ref().is_some_and(|known| is_right(known, &answers));
+                    let nearest = invitations::hold_nearest(&mut *tx, &hash).await?;
                     let act = act.by(by);
-                    let act = match &invitation {
-                        Some(known) => act.on("Invitation", known.id),
-                        None => act,
-                    };
-                    if right {
+                    let Some(nearest) = nearest else { return Ok((None, Some(act.refused("answers")))) };
+                    let fits = is_right(&nearest.invitation, &answers);
+                    let act = if nearest.is_it { act.on("Invitation", nearest.invitation.id) } else { act };
+                    if nearest.is_it && fits {
                         invitations::opened(tx, &hash, now).await?;
-                        return Ok(((invitation, true), Some(act)));
+                        return Ok((Some(nearest.invitation), Some(act)));
                     }
-                    let locked = invitations::wrong_answer(tx, &hash, now).await?;
-                    if let Some(known) = invitation.as_ref().filter(|_| locked) {
-                        let task = task_of(known, (task, StaffTaskKind::CodeLocked), None, now);
+                    if invitations::wrong_answer(tx, &nearest, now).await? {
+                        let task = task_of(&nearest.invitation, (task, StaffTaskKind::CodeLocked), None, now);
                         staff_tasks::insert(tx, &task).await?;
                     }
-                    Ok(((invitation, false), Some(act.refused("answers"))))
+                    Ok((None, Some(act.refused("answers"))))
                 }
                 .boxed()
             })
             .await
             .map_err(|error: StorageError| AnswerError::Storage(error))?;
-        match invitation.filter(|_| right) {
+        match right {
             Some(invitation) => self.said(&invitation, typist, now).await,
             None => Err(AnswerError::Wrong),
         }

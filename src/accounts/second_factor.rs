@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::notice::queue_all;
-use super::{AccountError, Accounts, NewSession, Verdict};
+use super::{AccountError, Accounts, Lane, NewSession, Verdict};
 use crate::audit::ActKind;
 use crate::authorization::SignedIn;
 use crate::base::hash::{base32, hmac_sha256};
@@ -179,8 +179,8 @@ impl Accounts {
         let account = accounts::by_id(&self.db, who.account).await?.ok_or(AccountError::NotFound)?;
         self.throttle.attempt_name(account.username.folded(), self.clock.now())?;
         let stored = self.usable_password(&account).await?;
-        if self.passwords.verify(password, stored).await? == Verdict::Wrong {
-            self.refused(Some(&account), "password").await?;
+        if self.passwords.verify(password, stored, Lane::Home).await? == Verdict::Wrong {
+            self.refused(Some(&account), Some(&account), "password").await?;
             return Err(AccountError::Wrong);
         }
         check_password(password.expose(), account.username.folded()).map_err(super::PasswordError::Refused)?;

@@ -99,6 +99,18 @@ impl Beginning {
     }
 }
 
+/// The account of a name, or the one whose name lies next to it: a name that nobody has costs what another one costs.
+struct Nearest {
+    account: Option<Account>,
+    is_it: bool,
+}
+
+impl Nearest {
+    fn known(&self) -> Option<&Account> {
+        self.account.as_ref().filter(|_| self.is_it)
+    }
+}
+
 impl Accounts {
     /// Signs somebody in and begins a session with a new id.
     ///
@@ -111,27 +123,31 @@ impl Accounts {
         if let Err(throttled) = attempt {
             // One entry for each wait: knocking on during it costs nothing, and would fill the audit trail.
             if throttled.first {
-                let account = self.account_named(username.as_ref()).await?;
-                self.refused(account.as_ref(), "throttled").await?;
+                let nearest = self.nearest(&name).await?;
+                self.refused(nearest.known(), None, "throttled").await?;
             }
             return Err(throttled.into());
         }
-        let known = self.account_named(username.as_ref()).await?;
-        let standing = accounts::standing(&self.db, known.as_ref().map(|account| account.id)).await?;
-        let account = known.as_ref().filter(|account| account.is_active());
-        let is_usable = standing.password_failures < MOST_FAILURES;
+        let lane = self.lanes.enter(request.address);
+        let nearest = self.nearest(&name).await?;
+        let is_usable = match &nearest.account {
+            Some(account) => accounts::standing(&self.db, account.id).await?.password_failures < MOST_FAILURES,
+            None => true,
+        };
+        let account = nearest.known().filter(|account| account.is_active());
         let stored = account.and_then(|account| account.password_hash.clone()).filter(|_| is_usable);
-        let verdict = self.passwords.verify(&request.password, stored.clone()).await?;
+        let verdict = self.passwords.verify(&request.password, stored.clone(), lane).await?;
         let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else {
-            let rule = match &known {
+            let rule = match nearest.known() {
                 None => "unknown",
                 Some(account) if account.is_active() && !is_usable => "disabled",
                 Some(account) if account.is_active() => "password",
                 Some(_) => "closed",
             };
-            self.refused(known.as_ref(), rule).await?;
+            self.refused(nearest.known(), nearest.account.as_ref(), rule).await?;
             return Err(SignInError::Wrong);
         };
+        self.lanes.proven(request.address);
         self.throttle.proven(&name, request.address);
         let renewed = match (verdict, stored) {
             (Verdict::RightButOutdated, Some(old)) => {
@@ -158,18 +174,28 @@ impl Accounts {
         }
     }
 
-    /// Records that somebody was not let in, and counts it against the account. Of a name that nobody has nothing is kept:
-    /// people type passwords there.
-    pub(super) async fn refused(&self, account: Option<&Account>, rule: &str) -> Result<(), StorageError> {
-        let id = account.map(|account| account.id);
+    async fn nearest(&self, name: &str) -> Result<Nearest, StorageError> {
+        let account = accounts::nearest(&self.db, name).await?;
+        let is_it = account.as_ref().is_some_and(|account| account.username.folded() == name);
+        Ok(Nearest { account, is_it })
+    }
+
+    /// Records that somebody was not let in. Of a name that nobody has nothing is kept: people type passwords there.
+    /// A wrong password counts against the account whose row is `written`, if it is theirs.
+    pub(super) async fn refused(
+        &self,
+        account: Option<&Account>,
+        written: Option<&Account>,
+        rule: &str,
+    ) -> Result<(), StorageError> {
+        let (id, now) = (account.map(|account| account.id), self.clock.now());
         let act = self.new_act(ActKind::SignIn).by_way_of("password").by(id).refused(rule);
-        // The same write for whoever it is: of a name that nobody has it changes nothing.
-        let counts = matches!(rule, "password" | "unknown" | "disabled" | "closed");
+        let written = written.map(|account| account.id);
         self.acts
             .write(move |tx| {
                 async move {
-                    if counts {
-                        accounts::count_failure(tx, id).await?;
+                    if let Some(written) = written {
+                        accounts::count_failure(tx, written, id == Some(written), now).await?;
                     }
                     Ok(((), Some(act)))
                 }

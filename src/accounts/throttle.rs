@@ -1,6 +1,6 @@
 //! Brakes on guessing: per account name and per address, in memory.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +44,15 @@ struct Count {
     told: bool,
 }
 
+/// The address that tries are counted against: of IPv6 the network of one link (/64), whose addresses one machine takes as
+/// it likes.
+fn counted(address: Option<IpAddr>) -> Option<IpAddr> {
+    address.map(|address| match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 => v4,
+    })
+}
+
 /// Counts tries to sign in.
 #[derive(Debug)]
 pub struct Throttle {
@@ -68,7 +77,7 @@ impl Throttle {
     /// [`Throttled`] when the name or the address must wait; then nothing is counted.
     pub fn attempt(&self, name: &str, address: Option<IpAddr>, now: Instant) -> Result<(), Throttled> {
         let of_name = (Key::Name(name.to_owned()), FREE_FOR_NAME, NAME_WAITS);
-        let of_address = (Key::Address(address), FREE_FOR_ADDRESS, ADDRESS_WAITS);
+        let of_address = (Key::Address(counted(address)), FREE_FOR_ADDRESS, ADDRESS_WAITS);
         if name.is_empty() { self.count([of_address], now) } else { self.count([of_name, of_address], now) }
     }
 
@@ -115,7 +124,7 @@ impl Throttle {
     pub fn proven(&self, name: &str, address: Option<IpAddr>) {
         let _step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
         self.counts.invalidate(&Key::Name(name.to_owned()));
-        let key = Key::Address(address);
+        let key = Key::Address(counted(address));
         if let Some(count) = self.counts.get(&key) {
             let tries = count.tries.saturating_sub(1);
             let not_before = count.not_before.filter(|_| tries >= FREE_FOR_ADDRESS);
@@ -164,6 +173,17 @@ mod tests {
         }
         assert!(throttle.attempt("other", HOME, at(0)).is_err());
         assert_eq!(throttle.attempt("other", None, at(0)), Ok(()), "another address is free");
+    }
+
+    /// Rule: who has one /64 has all its addresses, and is one address.
+    #[test]
+    fn i12_the_addresses_of_one_link_are_one() {
+        let throttle = Throttle::default();
+        let from = |n: u32| Some(format!("2001:db8:0:1::{n:x}").parse().unwrap());
+        let free = (0..200).filter(|n| throttle.attempt(&format!("name{n}"), from(*n), at(0)).is_ok()).count();
+        assert_eq!(free, 50);
+        let elsewhere = Some("2001:db8:0:2::1".parse().unwrap());
+        assert_eq!(throttle.attempt("other", elsewhere, at(0)), Ok(()), "another link is free");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Listens, and speaks HTTP/1.1 with whoever connects.
 
+mod head_lines;
 mod pace;
 
 use std::io;

@@ -8,11 +8,9 @@ use futures_util::FutureExt;
 use moka::sync::Cache;
 
 use super::AuthorizationServer;
-use super::rights::{current_person, reachable};
 use crate::access::{Behalf, Subject};
 use crate::base::clock::Instant;
-use crate::base::id::{AuthorizationId, PersonId};
-use crate::oauth::grant::Authorization;
+use crate::base::id::AuthorizationId;
 use crate::oauth::token::TokenKind;
 use crate::storage::callers::{self, Caller};
 use crate::storage::{StorageError, authorizations, system_tokens, tokens};
@@ -167,28 +165,5 @@ impl AuthorizationServer {
             expires_at: bearer.expires,
         };
         Ok((subject, bearer.expires, i64::MIN))
-    }
-
-    /// The person as it stands now and the end of the account's right to it, if it has one.
-    async fn person_of(
-        &self,
-        account: crate::base::id::AccountId,
-        own: Option<PersonId>,
-        person: PersonId,
-        now: Instant,
-    ) -> Result<Option<(PersonId, Option<Instant>)>, StorageError> {
-        let Some(person) = current_person(&self.db, person).await? else { return Ok(None) };
-        let reachable = reachable(&self.db, account, own, now).await?;
-        Ok(reachable.into_iter().find(|(known, ..)| *known == person).map(|(person, _, until)| (person, until)))
-    }
-
-    /// Whether the account of an authorization is open and may still act for its person.
-    pub(super) async fn stands(&self, authorization: &Authorization, now: Instant) -> Result<bool, StorageError> {
-        let account = crate::storage::accounts::by_id(&self.db, authorization.account).await?;
-        let Some(account) = account.filter(crate::identity::Account::is_active) else { return Ok(false) };
-        match authorization.person {
-            None => Ok(true),
-            Some(person) => Ok(self.person_of(account.id, account.person, person, now).await?.is_some()),
-        }
     }
 }

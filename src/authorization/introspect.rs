@@ -5,13 +5,15 @@ use serde_json::{Value, json};
 use super::token::token_type;
 use super::{AuthorizationServer, ClientRequest, TokenError, Unauthenticated, put};
 use crate::access::Subject;
+use crate::base::id::PersonId;
+use crate::consent::Standing;
 use crate::oauth::client::Client;
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::Authorization;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::oauth::token::TokenKind;
-use crate::storage::{authorizations, sessions, tokens};
+use crate::storage::{authorizations, refreshes, sessions};
 
 /// An introspection answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +65,8 @@ impl AuthorizationServer {
             None => self.describe_system(&subject),
             Some(id) => {
                 let Some(authorization) = authorizations::get(&self.db, id).await? else { return Ok(None) };
-                self.describe(&authorization, &subject.scopes).await?
+                let right = subject.person.zip(subject.standing.as_ref());
+                self.describe(&authorization, &subject.scopes, right).await?
             }
         };
         put(&mut body, "token_type", json!(token_type(subject.key)));
@@ -76,28 +79,32 @@ impl AuthorizationServer {
     }
 
     async fn introspect_refresh(&self, client: &Client, hash: &[u8; 32]) -> Result<Option<Value>, TokenError> {
-        let Some(stored) = tokens::refresh(&self.db, hash).await? else { return Ok(None) };
-        let Some(authorization) = authorizations::get(&self.db, stored.authorization).await? else { return Ok(None) };
-        let now = self.clock.now();
-        let live = authorization.client == client.id
-            && authorization.revoked.is_none()
-            && now < stored.expires
-            && stored.used.is_none()
-            && self.stands(&authorization, now).await?;
-        let session_over = match &authorization.session {
-            Some(session) => sessions::get(&self.db, session).await?.is_none_or(|session| now >= session.expires),
-            None => false,
-        };
-        if !live || session_over {
+        let found = refreshes::find(&self.db, Some(&client.id), Some(hash)).await?;
+        let Some(held) = found.held else { return Ok(None) };
+        let (authorization, now) = (&held.authorization, self.clock.now());
+        if authorization.client != client.id || held.token.used.is_some() || !held.is_live(now) {
             return Ok(None);
         }
-        let mut body = self.describe(&authorization, &authorization.scopes.intersection(&client.scopes)).await?;
-        put(&mut body, "exp", json!(stored.expires.seconds()));
+        if let Some(session) = &authorization.session
+            && sessions::get(&self.db, session).await?.is_none_or(|session| now >= session.expires)
+        {
+            return Ok(None);
+        }
+        let right = held.right.as_ref().map(|(person, standing)| (*person, standing));
+        let scopes = authorization.scopes.intersection(&client.scopes);
+        let mut body = self.describe(authorization, &scopes, right).await?;
+        put(&mut body, "exp", json!(held.token.expires.seconds()));
         Ok(Some(body))
     }
 
-    /// What RFC 7662 §2.2 and SMART App Launch 2.2 §5 say of a good token.
-    async fn describe(&self, authorization: &Authorization, scopes: &ScopeSet) -> Result<Value, TokenError> {
+    /// What RFC 7662 §2.2 and SMART App Launch 2.2 §5 say of a good token. Who it is that uses the app is asked of the
+    /// database only without a `right` to a person.
+    async fn describe(
+        &self,
+        authorization: &Authorization,
+        scopes: &ScopeSet,
+        right: Option<(PersonId, &Standing)>,
+    ) -> Result<Value, TokenError> {
         let mut body = json!({
             "active": true,
             "scope": scopes.to_string(),
@@ -117,10 +124,14 @@ impl AuthorizationServer {
         if !authorization.context.fhir_context.is_empty() {
             put(&mut body, "fhirContext", json!(authorization.context.fhir_context));
         }
-        if scopes.contains(&Scope::FhirUser)
-            && let Some(fhir_user) = self.fhir_user(authorization.account, authorization.person).await?
-        {
-            put(&mut body, "fhirUser", json!(fhir_user));
+        if scopes.contains(&Scope::FhirUser) {
+            let fhir_user = match right {
+                Some((person, standing)) => self.fhir_user_by(standing, person),
+                None => self.fhir_user(authorization.account, authorization.person).await?,
+            };
+            if let Some(fhir_user) = fhir_user {
+                put(&mut body, "fhirUser", json!(fhir_user));
+            }
         }
         Ok(body)
     }

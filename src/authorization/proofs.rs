@@ -101,7 +101,7 @@ impl AuthorizationServer {
         let until = Instant::from_micros(until);
         let first = self
             .db
-            .write_statement::<_, StorageError>(move |tx| async move { spent_ids::spend(tx, &id, until).await }.boxed())
+            .write::<_, StorageError>(move |tx| async move { spent_ids::spend(tx, &id, until).await }.boxed())
             .await?;
         Ok(if first { Seen::First } else { Seen::Again })
     }

@@ -12,6 +12,7 @@ use crate::base::clock::Instant;
 use crate::base::hash::hmac_sha256;
 use crate::base::id::{AccountId, PersonId};
 use crate::base::secret::Secret;
+use crate::consent::Standing;
 use crate::consent::exchange::related_person_id;
 use crate::oauth::client::Client;
 use crate::oauth::dpop::Thumbprint;
@@ -260,20 +261,32 @@ impl AuthorizationServer {
         account: AccountId,
         person: Option<PersonId>,
     ) -> Result<Option<String>, StorageError> {
-        let base = self.endpoints.fhir_base();
         let own = accounts::by_id(&self.db, account).await?.and_then(|account| account.person);
         if let Some(person) = person
             && let Some(person) = super::rights::current_person(&self.db, person).await?
             && !super::rights::is_own(&self.db, own, person).await?
         {
-            let (standing, now) = (consents::standing(&self.db, account, person, false).await?, self.clock.now());
-            let is_dead = standing.is_deceased(now);
-            let right = standing.rights.iter().find(|right| right.in_force(now, is_dead).is_ok());
-            return Ok(right.map(|right| format!("{base}/RelatedPerson/{}", related_person_id(right.grant))));
+            let standing = consents::standing(&self.db, account, person, false).await?;
+            return Ok(self.fhir_user_by(&standing, person));
         }
         let Some(own) = own else { return Ok(None) };
         let current = super::rights::current_person(&self.db, own).await?;
-        Ok(current.map(|person| format!("{base}/Patient/{person}")))
+        Ok(current.map(|person| self.patient_url(person)))
+    }
+
+    /// The same of somebody with a person in context, from what their right to it hangs on.
+    pub(super) fn fhir_user_by(&self, standing: &Standing, person: PersonId) -> Option<String> {
+        if standing.is_own {
+            return Some(self.patient_url(person));
+        }
+        let now = self.clock.now();
+        let is_dead = standing.is_deceased(now);
+        let right = standing.rights.iter().find(|right| right.in_force(now, is_dead).is_ok())?;
+        Some(format!("{}/RelatedPerson/{}", self.endpoints.fhir_base(), related_person_id(right.grant)))
+    }
+
+    fn patient_url(&self, person: PersonId) -> String {
+        format!("{}/Patient/{person}", self.endpoints.fhir_base())
     }
 
     /// OpenID Connect Core §2, with `fhirUser` of SMART App Launch 2.2 §2.0.12.

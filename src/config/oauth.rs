@@ -19,7 +19,7 @@ pub struct Oauth {
     pub session_idle_seconds: u64,
     /// A session ends after this, whatever happens.
     pub session_seconds: u64,
-    /// Passwords checked at the same time: each takes 19 MiB.
+    /// Passwords checked at the same time: each takes 19 MiB. Of several, one is kept for people whose network is known.
     pub password_checks: usize,
     /// Access tokens of backend services; SMART App Launch 2.2 says at most five minutes.
     pub system_token_seconds: u64,

@@ -16,6 +16,11 @@ statements! {
              WHERE id = $1";
     BY_USERNAME = "SELECT id, username, username_folded, password_hash, person_id, created, state, closed \
                    FROM accounts WHERE username_folded = $1";
+    /// The account of a name, or the one whose name lies next to it: a name that nobody has reads as much.
+    NEAREST = "SELECT id, username, username_folded, password_hash, person_id, created, state, closed FROM accounts \
+               WHERE username_folded = COALESCE(\
+               (SELECT username_folded FROM accounts WHERE username_folded <= $1 ORDER BY username_folded DESC LIMIT 1), \
+               (SELECT username_folded FROM accounts ORDER BY username_folded LIMIT 1))";
     BY_PERSON = "SELECT id, username, username_folded, password_hash, person_id, created, state, closed \
                  FROM accounts WHERE person_id = $1 AND state = 'active'";
     SET_PASSWORD = "UPDATE accounts SET password_hash = $2 WHERE id = $1 AND state = 'active'";
@@ -23,7 +28,8 @@ statements! {
     LANGUAGE = "SELECT language FROM accounts WHERE id = $1";
     SET_LANGUAGE = "UPDATE accounts SET language = $2 WHERE id = $1";
     STANDING = "SELECT password_failures, recovered FROM accounts WHERE id = $1";
-    COUNT_FAILURE = "UPDATE accounts SET password_failures = password_failures + 1 WHERE id = $1";
+    /// One more wrong password, or none where $2 is 0: the rest is written for a name that nobody has as well.
+    COUNT_FAILURE = "UPDATE accounts SET password_failures = password_failures + $2, tried = $3 WHERE id = $1";
     FORGET_FAILURES = "UPDATE accounts SET password_failures = 0 WHERE id = $1 AND password_failures > 0";
     SET_RECOVERED = "UPDATE accounts SET recovered = $2 WHERE id = $1";
     CLEAR_PERSON = "UPDATE accounts SET person_id = NULL WHERE id = $1";
@@ -120,6 +126,16 @@ pub async fn by_id(on: impl Into<Executor<'_>>, id: AccountId) -> Result<Option<
 /// [`StorageError`].
 pub async fn by_username(on: impl Into<Executor<'_>>, username: &Username) -> Result<Option<Account>, StorageError> {
     let row: Option<Row> = fetch_optional!(on, BY_USERNAME, username.folded())?;
+    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+}
+
+/// The one that signs in with this name, or another one in its place, which is not to be seen. `None` where there are no
+/// accounts.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn nearest(on: impl Into<Executor<'_>>, folded: &str) -> Result<Option<Account>, StorageError> {
+    let row: Option<Row> = fetch_optional!(on, NEAREST, folded)?;
     row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
 }
 
@@ -223,22 +239,20 @@ pub struct Standing {
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn standing(on: impl Into<Executor<'_>>, id: Option<AccountId>) -> Result<Standing, StorageError> {
-    // Asked for a name that nobody has, too: who is known must not show in how much is asked.
-    let id = id.map(|id| id.to_string()).unwrap_or_default();
-    let row: Option<(i64, Option<i64>)> = fetch_optional!(on, STANDING, id)?;
+pub async fn standing(on: impl Into<Executor<'_>>, id: AccountId) -> Result<Standing, StorageError> {
+    let row: Option<(i64, Option<i64>)> = fetch_optional!(on, STANDING, id.to_string())?;
     Ok(row.map_or_else(Standing::default, |(failures, recovered)| Standing {
         password_failures: u32::try_from(failures).unwrap_or(u32::MAX),
         recovered: recovered.map(Instant::from_micros),
     }))
 }
 
-/// Counts a wrong password; of a name that nobody has, nothing.
+/// Counts a wrong password; where `counts` is false, nothing, by the same write.
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn count_failure(tx: &mut Tx, id: Option<AccountId>) -> Result<(), StorageError> {
-    execute!(tx, COUNT_FAILURE, id.map(|id| id.to_string()).unwrap_or_default()).map(drop)
+pub async fn count_failure(tx: &mut Tx, id: AccountId, counts: bool, now: Instant) -> Result<(), StorageError> {
+    execute!(tx, COUNT_FAILURE, id.to_string(), i64::from(counts), now.micros()).map(drop)
 }
 
 /// Forgets wrong passwords, once a right one came.

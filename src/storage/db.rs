@@ -7,7 +7,6 @@ use tokio::sync::watch;
 
 use super::postgres::PostgresDb;
 use super::sqlite::SqliteDb;
-use super::writer::Extent;
 use super::{StorageError, Tx};
 use crate::config;
 
@@ -105,28 +104,9 @@ impl Db {
         E: From<StorageError> + Send + 'static,
     {
         match &self.backend {
-            Backend::Sqlite(sqlite) => sqlite.writer.write(Extent::Any, work).await,
+            Backend::Sqlite(sqlite) => sqlite.writer.write(work).await,
             // Boxed: sixteen kilobytes that every future which writes would carry, also on SQLite.
             Backend::Postgres(postgres) => Box::pin(postgres.write(&self.shared, work)).await,
-        }
-    }
-
-    /// The same for work that is one statement, or several in one text: on SQLite it needs no savepoint, which would be
-    /// two statements more. Should it fail, the writes of its group are rolled back with it.
-    ///
-    /// # Errors
-    /// As [`Db::write`].
-    pub async fn write_statement<T, E>(
-        &self,
-        work: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-    {
-        match &self.backend {
-            Backend::Sqlite(sqlite) => sqlite.writer.write(Extent::OneStatement, work).await,
-            Backend::Postgres(_) => Box::pin(self.write(work)).await,
         }
     }
 

@@ -17,14 +17,20 @@ statements! {
     BY_CODE = "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, proofing_id, \
                assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, account_id, link_id \
                FROM invitations WHERE code_hash = $1";
-    /// The same, with the row held until the write ends: parallel tries are judged one after the other.
-    HOLD_BY_CODE = {
+    /// The one with this code, or the one whose hash lies next to it, held until the write ends: parallel tries are judged
+    /// one after the other, and a code that nobody has reads as much as one that somebody has.
+    HOLD_NEAREST = {
         sqlite: "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, proofing_id, \
-                 assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, account_id, link_id \
-                 FROM invitations WHERE code_hash = $1",
+                 assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, account_id, link_id, \
+                 CAST(code_hash = $1 AS BIGINT) AS is_it FROM invitations WHERE code_hash = COALESCE(\
+                 (SELECT code_hash FROM invitations WHERE code_hash <= $1 ORDER BY code_hash DESC LIMIT 1), \
+                 (SELECT code_hash FROM invitations ORDER BY code_hash LIMIT 1))",
         postgres: "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, \
                    proofing_id, assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, \
-                   account_id, link_id FROM invitations WHERE code_hash = $1 FOR UPDATE",
+                   account_id, link_id, CAST(CAST(code_hash = $1 AS INTEGER) AS BIGINT) AS is_it FROM invitations \
+                   WHERE code_hash = COALESCE(\
+                   (SELECT code_hash FROM invitations WHERE code_hash <= $1 ORDER BY code_hash DESC LIMIT 1), \
+                   (SELECT code_hash FROM invitations ORDER BY code_hash LIMIT 1)) FOR UPDATE",
     };
     BY_ID = "SELECT id, handle, organization_id, source_key, patient, demographics, proxy, channel, contact, proofing_id, \
              assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, account_id, link_id \
@@ -33,14 +39,15 @@ statements! {
                        proofing_id, assurance, issued_by, issued, expires, root_id, wrong_answers, state, state_since, \
                        account_id, link_id FROM invitations WHERE organization_id = $1 \
                        ORDER BY issued DESC, id LIMIT 200";
-    /// One more wrong answer; the last one that is allowed locks what is open. Runs for a code that nobody has as well,
-    /// and changes nothing then: both cost the same.
-    WRONG_ANSWER = "UPDATE invitations SET wrong_answers = wrong_answers + 1, \
-                    state = CASE WHEN wrong_answers + 1 >= $2 AND state IN ('issued', 'opened') THEN 'locked' \
+    /// One more wrong answer, or none where $2 is 0; the last one that is allowed locks what is open. What it writes in any
+    /// case, a code that nobody has writes as well, to the row next to it.
+    WRONG_ANSWER = "UPDATE invitations SET tried = $4, wrong_answers = wrong_answers + \
+                    CASE WHEN wrong_answers < $3 THEN $2 ELSE 0 END, \
+                    state = CASE WHEN $2 = 1 AND wrong_answers + 1 = $3 AND state IN ('issued', 'opened') THEN 'locked' \
                     ELSE state END, \
-                    state_since = CASE WHEN wrong_answers + 1 >= $2 AND state IN ('issued', 'opened') THEN $3 \
+                    state_since = CASE WHEN $2 = 1 AND wrong_answers + 1 = $3 AND state IN ('issued', 'opened') THEN $4 \
                     ELSE state_since END \
-                    WHERE code_hash = $1 AND wrong_answers < $2 RETURNING state";
+                    WHERE id = $1 RETURNING state";
     OPEN = "UPDATE invitations SET state = 'opened', state_since = $2 WHERE code_hash = $1 AND state = 'issued'";
     REDEEM = "UPDATE invitations SET state = 'redeemed', state_since = $2, account_id = $3, link_id = $4 \
               WHERE id = $1 AND state IN ('issued', 'opened') AND expires > $2";
@@ -88,6 +95,22 @@ row! {
         account_id: Option<String>,
         link_id: Option<String>,
     }
+}
+
+row! {
+    struct NearestRow {
+        ..row: Row,
+        is_it: i64,
+    }
+}
+
+/// What a look-up by code found.
+#[derive(Debug)]
+pub struct Nearest {
+    /// The one with the code, or the one whose code's hash lies next to it.
+    pub invitation: Invitation,
+    /// Whether it is the one with the code. Otherwise nothing of it may show.
+    pub is_it: bool,
 }
 
 impl TryFrom<Row> for Invitation {
@@ -184,13 +207,15 @@ pub async fn by_code(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Opt
     row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
 }
 
-/// The one with this code, which nobody else looks at until the write ends.
+/// The one with this code, which nobody else looks at until the write ends, or another one in its place. `None` where no
+/// code was ever handed out.
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn hold_by_code(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<Invitation>, StorageError> {
-    let row: Option<Row> = fetch_optional!(tx, HOLD_BY_CODE, hash.to_vec())?;
-    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+pub async fn hold_nearest(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<Nearest>, StorageError> {
+    let row: Option<NearestRow> = fetch_optional!(tx, HOLD_NEAREST, hash.to_vec())?;
+    let Some(NearestRow { row, is_it }) = row else { return Ok(None) };
+    Ok(Some(Nearest { invitation: row.try_into()?, is_it: is_it == 1 }))
 }
 
 /// The one with this id.
@@ -214,13 +239,15 @@ pub async fn of_organization(
     rows.into_iter().map(|row| row.try_into().map_err(StorageError::from)).collect()
 }
 
-/// Counts a wrong answer. True when this one locked the code.
+/// Counts a wrong answer to the code that was looked up, if it is there. True when this one locked it.
 ///
 /// # Errors
 /// [`StorageError`].
-pub async fn wrong_answer(tx: &mut Tx, hash: &[u8; 32], now: Instant) -> Result<bool, StorageError> {
-    let row: Option<(String,)> = fetch_optional!(tx, WRONG_ANSWER, hash.to_vec(), MOST_WRONG_ANSWERS, now.micros())?;
-    Ok(row.is_some_and(|(state,)| state == "locked"))
+pub async fn wrong_answer(tx: &mut Tx, held: &Nearest, now: Instant) -> Result<bool, StorageError> {
+    let (id, counts) = (held.invitation.id.to_string(), i64::from(held.is_it));
+    let row: Option<(String,)> = fetch_optional!(tx, WRONG_ANSWER, id, counts, MOST_WRONG_ANSWERS, now.micros())?;
+    let was_open = matches!(held.invitation.state, InvitationState::Issued | InvitationState::Opened { .. });
+    Ok(was_open && row.is_some_and(|(state,)| state == "locked"))
 }
 
 /// Notes that somebody gave the right answers.

@@ -53,6 +53,7 @@ const MIGRATIONS: &[Migration] = migrations![
     19 "0019_label_tables",
     20 "0020_status_reasons",
     22 "0022_access_tokens_refresh",
+    23 "0023_tried",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

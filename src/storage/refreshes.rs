@@ -13,6 +13,7 @@ use super::row::row;
 use super::statement::{execute, fetch_all, fetch_value, statements};
 use super::{Db, StorageError, Tx, authorizations, callers, clients, consent, tokens};
 use crate::base::clock::Instant;
+use crate::base::id::PersonId;
 use crate::consent::Standing;
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::dpop::Thumbprint;
@@ -104,8 +105,9 @@ pub struct Held {
     pub token: RefreshToken,
     /// What it is part of, of whatever client.
     pub authorization: Arc<Authorization>,
+    /// The person in context as it stands now, and what the account's right to it hangs on.
+    pub right: Option<(PersonId, Standing)>,
     is_account_open: bool,
-    standing: Option<Standing>,
 }
 
 impl Held {
@@ -118,7 +120,7 @@ impl Held {
     /// Whether the account is open and may still act for its person, if the authorization has one.
     #[must_use]
     pub fn stands(&self, now: Instant) -> bool {
-        self.is_account_open && self.standing.as_ref().is_none_or(|standing| standing.right_until(now).is_some())
+        self.is_account_open && self.right.as_ref().is_none_or(|(_, standing)| standing.right_until(now).is_some())
     }
 }
 
@@ -159,7 +161,7 @@ pub async fn find(db: &Db, client: Option<&ClientId>, hash: Option<&[u8; 32]>) -
         if found.client.is_none() {
             found = Found { client: Some(client.try_into()?), held };
         }
-        if let Some(standing) = found.held.as_mut().and_then(|held| held.standing.as_mut()) {
+        if let Some((_, standing)) = found.held.as_mut().and_then(|held| held.right.as_mut()) {
             laid.lay(standing)?;
         }
     }
@@ -184,7 +186,8 @@ impl Row {
                 Some(Held {
                     token: tokens::refresh_token(token)?,
                     is_account_open: self.account_state.as_deref() == Some("active"),
-                    standing: shown.map(|_| Standing { account, is_own, rights: Vec::new(), rules: Vec::new() }),
+                    right: shown
+                        .map(|person| (person, Standing { account, is_own, rights: Vec::new(), rules: Vec::new() })),
                     authorization: Arc::new(authorization),
                 })
             }

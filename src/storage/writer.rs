@@ -1,9 +1,9 @@
 //! Group commit: one task owns the one connection that writes, and makes many writes durable with one sync of the disk.
 //!
 //! While the disk syncs one group, the next one gathers in the queue; a group waits a moment for as many as came the last
-//! time. A write of several statements runs in a savepoint of its own, so that one that fails takes nothing else with
-//! it. What the audit trail has to say of a group, and the access tokens that it issues to those who keep their refresh
-//! token, are entered once, at its end. Nobody is answered before the COMMIT of the group returned.
+//! time. A write runs in a savepoint of its own, so that one that fails takes nothing else with it. What the audit trail
+//! has to say of a group, and the access tokens that it issues to those who keep their refresh token, are entered once, at
+//! its end. Nobody is answered before the COMMIT of the group returned.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -50,18 +50,8 @@ enum Message {
     Close(oneshot::Sender<()>),
 }
 
-/// How much a write does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// Whatever it likes.
-    Any,
-    /// One statement: it happens or it does not, and nothing has to be undone behind it.
-    OneStatement,
-}
-
 /// A write in the queue, whatever its types.
 trait Write: Send {
-    fn extent(&self) -> Extent;
     /// Whether anybody still waits for it.
     fn is_wanted(&self) -> bool;
     /// Runs it; the answer is held back.
@@ -79,7 +69,6 @@ struct Ran {
 }
 
 struct Queued<T, E, W> {
-    extent: Extent,
     work: W,
     answer: oneshot::Sender<Result<T, E>>,
 }
@@ -90,17 +79,13 @@ where
     E: From<StorageError> + Send + 'static,
     W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
 {
-    fn extent(&self) -> Extent {
-        self.extent
-    }
-
     fn is_wanted(&self) -> bool {
         !self.answer.is_closed()
     }
 
     fn run<'t>(self: Box<Self>, tx: &'t mut Tx) -> BoxFuture<'t, Ran> {
         Box::pin(async move {
-            let Self { work, answer, .. } = *self;
+            let Self { work, answer } = *self;
             let run = AssertUnwindSafe(async { work(tx).await }).catch_unwind();
             let result = match tokio::time::timeout(LONGEST_WRITE, run).await {
                 Ok(Ok(result)) => result,
@@ -133,7 +118,6 @@ impl Writer {
 
     pub(super) async fn write<T, E>(
         &self,
-        extent: Extent,
         work: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -141,7 +125,7 @@ impl Writer {
         E: From<StorageError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        self.send(Message::Write(Box::new(Queued { extent, work, answer }))).await?;
+        self.send(Message::Write(Box::new(Queued { work, answer }))).await?;
         answered.await.unwrap_or_else(|_| Err(StorageError::Halted.into()))
     }
 
@@ -307,10 +291,7 @@ impl Task {
 
     /// Runs a write, and says whether it moves the generation on.
     async fn run_one(&mut self, write: Box<dyn Write>, ran: &mut Vec<Ran>) -> Result<bool, StorageError> {
-        let extent = write.extent();
-        if extent == Extent::Any
-            && let Err(error) = self.execute("SAVEPOINT one_write").await
-        {
+        if let Err(error) = self.execute("SAVEPOINT one_write").await {
             write.refuse(error.clone());
             return Err(error);
         }
@@ -319,18 +300,11 @@ impl Task {
         let done = write.run(&mut self.tx).await;
         let keep = done.keep;
         ran.push(done);
-        match (keep, extent) {
-            (true, _) => {}
-            (false, Extent::Any) => {
-                self.tx.acts.truncate(acts);
-                self.execute("ROLLBACK TO one_write").await?;
-            }
-            // Nothing says how far it came, or whether SQLite ended the transaction with it.
-            (false, Extent::OneStatement) => return Err(StorageError::unavailable("a statement failed")),
+        if !keep {
+            self.tx.acts.truncate(acts);
+            self.execute("ROLLBACK TO one_write").await?;
         }
-        if extent == Extent::Any {
-            self.execute("RELEASE one_write").await?;
-        }
+        self.execute("RELEASE one_write").await?;
         Ok(keep && self.tx.bumps_generation)
     }
 

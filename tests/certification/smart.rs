@@ -214,6 +214,38 @@ async fn fhir_user(suite: &Suite, launched: &Launched, fhir_user: &str) {
     assert!(["*", "https://suite.test"].contains(&read.header("access-control-allow-origin").unwrap()));
 }
 
+/// Whoever acts for somebody is a RelatedPerson there, as the id_token, introspection and a read say alike.
+#[test]
+fn openid_connect_of_somebody_who_acts_for_another() {
+    run(async {
+        let suite = suite().await;
+        let leo = suite.world.person("leo").id.to_string();
+        let mut browser = suite.world.browser("dana").await;
+        let page = suite.authorize(&mut browser, &suite.request("symmetric", &standalone(), None)).await;
+        let back = suite.allow(&mut browser, &page, |form| super::set(form, "person", &leo)).await;
+        let answer = suite.redeem("symmetric", &back.redirected("code").unwrap(), Some(VERIFIER)).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let launched = Launched { body: answer.json(), answer };
+        assert_eq!(launched.text("patient"), leo);
+        openid_token(suite, &launched).await;
+        let fhir_user = claims_of(launched.text("id_token"))["fhirUser"].clone();
+        assert!(
+            fhir_user.as_str().unwrap().starts_with(&format!("{}/RelatedPerson/", suite.world.fhir)),
+            "{fhir_user}"
+        );
+        for name in ["access_token", "refresh_token"] {
+            let told =
+                suite.post("symmetric", "introspection_endpoint", &[("token", launched.text(name))]).await.json();
+            assert_eq!((&told["patient"], &told["fhirUser"]), (&json!(leo), &fhir_user), "{name}");
+        }
+    });
+}
+
+fn claims_of(token: &str) -> Value {
+    let claims = data_encoding::BASE64URL_NOPAD.decode(token.split('.').nth(1).unwrap().as_bytes()).unwrap();
+    serde_json::from_slice(&claims).unwrap()
+}
+
 #[test]
 fn token_refresh_without_and_with_scope() {
     run(async {
@@ -292,9 +324,7 @@ fn token_introspection() {
         for name in ["patient", "encounter"] {
             assert_eq!(told[name], launched.body[name], "{name}");
         }
-        let claims = launched.text("id_token").split('.').nth(1).unwrap().to_owned();
-        let claims: Value =
-            serde_json::from_slice(&data_encoding::BASE64URL_NOPAD.decode(claims.as_bytes()).unwrap()).unwrap();
+        let claims = claims_of(launched.text("id_token"));
         for name in ["iss", "sub", "fhirUser"] {
             assert_eq!(told[name], claims[name], "{name}");
         }

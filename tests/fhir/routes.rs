@@ -251,6 +251,70 @@ fn no_route_gives_anything_to_nobody_to_a_foreign_token_or_to_the_wrong_person()
     });
 }
 
+/// Routes that no cookie opens: whoever calls them proves who they are in the request itself. And the authorization
+/// request, which a page of the app's own may post: it changes nothing but where the browser goes.
+fn takes_no_cookie(route: &str) -> bool {
+    let by_itself =
+        ["/oauth/authorize", "/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/userinfo", "/oauth/par"];
+    route.starts_with("/fhir") || route.starts_with("/oauth/register") || by_itself.contains(&route)
+}
+
+/// Rule (security design, W01): a request that changes something, and comes from another site, without the page's own
+/// token or in a form that no page sends, is refused with 403, or 415 for the body; whoever is signed in, on every route.
+#[test]
+fn w01_no_route_takes_a_request_that_none_of_our_pages_made() {
+    run(async {
+        let world = crate::linking::world().await;
+        let patient = crate::linking::daniel(&world, "daniel").await;
+        let staff = crate::linking::at_work(&world, "boss").await;
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let json = [("content-type", "application/json")];
+        let text = [("content-type", "text/plain")];
+        let (mut wrong, mut tried) = (Vec::new(), 0);
+        for (route, methods, _) in ROUTES.iter().filter(|(route, ..)| !takes_no_cookie(route)) {
+            let id = "3f0b4c1e-7a52-4c0e-9d5d-0f6a4f0f2b11";
+            let path = route.replace("{id}", id).replace("{grant}", id).replace("{provider}", "nobody");
+            for method in methods.iter().filter(|method| ["POST", "PUT", "DELETE"].contains(method)) {
+                for (kind, body) in [(form, "form_token=x"), (json, "{}"), (text, "{\"form_token\":\"x\"}")] {
+                    for said in [
+                        &[("sec-fetch-site", "cross-site")][..],
+                        &[("sec-fetch-site", "same-site")],
+                        &[("origin", "https://evil.test")],
+                        &[("origin", "null")],
+                        &[],
+                    ] {
+                        for browser in [&patient, &staff] {
+                            let headers: Vec<_> = kind.iter().chain(said).copied().collect();
+                            let answer = browser.clone().send(method, &path, &headers, body).await;
+                            tried += 1;
+                            if !is_refused(&answer, route) {
+                                wrong.push(format!(
+                                    "{method} {path} {headers:?}: {} {:?}",
+                                    answer.status,
+                                    answer.header("location")
+                                ));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{} of {tried}\n{}", wrong.len(), wrong.join("\n"));
+        assert!(tried > 1_000, "{tried}");
+    });
+}
+
+/// What is no form at all may be refused as such, what no route takes by its method, and whom a page is not for is led away.
+fn is_refused(answer: &crate::support::http::Answer, route: &str) -> bool {
+    let led = answer.header("location").is_some_and(|to| to.starts_with("/sign-in") || to.starts_with("/clinic/work"));
+    match answer.status {
+        400 | 403 | 405 | 415 => true,
+        404 => route.starts_with("/clinic") || route.contains('{') || route.starts_with("/api/"),
+        303 => led,
+        _ => false,
+    }
+}
+
 #[test]
 fn f35_tricks_with_paths_reach_nothing() {
     run(async {

@@ -331,4 +331,9 @@ async fn prompt_and_max_age_are_kept() {
     assert!(asks(&page));
     let consent = world.sign_in(&mut browser, &page).await;
     assert!(consent.body.contains("name=\"decision\""));
+    // OpenID Connect Core §3.1.2.1: the name that the app proposes stands there, as text.
+    let proposed = with(&request, "login_hint", Some("ann \"<b>"));
+    let page = world.browser().get(&authorize_path(&proposed)).await;
+    assert_eq!(page.field("username").as_deref(), Some("ann \"<b>"));
+    assert!(!page.body.contains("<b>"), "{}", page.body);
 }

@@ -49,6 +49,22 @@ async fn w02_a_session_has_a_new_id_and_a_guarded_cookie() {
     assert_eq!(old.get("/").await.location(), "/sign-in");
 }
 
+/// A name that nobody has is answered from the row next to it: its password opens nothing there, and no try counts for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn i11_a_name_beside_another_opens_nothing_and_costs_it_nothing() {
+    let world = World::new().await;
+    for number in 0..60 {
+        for beside in ["ann!", "anm", "a", "zzz"] {
+            // Every wait is over.
+            world.advance(std::time::Duration::from_secs(3_601));
+            let name = format!("{beside}{}", if number % 2 == 0 { "" } else { "x" });
+            assert_eq!(try_to_sign_in(&mut world.browser(), &name, PASSWORD).await.status, 422, "{name}");
+        }
+    }
+    let answer = try_to_sign_in(&mut world.browser(), "ann", PASSWORD).await;
+    assert_eq!((answer.status, answer.location()), (303, "/"), "fifty wrong passwords of her own would have closed it");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn w02_outside_the_demo_cookies_are_secure_and_bound_to_the_host() {
     use chartgate::base::{keys::MasterKey, random::SeededRandom};

@@ -138,6 +138,13 @@ async fn o43_nothing_passes_for_an_access_token() {
         if !other.starts_with("cgac_") {
             assert_ne!(world.token(&world.redemption("app", other)).await.status, 200, "{other}");
         }
+        let assertion = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", other),
+        ];
+        let answer = world.token(&pairs(&assertion)).await;
+        assert!([400, 401].contains(&answer.status) && answer.json().get("access_token").is_none(), "{other}");
         if !other.starts_with("cgss_") {
             let mut stranger = world.browser();
             stranger.cookies.insert("chartgate-session".to_owned(), other.clone());

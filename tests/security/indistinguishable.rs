@@ -29,7 +29,7 @@ const TRIES_OF_ACCOUNT: usize = 40;
 /// Answers of a kind that are compared. What a task that comes back several times a second does falls into a fifth of them,
 /// and must not fall into all.
 const SAMPLES: usize = 7;
-/// Wrong answers to one code: at five it is locked.
+/// Pairs for which a code is asked about: at five wrong answers it is locked.
 const TRIES_OF_CODE: usize = 3;
 
 /// The statements that were sent to the database, in the words of the driver.
@@ -125,16 +125,16 @@ fn browser(world: &World) -> Browser {
 struct Known {
     world: World,
     accounts: Vec<String>,
-    /// A code that was handed out, and how often it was answered wrongly.
-    code: Option<(String, usize)>,
-    asked: usize,
+    /// A code that nobody has, and one that was handed out.
+    codes: [String; 2],
+    pair: usize,
 }
 
 impl Known {
     async fn new(accounts: usize) -> Self {
         let world = linking::world().await;
         let random = SeededRandom::new(77);
-        let mut known = Self { world, accounts: Vec::new(), code: None, asked: 0 };
+        let mut known = Self { world, accounts: Vec::new(), codes: Default::default(), pair: 0 };
         for number in 0..accounts {
             let username = format!("known-{number:04}");
             let password = Secret::new("correct horse battery".to_owned());
@@ -152,29 +152,26 @@ impl Known {
         self.world.app.accounts.answer_recovery_requests().await.unwrap();
     }
 
-    fn name(&self, known: bool) -> String {
-        let number = self.asked / TRIES_OF_ACCOUNT % self.accounts.len();
-        if known { self.accounts[number].clone() } else { format!("other-{:04}", self.asked % 10_000) }
-    }
-
-    /// A code that somebody holds, or one of the same shape that nobody does.
-    async fn code(&mut self, known: bool) -> String {
-        if !known {
-            return ActivationCode::mint(&SeededRandom::new(self.asked as u64 + 1_000)).printed();
-        }
-        let spent = self.code.as_ref().is_none_or(|(_, tries)| *tries >= TRIES_OF_CODE);
-        if spent {
-            self.world.clock.advance(Duration::from_secs(86_400));
-            self.code = Some((linking::own_code(&self.world, "MRN-994045").await, 0));
-        }
-        let (code, tries) = self.code.as_mut().unwrap();
-        *tries += 1;
-        code.clone()
-    }
-
-    async fn ask(&mut self, surface: &str, known: bool) -> Sample {
-        self.asked += 1;
+    /// Everything that has to be done before a pair is asked, so that none of it shows in one half alone.
+    async fn prepare(&mut self, number: usize) {
         self.rest().await;
+        self.pair = number;
+        if number.is_multiple_of(TRIES_OF_CODE) {
+            self.world.clock.advance(Duration::from_secs(86_400));
+            let unknown = ActivationCode::mint(&SeededRandom::new(number as u64 + 1_000)).printed();
+            self.codes = [unknown, linking::own_code(&self.world, "MRN-994045").await];
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    /// A name that is tried as often whether somebody has it or not.
+    fn name(&self, known: bool) -> String {
+        let number = self.pair / TRIES_OF_ACCOUNT % self.accounts.len();
+        if known { self.accounts[number].clone() } else { format!("other-{number:04}") }
+    }
+
+    async fn ask(&self, surface: &str, known: bool) -> Sample {
+        self.world.clock.advance(Duration::from_secs(3_601));
         let mut browser = browser(&self.world);
         match surface {
             "sign-in" => {
@@ -186,7 +183,7 @@ impl Known {
                 posted(&self.world, &mut browser, "/recover", &[("name", &name)]).await
             }
             "code" => {
-                let code = self.code(known).await;
+                let code = self.codes[usize::from(known)].clone();
                 let fields = [("code", code.as_str()), ("birth_date", "1970-01-01"), ("family", "Nobody")];
                 posted(&self.world, &mut browser, "/invite", &fields).await
             }
@@ -206,7 +203,7 @@ async fn end(world: &World, name: &str, closed: bool) {
                 return accounts::close(tx, account, now).await;
             }
             for _ in 0..50 {
-                accounts::count_failure(&mut *tx, Some(account)).await?;
+                accounts::count_failure(&mut *tx, account, true, now).await?;
             }
             Ok(())
         })
@@ -235,8 +232,9 @@ fn proof_sampler() {
         for surface in ["sign-in", "recovery", "code"] {
             let mut asked = [Vec::new(), Vec::new()];
             for number in 0..pairs {
-                // Which comes first must tell nothing.
-                let first = number * 7 % 13 % 2 == 0;
+                // Which comes first must tell nothing: each does in half of any stretch of pairs, by no rhythm.
+                let first = number.count_ones().is_multiple_of(2);
+                known.prepare(number).await;
                 for is_known in [first, !first] {
                     let sample = known.ask(surface, is_known).await;
                     let (status, bytes) = (sample.answer.status, sample.answer.body.len());

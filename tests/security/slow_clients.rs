@@ -163,6 +163,11 @@ async fn w14_what_two_programs_could_read_differently_is_refused() {
         ("a folded line", post("x-folded: a\r\n b\r\ncontent-length: 0", "")),
         ("a bare CR", post("x-bare: a\rb\r\ncontent-length: 0", "")),
         ("NUL", post("x-nul: a\0b\r\ncontent-length: 0", "")),
+        ("a bare LF between fields", post("x-bare: a\ncontent-length: 0", "")),
+        ("a bare LF before the end", post("content-length: 0\r\nx-bare: a\n", "")),
+        ("a bare LF at the end", "GET /slow HTTP/1.1\r\nhost: gateway\r\n\n".to_owned()),
+        ("bare LFs alone", "GET /slow HTTP/1.1\nhost: gateway\n\n".to_owned()),
+        ("a bare LF before all", format!("\n{smuggled}")),
         (
             "an old version with chunks",
             "POST /body HTTP/1.0\r\nhost: gateway\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
@@ -177,6 +182,32 @@ async fn w14_what_two_programs_could_read_differently_is_refused() {
         assert!(is_refused || may_be_answered, "{what}: {answer}");
         assert_eq!(answer.matches("HTTP/1.").count(), 1, "{what}: {answer}");
     }
+}
+
+/// Each head of a connection is looked at, in however many pieces it comes; what a body holds is its own.
+#[tokio::test]
+async fn w14_a_bare_lf_in_a_later_head_is_refused_and_in_a_body_it_is_read() {
+    let server = listening().await;
+    let body = "a\nb\n\nc";
+    let good = format!("POST /body HTTP/1.1\r\nhost: gateway\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for _ in 0..3 {
+        stream.write_all(good.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(body.as_bytes()) {
+            let mut piece = [0; 1_024];
+            let length = tokio::time::timeout(AT_LAST, stream.read(&mut piece)).await.unwrap().unwrap();
+            assert_ne!(length, 0, "closed after {}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&piece[..length]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    }
+    for piece in ["GET /slow HTTP/1.1\r", "\nhost: gate", "way\r\nx-bare: a", "\nx-other: b\r\n\r\n"] {
+        stream.write_all(piece.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let answer = until_closed(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.matches("HTTP/1.").count() == 1, "{answer}");
 }
 
 /// A head that has no end is not kept in memory until it has one.

@@ -144,9 +144,18 @@ async fn wrong_answers_count_one_by_one_and_lock(database: Database) {
     let known = invitation(&place);
     store(db, [2; 32], &known).await;
     let wrong = async |hash: [u8; 32]| {
-        db.write(move |tx| Box::pin(async move { invitations::wrong_answer(tx, &hash, at(5)).await })).await.unwrap()
+        let wrong = db.write::<_, StorageError>(move |tx| {
+            Box::pin(async move {
+                let held = invitations::hold_nearest(&mut *tx, &hash).await?.unwrap();
+                assert_eq!(held.is_it, hash == [2; 32]);
+                invitations::wrong_answer(tx, &held, at(5)).await
+            })
+        });
+        wrong.await.unwrap()
     };
-    assert!(!wrong([3; 32]).await, "a code that nobody has");
+    for nobody in [[1; 32], [3; 32]] {
+        assert!(!wrong(nobody).await, "a code that nobody has");
+    }
     let mut at_once = Vec::new();
     for _ in 0..12 {
         at_once.push(wrong([2; 32]));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::head_lines::HeadLines;
 use crate::config::Server;
 
 /// How long clients are waited for.
@@ -62,8 +63,14 @@ impl Pace {
         *phase = change(*phase);
     }
 
-    fn received(&self) {
-        self.change(|phase| if let Phase::Idle(_) = phase { Phase::Head(Instant::now()) } else { phase });
+    /// Something came: in which phase the connection was.
+    fn received(&self) -> Phase {
+        let mut before = Phase::Asked;
+        self.change(|phase| {
+            before = phase;
+            if let Phase::Idle(_) = phase { Phase::Head(Instant::now()) } else { phase }
+        });
+        before
     }
 
     /// The head of a request is there.
@@ -92,16 +99,18 @@ impl Pace {
     }
 }
 
-/// A connection that tells its [`Pace`] when something came or is still going out.
+/// A connection that tells its [`Pace`] when something came or is still going out. The lines of each head that comes by
+/// itself are looked at on the way in.
 #[derive(Debug)]
 pub(super) struct Paced<I> {
     io: I,
     pace: Pace,
+    lines: HeadLines,
 }
 
 impl<I> Paced<I> {
-    pub(super) const fn new(io: I, pace: Pace) -> Self {
-        Self { io, pace }
+    pub(super) fn new(io: I, pace: Pace) -> Self {
+        Self { io, pace, lines: HeadLines::default() }
     }
 }
 
@@ -113,8 +122,16 @@ impl<I: AsyncRead + Unpin> AsyncRead for Paced<I> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.io).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.pace.received();
+        let received = buffer.filled_mut().get_mut(before..).filter(|received| !received.is_empty());
+        if let Some(received) = received {
+            match self.pace.received() {
+                Phase::Idle(_) => {
+                    self.lines = HeadLines::default();
+                    self.lines.guard(received);
+                }
+                Phase::Head(_) => self.lines.guard(received),
+                Phase::Asked => {}
+            }
         }
         outcome
     }
