@@ -1,12 +1,17 @@
 //! Who sees what of somebody's record: the decision against a second one over plain JSON, and the scenarios by number.
 
+mod adults;
 mod ages;
+mod asking;
 mod bands;
+mod boundaries;
 mod command_line;
 mod exchange;
+mod family;
 mod fhir_form;
 mod generate;
 mod labels;
+mod minors;
 mod model;
 mod mutants;
 mod noninterference;
@@ -16,3 +21,5 @@ mod real;
 mod record_pages;
 mod scenarios;
 mod surfaces;
+mod tabs;
+mod traces;

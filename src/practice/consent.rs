@@ -1,6 +1,7 @@
 //! Who sees what, as the operator and staff lay it down. Each act and its entry in the audit trail are one write, and
 //! show at the next request.
 
+use super::holder_died::HolderDied;
 use crate::audit::{Act, ActKind, Acts};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, ConsentRuleId, GrantId, OrganizationId, PersonId};
@@ -69,16 +70,18 @@ pub async fn lay_down(
     let by = if new.by.is_some() { "staff" } else { "operator" };
     let act = Act::new(ActKind::Grant, now, random).by(new.by).by_way_of("rule").under(by);
     let act = act.about(rule.person).on("ConsentRule", id);
-    acts.write(move |tx| {
+    let is_death = rule.rule.kind == RuleKind::Deceased && rule.rule.period.covers(now);
+    let held = if is_death { HolderDied::of(acts, random, (now, new.by), rule.person).await? } else { Vec::new() };
+    acts.write_all(move |tx| {
         Box::pin(async move {
-            consent::insert_rule(tx, &rule).await?;
-            Ok::<_, StorageError>((id, Some(act)))
+            consent::insert_rule(&mut *tx, &rule).await?;
+            Ok::<_, StorageError>((id, HolderDied::apply(tx, held, act).await?))
         })
     })
     .await
 }
 
-/// Lifts something that was laid down. It stays on record.
+/// Lifts something that was laid down. It stays on record. What a death suspended works again where there was none.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when it is not there or was lifted before.
@@ -91,10 +94,15 @@ pub async fn lift(
 ) -> Result<(), StorageError> {
     let act =
         Act::new(ActKind::Grant, now, random).by(by).by_way_of("lift").under(reason.as_str()).on("ConsentRule", id);
-    acts.write(move |tx| {
+    let rule = consent::rule_by_id(acts.db(), id).await?.filter(|rule| rule.rule.kind == RuleKind::Deceased);
+    let held = match rule {
+        Some(rule) => HolderDied::undone(acts, random, (now, by), rule.person).await?,
+        None => Vec::new(),
+    };
+    acts.write_all(move |tx| {
         Box::pin(async move {
-            consent::end_rule(tx, id, now, reason).await?;
-            Ok::<_, StorageError>(((), Some(act)))
+            consent::end_rule(&mut *tx, id, now, reason).await?;
+            Ok::<_, StorageError>(((), HolderDied::apply(tx, held, act).await?))
         })
     })
     .await

@@ -18,6 +18,8 @@ statements! {
     END_RULE = "UPDATE consent_rules SET ended = $2, end_reason = $3 WHERE id = $1 AND ended IS NULL";
     RULES = "SELECT id, person_id, document, valid_from, valid_until, evidence, entered_by, created \
              FROM consent_rules WHERE person_id = $1 AND ended IS NULL ORDER BY created, id";
+    RULE = "SELECT id, person_id, document, valid_from, valid_until, evidence, entered_by, created \
+            FROM consent_rules WHERE id = $1 AND ended IS NULL";
     RIGHTS = "SELECT g.id, g.basis, g.valid_from, g.valid_until, g.scope FROM grants g \
               LEFT JOIN person_aliases a ON a.alias_id = g.person_id AND a.undone IS NULL \
               WHERE g.account_id = $1 AND g.state = 'active' AND COALESCE(a.person_id, g.person_id) = $2 \
@@ -76,6 +78,20 @@ row! {
         evidence: String,
         entered_by: Option<String>,
         created: i64,
+    }
+}
+
+impl RuleRow {
+    fn read(self) -> Result<ConsentRule, DatabaseInconsistency> {
+        let key = RowKey { table: "consent_rules", key: &self.id };
+        Ok(ConsentRule {
+            id: key.parse("id", &self.id)?,
+            person: key.parse("person_id", &self.person_id)?,
+            rule: rule((&self.id, self.valid_from, self.valid_until), &self.document)?,
+            entered_by: self.entered_by.as_deref().map(|by| key.parse("entered_by", by)).transpose()?,
+            created: Instant::from_micros(self.created),
+            evidence: self.evidence,
+        })
     }
 }
 
@@ -244,18 +260,16 @@ pub async fn end_rule(tx: &mut Tx, id: ConsentRuleId, at: Instant, reason: Statu
 /// [`StorageError`].
 pub async fn rules_of(on: impl Into<Executor<'_>>, person: PersonId) -> Result<Vec<ConsentRule>, StorageError> {
     let rows: Vec<RuleRow> = fetch_all!(on, RULES, person.to_string())?;
-    let read = |row: RuleRow| {
-        let key = RowKey { table: "consent_rules", key: &row.id };
-        Ok::<_, DatabaseInconsistency>(ConsentRule {
-            id: key.parse("id", &row.id)?,
-            person: key.parse("person_id", &row.person_id)?,
-            rule: rule((&row.id, row.valid_from, row.valid_until), &row.document)?,
-            entered_by: row.entered_by.as_deref().map(|by| key.parse("entered_by", by)).transpose()?,
-            created: Instant::from_micros(row.created),
-            evidence: row.evidence,
-        })
-    };
-    rows.into_iter().map(|row| read(row).map_err(StorageError::from)).collect()
+    rows.into_iter().map(|row| row.read().map_err(StorageError::from)).collect()
+}
+
+/// What was laid down under this id and is not lifted.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn rule_by_id(on: impl Into<Executor<'_>>, id: ConsentRuleId) -> Result<Option<ConsentRule>, StorageError> {
+    let row: Option<RuleRow> = fetch_optional!(on, RULE, id.to_string())?;
+    row.map(|row| row.read().map_err(StorageError::from)).transpose()
 }
 
 /// What an account's right to a person's record hangs on; `person` is the one that merges lead to.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::surfaces::TABLE;
+use super::traces::TABLE;
 
 /// A database of its own with the settings to reach it.
 struct Installation {

@@ -11,7 +11,7 @@ use chartgate::base::id::GrantId;
 use chartgate::identity::GrantBasis;
 use chartgate::storage::organizations;
 
-use super::surfaces::{family, grant, lay_down, token};
+use super::family::{family, grant, lay_down, token};
 use crate::support::world::{EVERYTHING, Reply, World, run};
 
 const KINDS: [&str; 3] = ["RelatedPerson", "Consent", "AuditEvent"];
@@ -296,7 +296,7 @@ fn scopes_and_the_capability_statement_speak_of_them() {
         assert!(!types.iter().any(|entry| ["Person", "Subscription"].contains(&entry["type"].as_str().unwrap())));
         // A grant that has ended is still told of, as one that has ended.
         let everything = world.token_for("ben", "ben", "app", EVERYTHING).await;
-        super::surfaces::practice_end(&world, "gil", "ben").await;
+        super::family::practice_end(&world, "gil", "ben").await;
         let ended = world.get(&path, &everything).await.json();
         assert_eq!(ended["active"], false);
         let consent = world.get(&format!("/fhir/Consent/{}", own_id(gil)), &everything).await.json();

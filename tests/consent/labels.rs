@@ -10,7 +10,9 @@ use chartgate::practice;
 use chartgate::storage::label_tables;
 use serde_json::Value;
 
-use super::surfaces::{TABLE, family, grant, seen, token};
+use super::family::{family, grant, token};
+use super::surfaces::seen;
+use super::traces::TABLE;
 use crate::support::world::{World, in_both_worlds};
 
 in_both_worlds!(a_table_that_cannot_be_read_hides_everything_from_proxies_and_stops_no_start);

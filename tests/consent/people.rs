@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use chartgate::base::clock::Clock;
 use chartgate::identity::GrantBasis;
 
-use super::surfaces::{confidential, family, grant, seen_at_one, token};
+use super::family::{confidential, family, grant, token};
+use super::surfaces::seen_at_one;
 use crate::support::http::Client as Browser;
 use crate::support::world::{EVERYTHING, World, in_both_worlds, pairs, run};
 

@@ -37,11 +37,13 @@ fn soundness_and_completeness_the_decision_is_the_model_s() {
 #[test]
 fn monotonicity_less_right_never_shows_more() {
     let mut dice = Dice::new(2);
-    let mut fewer = 0;
-    for case in 0..cases() {
+    let (mut fewer, mut case) = (0, 0);
+    while case < cases() {
         let question = generate::question(&mut dice);
         let mut less = question.clone();
+        // Where there is nothing to take away there is nothing to compare.
         let Some(change) = reduce(&mut dice, &mut less) else { continue };
+        case += 1;
         let (before, after) = (amount(&asked(&question).answer()), amount(&asked(&less).answer()));
         for (before, after) in before.into_iter().zip(after) {
             assert!(before || !after, "case {case}: {change} shows more: {question:#}");
@@ -112,7 +114,7 @@ fn what_is_said_of_a_category_holds_for_its_items() {
     use chartgate::consent::{Category, Extent};
     let mut dice = Dice::new(6);
     let mut said = std::collections::BTreeMap::new();
-    for case in 0..cases() / 2 {
+    for case in 0..cases() {
         let mut question = generate::question(&mut dice);
         let Ok(lens) = asked(&question).lens() else {
             assert_eq!(asked(&question).answer()["see"], false, "case {case}");
@@ -159,16 +161,25 @@ fn revocation_whoever_has_no_grant_in_force_sees_nothing() {
 fn a_decision_that_cannot_be_made_denies_proxies_and_not_the_person() {
     // 68: without rules of the practice there is no view, and without a view nothing is released; see `surfaces`.
     let mut dice = Dice::new(4);
-    for _ in 0..cases() {
+    let bound = ["parent", "guardian-minor", "foster"];
+    let (mut denied, mut own) = (0, 0);
+    while denied < cases() || own < cases() {
         let mut question = generate::question(&mut dice);
-        question["births"] = json!(["no date"]);
-        let bound = ["parent", "guardian-minor", "foster"];
-        let is_bound = |grant: &Value| bound.contains(&grant["basis"].as_str().unwrap());
-        let grants = question["grants"].as_array().unwrap().clone();
-        let all_bound = grants.iter().all(|grant| is_bound(grant) && grant["guarantor"] == false);
-        let emancipated = question["laid"].as_array().unwrap().iter().any(|rule| rule["kind"] == "emancipated");
-        if question["own"] == false && all_bound && !emancipated {
-            assert_eq!(asked(&question).answer(), json!({"see": false}), "{question:#}");
+        if question["own"] == true {
+            let plain = asked(&question).answer();
+            question["births"] = json!(["no date"]);
+            assert_eq!(asked(&question).answer(), plain, "{question:#}");
+            own += 1;
+            continue;
         }
+        question["births"] = json!(["no date"]);
+        for grant in question["grants"].as_array_mut().unwrap() {
+            // Who pays the bills sees them at any age; what others hold does not hang on one.
+            grant["guarantor"] = json!(false);
+            grant["basis"] = json!(dice.of(&bound));
+        }
+        question["laid"].as_array_mut().unwrap().retain(|rule| rule["kind"] != "emancipated");
+        assert_eq!(asked(&question).answer(), json!({"see": false}), "{question:#}");
+        denied += 1;
     }
 }

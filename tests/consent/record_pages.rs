@@ -3,7 +3,8 @@
 use chartgate::identity::GrantBasis;
 use serde_json::Value;
 
-use super::surfaces::{confidential, family, grant, seen_at_one, token};
+use super::family::{confidential, family, grant, token};
+use super::surfaces::seen_at_one;
 use crate::fhir::record_pages::{pages, shown};
 use crate::support::world::{World, run};
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use chartgate::consent::{Rule, Verdict};
 
+use super::asking::*;
 use super::generate::{DAY, TODAY};
 use super::model;
 use super::real::{TABLES, asked};
@@ -45,69 +46,10 @@ struct Scenario {
     number: u8,
     what: &'static str,
     decisions: Vec<(Value, Expect)>,
-    /// Tests of `surfaces` that try it over HTTP.
+    /// Tests that try it over HTTP.
     surfaces: &'static [&'static str],
     /// The capability that has to show it.
     waits_for: Option<&'static str>,
-}
-
-const ANA: &str = "2018-01-15";
-const BEN: &str = "2012-01-15";
-const CY: &str = "2008-05-04";
-const DEE: &str = "2008-05-03";
-const EVE: &str = "1981-03-03";
-const FAY: &str = "1944-02-01";
-
-/// A parent asks for a laboratory result of 2025 at the first practice, on 3 May 2026 at noon in New York.
-fn base(born: &str) -> Value {
-    json!({
-        "own": false, "account": "gil", "grants": [grant("parent")], "laid": [], "births": [born], "zone": -4,
-        "today": "2026-05-03", "now": TODAY + 16 * 3_600_000_000, "organization": "one", "source": "aaaa",
-        "action": "read", "policy": TABLES.0["standard"], "lists": TABLES.1, "item": item("Observation", "results"),
-    })
-}
-
-fn grant(basis: &str) -> Value {
-    let level = if basis == "patient-consent" { "view" } else { "manage" };
-    json!({"id": "g0", "basis": basis, "from": TODAY - 30 * DAY, "until": null, "level": level, "actions": [],
-        "types": null, "categories": null, "sensitivity": "all", "organizations": null, "without_organizations": [],
-        "data": null, "review_by": null, "springing": false, "activated": null, "guarantor": false})
-}
-
-fn item(kind: &str, category: &str) -> Value {
-    json!({"type": kind, "category": category, "id": "1", "labels": [], "codes": [["http://loinc.org", "4548-4"]],
-        "first": "2025-06-01", "last": "2025-06-01", "reviewed": true, "issued": null, "tainted": false})
-}
-
-/// The value with some of its members changed; `a/b` reaches inside.
-fn with(mut value: Value, changes: &[(&str, Value)]) -> Value {
-    for (path, change) in changes {
-        let place = value.pointer_mut(&format!("/{path}")).unwrap_or_else(|| panic!("no {path}"));
-        *place = change.clone();
-    }
-    value
-}
-
-fn labelled(question: Value, label: &str) -> Value {
-    with(question, &[("item/labels", json!([label]))])
-}
-
-fn of(question: Value, kind: &str, category: &str) -> Value {
-    with(question, &[("item", item(kind, category))])
-}
-
-fn laid(question: Value, mut rule: Value) -> Value {
-    rule["from"] = json!(TODAY - DAY);
-    rule["until"] = json!(null);
-    with(question, &[("laid", json!([rule]))])
-}
-
-fn by(question: Value, basis: &str) -> Value {
-    with(question, &[("grants", json!([grant(basis)]))])
-}
-
-fn acting(question: Value, action: &str) -> Value {
-    with(question, &[("action", json!(action))])
 }
 
 fn scenario(number: u8, what: &'static str, decisions: Vec<(Value, Expect)>) -> Scenario {
@@ -221,7 +163,7 @@ fn youth() -> Vec<Scenario> {
             ],
         )
         .tried(&["f11_i18_hidden_things_leave_no_trace"])
-        .waits("reminder mails"),
+        .waits("reminders of appointments by mail"),
         scenario(
             16,
             "the bill of that visit",
@@ -292,7 +234,8 @@ fn youth() -> Vec<Scenario> {
                 (with(day(twelve.clone(), 4, "2026-05-02"), &[("now", json!(TODAY + 4 * 3_600_000_000 - 1))]), Seen),
                 (day(twelve, 4, "2026-05-03"), Not(Rule::AllowList)),
             ],
-        ),
+        )
+        .tried(&["s28_a_birthday_begins_at_the_midnight_of_each_practice"]),
         scenario(
             29,
             "born on 29 February",
@@ -300,12 +243,14 @@ fn youth() -> Vec<Scenario> {
                 (at("2008-02-29", "2026-02-28", 1_772_294_400_000_000), Not(Rule::AllowList)),
                 (at("2008-02-29", "2026-03-01", 1_772_380_800_000_000), Not(Rule::AgeBand)),
             ],
-        ),
+        )
+        .tried(&["s29_born_on_29_february_they_are_of_age_on_1_march"]),
         scenario(
             30,
             "born in 2012",
             vec![(with(vital.clone(), &[("births", json!(["2012"]))]), Seen), (base("2012"), Not(Rule::AllowList))],
-        ),
+        )
+        .tried(&["s30_of_a_year_alone_every_age_that_it_may_mean_has_its_say"]),
         scenario(
             65,
             "two practices with policies of their own",
@@ -452,8 +397,10 @@ fn adulthood() -> Vec<Scenario> {
             45,
             "Kit leaves the agency",
             vec![(scope(by(base(ANA), "foster"), "until", json!(now)), Not(Rule::GrantPeriod))],
-        ),
-        scenario(46, "best interest on day 91", vec![(best(90), Not(Rule::ReviewDue)), (best(89), Seen)]),
+        )
+        .tried(&["s45_when_somebody_leaves_an_agency_nobody_else_has_their_leave"]),
+        scenario(46, "best interest on day 91", vec![(best(90), Not(Rule::ReviewDue)), (best(89), Seen)])
+            .tried(&["s46_best_interest_ends_on_the_ninety_first_day"]),
         scenario(
             47,
             "Fay dies",
@@ -464,7 +411,8 @@ fn adulthood() -> Vec<Scenario> {
             ],
         )
         .tried(&["after_a_death_nobody_reads_but_the_executor"]),
-        scenario(48, "Jo dies", vec![(none, Not(Rule::NoGrant))]),
+        scenario(48, "Jo dies", vec![(none, Not(Rule::NoGrant))])
+            .tried(&["s48_when_a_proxy_dies_what_they_may_do_is_suspended"]),
         scenario(
             54,
             "an emancipated sixteen-year-old",
@@ -472,7 +420,8 @@ fn adulthood() -> Vec<Scenario> {
                 (laid(base("2010-01-15"), json!({"kind": "emancipated"})), Not(Rule::AgeBand)),
                 (with(base("2010-01-15"), &[("own", json!(true))]), Seen),
             ],
-        ),
+        )
+        .tried(&["s54_an_emancipated_minor_decides_alone"]),
         scenario(
             66,
             "the EHR says R",
@@ -532,8 +481,8 @@ fn around() -> Vec<Scenario> {
     ] {
         list.push(scenario(number, what, vec![]).tried(test));
     }
-    list.push(scenario(63, "staff open a chart in an emergency", vec![]).waits("charts for staff"));
-    list.push(scenario(69, "a mail about a result that is hidden", vec![]).waits("notifications"));
+    list.push(scenario(63, "staff open a chart in an emergency", vec![]).waits("charts for staff, with break-glass"));
+    list.push(scenario(69, "a mail about a result that is hidden", vec![]).waits("notifications about new items"));
     list
 }
 
@@ -574,8 +523,13 @@ fn every_number_is_there_once_and_what_waits_is_named() {
     assert_eq!(scenarios.len(), 70);
     let surfaces = concat!(
         include_str!("surfaces.rs"),
-        include_str!("people.rs"),
+        include_str!("family.rs"),
+        include_str!("adults.rs"),
+        include_str!("boundaries.rs"),
         include_str!("exchange.rs"),
+        include_str!("minors.rs"),
+        include_str!("people.rs"),
+        include_str!("traces.rs"),
         include_str!("../accounts/addresses.rs"),
         include_str!("../linking/charts.rs"),
         include_str!("../linking/codes.rs"),

@@ -12,7 +12,7 @@ use crate::authorization::{SignedIn, active_links, current_person, is_of_age};
 use crate::base::clock::Instant;
 use crate::base::id::{InvitationId, OrganizationId, PersonId, ProxyRequestId};
 use crate::base::secret::Secret;
-use crate::consent::{GrantScope, Standing};
+use crate::consent::{GrantScope, RuleKind, Standing};
 use crate::identity::matching::birth_date;
 use crate::identity::{
     ActivationCode, Assurance, Channel, Demographics, GrantBasis, Invitation, InvitationState, Link, ProxyDraft,
@@ -114,8 +114,20 @@ impl Redemptions {
     /// # Errors
     /// [`StorageError`].
     pub async fn is_of_age(&self, session: &SignedIn) -> Result<Option<bool>, StorageError> {
-        let own = self.own_record(session).await?;
-        Ok(own.map(|(_, links)| is_of_age(&links, self.clock.now())))
+        match self.own_record(session).await? {
+            Some((person, links)) => Ok(Some(self.decides_alone(session, person, &links).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether somebody is surely of age, or counts as that (portal design, 3.8 scenario 54).
+    async fn decides_alone(&self, session: &SignedIn, person: PersonId, links: &[Link]) -> Result<bool, StorageError> {
+        let now = self.clock.now();
+        if is_of_age(links, now) {
+            return Ok(true);
+        }
+        let standing = consent::standing(&self.db, session.account, person, true).await?;
+        Ok(standing.in_force(now).any(|rule| *rule == RuleKind::Emancipated))
     }
 
     /// What whoever is named would see: the charts and a standing that nobody has yet.
@@ -145,7 +157,7 @@ impl Redemptions {
         let link = sure(&links).ok_or(HandOutError::NoRecord)?;
         let source = sources::by_key(&self.db, link.source).await?.ok_or(HandOutError::NoRecord)?;
         let said = link.demographics.clone().ok_or(HandOutError::NoRecord)?;
-        let is_of_age = is_of_age(&links, self.clock.now());
+        let is_of_age = self.decides_alone(session, person, &links).await?;
         let draft = ProxyDraft {
             scope: Some(serde_json::to_string(&new.scope).map_err(|_| HandOutError::Field("categories"))?),
             person: Some(person),
