@@ -132,20 +132,27 @@ class Client:
         self.socket.sendall(request)
         received = self.socket.recv(1 << 19)
         while (end := received.find(b"\r\n\r\n")) < 0:
-            received = self.more(received)
+            received += self.piece()
         head = received[:end].decode()
         if not head.startswith("HTTP/1.1 200 "):
             raise SystemExit(f"{request.split()[1].decode().partition('?')[0]}: {head.splitlines()[0]}")
-        length = end + 4 + int(re.search(r"(?i)\r\ncontent-length: (\d+)", head).group(1))
-        while len(received) < length:
-            received = self.more(received)
-        return received[end + 4 :]
+        length = int(re.search(r"(?i)\r\ncontent-length: (\d+)", head).group(1))
+        # Into one buffer: putting pieces together would cost more than the gateway's answer of megabytes itself.
+        body = bytearray(length)
+        view, at = memoryview(body), len(received) - end - 4
+        view[:at] = received[end + 4 :]
+        while at < length:
+            taken = self.socket.recv_into(view[at:])
+            if not taken:
+                raise ConnectionError("closed before the answer was whole")
+            at += taken
+        return body
 
-    def more(self, received):
+    def piece(self):
         piece = self.socket.recv(1 << 19)
         if not piece:
             raise ConnectionError("closed before the answer was whole")
-        return received + piece
+        return piece
 
     def close(self):
         self.socket.close()
