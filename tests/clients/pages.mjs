@@ -1,13 +1,14 @@
 // Every page in both languages proves: no violation of WCAG 2.2 AA by axe, nothing wider than a screen of 320 pixels, a label for
 // each field, and forms that need no script.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { demo } from './support/demo.mjs';
 import { accessible, browser, open } from './support/browser.mjs';
 
 // Written by `cargo test --lib every_page_is_written_down`, filled with a person's name throughout.
 const folder = process.env.CHARTGATE_PAGE_SAMPLES;
+assert.ok(existsSync(folder), `no pages in ${folder}: cargo test --lib every_page_is_written_down`);
 const names = readdirSync(folder).sort();
 assert.ok(names.length > 80, `${names.length} pages in ${folder}`);
 

@@ -95,7 +95,7 @@ async fn i15_a_token_for_one_child_is_for_no_other_by_whatever_parameter() {
         format!("Observation?subject=Patient/{ben}"),
         format!("Observation?subject:Patient={ben}"),
         format!("Observation?patient=Patient/{key}.ben-one"),
-        format!("Observation?patient.name=ben-one"),
+        "Observation?patient.name=ben-one".to_owned(),
         format!("Observation?patient={ben}&patient={ana}"),
         format!("Patient?_id={ben}"),
         format!("Patient?_id={key}.ben-one"),

@@ -457,6 +457,39 @@ async fn o19_an_address_that_holds_no_usable_key_set_proves_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn u26_a_key_set_is_small_seldom_asked_for_and_kept_an_hour_at_most() {
+    let world = World::new().await;
+    let (key, unknown) = (Key::es384("ec"), Key::es384("never"));
+    let outside = Outside::new().await;
+    world.key_client("clinic", ClientKeys::Uri(format!("{}/jwks.json", outside.origin))).await;
+    let proven = async |key: &Key| proves(&world, &key.sign(&key.header(), &world.claims("clinic"))).await;
+    let of = |many: usize| {
+        let others = (1..many).map(|number| changed(&Key::es384("ec").jwk(), "kid", json!(format!("other-{number}"))));
+        json!({"keys": others.chain([key.jwk()]).collect::<Vec<Value>>()})
+    };
+    outside.says(200, "", &of(51));
+    assert!(!proven(&key).await, "more keys than one client has");
+    outside.says(200, "max-age=1000000000", &of(50));
+    world.advance(Duration::from_secs(60));
+    assert!(proven(&key).await);
+    assert_eq!(outside.asked(), 2);
+    // Whoever names keys that are not there makes us ask no more often.
+    world.advance(Duration::from_secs(60));
+    for _ in 0..20 {
+        assert!(!proven(&unknown).await);
+    }
+    assert_eq!(outside.asked(), 1);
+    // Taken back: whatever was said, an hour later it counts no more.
+    outside.says(200, "max-age=1000000000", &key_set(&[&unknown]));
+    world.advance(Duration::from_secs(3_599));
+    assert!(proven(&key).await);
+    assert_eq!(outside.asked(), 0);
+    world.advance(Duration::from_secs(1));
+    assert!(!proven(&key).await);
+    assert_eq!(outside.asked(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_many_assertions_of_one_client_wait_and_nobody_elses() {
     let world = World::new().await;
     let key = Key::es384("ec");
