@@ -497,6 +497,10 @@ async fn compare(persons: &[Person]) -> (usize, usize) {
     let told = mails(&with).await;
     assert_eq!(told, mails(&without).await, "mails");
     assert!(told.len() >= 2 * persons.len(), "both sides of each are told: {told:?}");
+    // The worlds live as long as the process: their connections need not.
+    for (world, _) in [&with, &without] {
+        world.app.db.close().await;
+    }
     (compared + told.len(), hidden)
 }
 

@@ -25,7 +25,7 @@ dir=$(mktemp -d /tmp/chartgate-postgres-XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 "$1/initdb" --pgdata "$dir/data" --auth trust --username chartgate --encoding UTF8 --no-sync >"$dir/log" 2>&1
 "$1/postgres" -D "$dir/data" -c listen_addresses= -c unix_socket_directories="$dir" -c fsync=off \
-    -c max_connections=300 -c shared_buffers=16MB >>"$dir/log" 2>&1 &
+    -c max_connections=600 -c shared_buffers=16MB >>"$dir/log" 2>&1 &
 server=$!
 until "$1/pg_isready" -q -h "$dir"; do kill -0 $server; sleep 0.05; done
 echo "$dir"
