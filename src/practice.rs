@@ -6,7 +6,6 @@ mod consent;
 mod desk;
 mod enrol;
 mod exchange;
-mod holder_died;
 mod mergers;
 mod probe;
 mod sharing_notices;

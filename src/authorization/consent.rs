@@ -99,8 +99,7 @@ impl AuthorizationServer {
     /// Whether a grant of the account in force lets apps in for this person.
     async fn may_connect(&self, account: AccountId, person: PersonId) -> Result<bool, StorageError> {
         let (standing, now) = (consents::standing(&self.db, account, person, false).await?, self.clock.now());
-        let is_dead = standing.is_deceased(now);
-        let mut in_force = standing.rights.iter().filter(|right| right.in_force(now, is_dead).is_ok());
+        let mut in_force = standing.rights.iter().filter(|right| standing.lets_act(right, now).is_ok());
         Ok(in_force.any(|right| right.scope.covers_action(Action::ConnectApp)))
     }
 }

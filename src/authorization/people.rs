@@ -157,6 +157,9 @@ impl AuthorizationServer {
             is_in_effect: grant.is_active(now) && standing.right_until(now).is_some(),
             suspended: match &grant.state {
                 GrantState::Suspended { reason, .. } if is_subject => Some(*reason),
+                GrantState::Active if is_subject && standing.is_holder_deceased(now) => {
+                    Some(StatusReason::ProxyDeceased)
+                }
                 _ => None,
             },
             from: grant.period.from,

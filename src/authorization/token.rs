@@ -280,8 +280,7 @@ impl AuthorizationServer {
             return Some(self.patient_url(person));
         }
         let now = self.clock.now();
-        let is_dead = standing.is_deceased(now);
-        let right = standing.rights.iter().find(|right| right.in_force(now, is_dead).is_ok())?;
+        let right = standing.rights.iter().find(|right| standing.lets_act(right, now).is_ok())?;
         Some(format!("{}/RelatedPerson/{}", self.endpoints.fhir_base(), related_person_id(right.grant)))
     }
 

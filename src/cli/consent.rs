@@ -17,8 +17,8 @@ pub(super) enum Command {
         /// The scope as JSON, such as `{"level": "view", "categories": ["results"]}`.
         scope: String,
     },
-    /// Lay something down about a person: a restriction, a flag, a hold, a minor's assent, an event. A death suspends what they
-    /// may do for others as well.
+    /// Lay something down about a person: a restriction, a flag, a hold, a minor's assent, an event. Whoever has died acts
+    /// for nobody either.
     LayDown {
         /// About whom.
         person: PersonId,

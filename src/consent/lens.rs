@@ -129,8 +129,7 @@ impl Lens {
         if standing.is_own {
             return if standing.is_deceased(now) { Err(Rule::Deceased) } else { Ok(lens) };
         }
-        let is_deceased = standing.is_deceased(now);
-        let in_force = |right| Right::in_force(right, now, is_deceased).map(|()| right);
+        let in_force = |right| standing.lets_act(right, now).map(|()| right);
         let standing_rights: Vec<Result<&Right, Rule>> = standing.rights.iter().map(in_force).collect();
         if standing_rights.iter().all(Result::is_err) {
             return Err(furthest(standing_rights.into_iter().filter_map(Result::err)));

@@ -17,6 +17,8 @@ named! {
         ReviewDue = "review-due",
         /// The person has died.
         Deceased = "deceased",
+        /// Whoever was let in has died.
+        HolderDeceased = "holder-deceased",
         /// A court, safeguarding or the privacy officer keeps the proxy out.
         Restriction = "restriction",
         /// Staff keep this item from proxies.

@@ -21,6 +21,8 @@ pub struct Standing {
     pub rights: Vec<Right>,
     /// What else is laid down about the person.
     pub rules: Vec<StandingRule>,
+    /// Since when whoever asks is dead, as it is laid down about their own person. Looked at for a proxy only.
+    pub holder_died: Vec<Period>,
 }
 
 /// An active grant with its scope.
@@ -117,7 +119,13 @@ impl Standing {
     /// One's own record, about which nothing is laid down.
     #[must_use]
     pub const fn own(account: AccountId) -> Self {
-        Self { account, is_own: true, rights: Vec::new(), rules: Vec::new() }
+        Self::bare(account, true)
+    }
+
+    /// Nobody let the account in, and nothing is laid down.
+    #[must_use]
+    pub const fn bare(account: AccountId, is_own: bool) -> Self {
+        Self { account, is_own, rights: Vec::new(), rules: Vec::new(), holder_died: Vec::new() }
     }
 
     /// The rules that hold at `now`.
@@ -141,6 +149,23 @@ impl Standing {
         self.in_force(now).any(|rule| *rule == RuleKind::Deceased)
     }
 
+    /// Whether whoever would act for the person has died (portal design, 3.8 scenario 48).
+    #[must_use]
+    pub fn is_holder_deceased(&self, now: Instant) -> bool {
+        self.holder_died.iter().any(|period| period.covers(now))
+    }
+
+    /// Whether a right of this account is in force at `now`.
+    ///
+    /// # Errors
+    /// The [`Rule`] by which it is not.
+    pub fn lets_act(&self, right: &Right, now: Instant) -> Result<(), Rule> {
+        if self.is_holder_deceased(now) {
+            return Err(Rule::HolderDeceased);
+        }
+        right.in_force(now, self.is_deceased(now))
+    }
+
     /// Whether the account's requests have to be looked at item by item.
     #[must_use]
     pub fn is_plain(&self) -> bool {
@@ -152,15 +177,32 @@ impl Standing {
     #[must_use]
     pub fn right_until(&self, now: Instant) -> Option<Option<Instant>> {
         if self.is_own {
-            return (!self.is_deceased(now)).then_some(None);
+            return (!self.is_deceased(now)).then(|| self.next_death(now));
         }
         if self.effect(now) == Effect::Nothing {
             return None;
         }
-        let standing = self.rights.iter().filter(|right| right.in_force(now, self.is_deceased(now)).is_ok());
+        let standing = self.rights.iter().filter(|right| self.lets_act(right, now).is_ok());
         // Several grants for one person: the right lasts as long as the longest of them.
-        standing.map(|right| right.period.until).reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b)))
+        standing.map(|right| self.lasts(right, now)).reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b)))
     }
+
+    /// When a right that is in force stops being so: a death may be laid down from a later day on.
+    fn lasts(&self, right: &Right, now: Instant) -> Option<Instant> {
+        let holder = first_after(now, self.holder_died.iter());
+        // An executor's begins with the death.
+        let person = self.next_death(now).filter(|_| right.basis != GrantBasis::Executor);
+        [right.period.until, right.review_by(), holder, person].into_iter().flatten().min()
+    }
+
+    fn next_death(&self, now: Instant) -> Option<Instant> {
+        let deaths = self.rules.iter().filter(|rule| rule.kind == RuleKind::Deceased);
+        first_after(now, deaths.map(|rule| &rule.period))
+    }
+}
+
+fn first_after<'a>(now: Instant, periods: impl Iterator<Item = &'a Period>) -> Option<Instant> {
+    periods.map(|period| period.from).filter(|from| now < *from).min()
 }
 
 /// A best-interest grant ends after this, whatever it says.
@@ -175,11 +217,11 @@ impl Right {
         said.into_iter().chain(best_interest).min()
     }
 
-    /// Whether it is in force at `now`, when its person is alive or dead.
+    /// Whether it is in force at `now`, when its person is alive or dead and its holder lives.
     ///
     /// # Errors
     /// The [`Rule`] by which it is not.
-    pub fn in_force(&self, now: Instant, is_deceased: bool) -> Result<(), Rule> {
+    pub(super) fn in_force(&self, now: Instant, is_deceased: bool) -> Result<(), Rule> {
         if !self.period.covers(now) {
             return Err(Rule::GrantPeriod);
         }
@@ -194,5 +236,69 @@ impl Right {
             (false, true) => Err(Rule::NotYetInEffect),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::random::SeededRandom;
+    use crate::consent::Level;
+
+    const NOW: i64 = 100;
+
+    fn at(micros: i64) -> Instant {
+        Instant::from_micros(micros)
+    }
+
+    fn deaths(periods: &[(i64, Option<i64>)]) -> Vec<Period> {
+        periods.iter().map(|(from, until)| Period { from: at(*from), until: until.map(at) }).collect()
+    }
+
+    /// What a proxy's right lasts for, when their own deaths and those of the person are laid down so.
+    fn until(
+        basis: GrantBasis,
+        of_holder: &[(i64, Option<i64>)],
+        of_person: &[(i64, Option<i64>)],
+    ) -> Option<Option<i64>> {
+        let random = SeededRandom::new(1);
+        let scope = GrantScope::whole(Level::Manage);
+        let period = Period { from: at(0), until: Some(at(900)) };
+        let rules = deaths(of_person).into_iter().map(|period| StandingRule { period, kind: RuleKind::Deceased });
+        let standing = Standing {
+            rights: vec![Right { grant: GrantId::mint(&random), basis, period, scope }],
+            rules: rules.collect(),
+            holder_died: deaths(of_holder),
+            ..Standing::bare(AccountId::mint(&random), false)
+        };
+        standing.right_until(at(NOW)).map(|until| until.map(Instant::micros))
+    }
+
+    /// By hand: a right ends with the first death, of either; a death that was lifted, or is over, holds nothing; two that
+    /// are laid down hold until both are gone.
+    #[test]
+    fn a_right_lasts_until_one_of_the_two_dies() {
+        let of_holder = |deaths: &[(i64, Option<i64>)]| until(GrantBasis::HealthCarePowerOfAttorney, deaths, &[]);
+        assert_eq!(of_holder(&[]), Some(Some(900)));
+        assert_eq!(of_holder(&[(100, None)]), None);
+        assert_eq!(of_holder(&[(101, None)]), Some(Some(101)));
+        assert_eq!(of_holder(&[(400, None), (300, None)]), Some(Some(300)));
+        assert_eq!(of_holder(&[(50, Some(100))]), Some(Some(900)));
+        assert_eq!(of_holder(&[(50, Some(100)), (60, None)]), None);
+        assert_eq!(of_holder(&[(950, None)]), Some(Some(900)));
+        let of_person = |deaths: &[(i64, Option<i64>)]| until(GrantBasis::HealthCarePowerOfAttorney, &[], deaths);
+        assert_eq!((of_person(&[(100, None)]), of_person(&[(300, None)])), (None, Some(Some(300))));
+        assert_eq!(until(GrantBasis::Executor, &[], &[(50, None)]), Some(Some(900)));
+        assert_eq!(until(GrantBasis::Executor, &[(100, None)], &[(50, None)]), None);
+    }
+
+    #[test]
+    fn one_s_own_record_is_read_until_the_day_of_one_s_death() {
+        let own = |from: i64| {
+            let rule = StandingRule { period: Period { from: at(from), until: None }, kind: RuleKind::Deceased };
+            let account = AccountId::mint(&SeededRandom::new(1));
+            Standing { rules: vec![rule], ..Standing::own(account) }.right_until(at(NOW))
+        };
+        assert_eq!((own(100), own(101)), (None, Some(Some(at(101)))));
     }
 }

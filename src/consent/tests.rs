@@ -51,7 +51,7 @@ fn right(basis: GrantBasis) -> Right {
 
 fn proxy(rights: Vec<Right>, rules: &[RuleKind]) -> Standing {
     let rules = rules.iter().map(|kind| StandingRule { period: always(), kind: kind.clone() }).collect();
-    Standing { account: account(), is_own: false, rights, rules }
+    Standing { rights, rules, ..Standing::bare(account(), false) }
 }
 
 fn band(key: &str, years: i16, rule: BandRule) -> Band {

@@ -93,7 +93,7 @@ static PROXY: LazyLock<Permit> = LazyLock::new(|| {
         scope: GrantScope::of_basis(basis),
     };
     let account = AccountId::mint(&*SETTING.random);
-    let standing = Standing { account, is_own: false, rights: vec![right], rules: Vec::new() };
+    let standing = Standing { rights: vec![right], ..Standing::bare(account, false) };
     let policy = ConsentPolicies::embedded().unwrap().by_name("standard").unwrap();
     let lens = Lens::of(&Asking {
         standing: &standing,

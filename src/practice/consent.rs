@@ -1,7 +1,6 @@
 //! Who sees what, as the operator and staff lay it down. Each act and its entry in the audit trail are one write, and
 //! show at the next request.
 
-use super::holder_died::HolderDied;
 use crate::audit::{Act, ActKind, Acts};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, ConsentRuleId, GrantId, OrganizationId, PersonId};
@@ -70,18 +69,16 @@ pub async fn lay_down(
     let by = if new.by.is_some() { "staff" } else { "operator" };
     let act = Act::new(ActKind::Grant, now, random).by(new.by).by_way_of("rule").under(by);
     let act = act.about(rule.person).on("ConsentRule", id);
-    let is_death = rule.rule.kind == RuleKind::Deceased && rule.rule.period.covers(now);
-    let held = if is_death { HolderDied::of(acts, random, (now, new.by), rule.person).await? } else { Vec::new() };
-    acts.write_all(move |tx| {
+    acts.write(move |tx| {
         Box::pin(async move {
             consent::insert_rule(&mut *tx, &rule).await?;
-            Ok::<_, StorageError>((id, HolderDied::apply(tx, held, act).await?))
+            Ok::<_, StorageError>((id, Some(act)))
         })
     })
     .await
 }
 
-/// Lifts something that was laid down. It stays on record. What a death suspended works again where there was none.
+/// Lifts something that was laid down. It stays on record.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when it is not there or was lifted before.
@@ -94,15 +91,10 @@ pub async fn lift(
 ) -> Result<(), StorageError> {
     let act =
         Act::new(ActKind::Grant, now, random).by(by).by_way_of("lift").under(reason.as_str()).on("ConsentRule", id);
-    let rule = consent::rule_by_id(acts.db(), id).await?.filter(|rule| rule.rule.kind == RuleKind::Deceased);
-    let held = match rule {
-        Some(rule) => HolderDied::undone(acts, random, (now, by), rule.person).await?,
-        None => Vec::new(),
-    };
-    acts.write_all(move |tx| {
+    acts.write(move |tx| {
         Box::pin(async move {
             consent::end_rule(&mut *tx, id, now, reason).await?;
-            Ok::<_, StorageError>(((), HolderDied::apply(tx, held, act).await?))
+            Ok::<_, StorageError>(((), Some(act)))
         })
     })
     .await

@@ -1,4 +1,4 @@
-//! Who is told that what they share changes on a day, and that a review was missed.
+//! Who is told that what they share changes on a day, that a review was missed, and that whoever they let in has died.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,11 +10,11 @@ use crate::authorization::{active_links, current_person};
 use crate::base::clock::{Instant, SharedClock};
 use crate::base::id::{OrganizationId, PersonId, StaffTaskId};
 use crate::base::random::SharedRandom;
-use crate::consent::{BirthDate, DueNotice, Right, Rule, due_notices};
+use crate::consent::{BirthDate, DueNotice, Right, Rule, Standing, due_notices};
 use crate::gateway::Sources;
 use crate::identity::{Grant, GrantBasis, Link};
 use crate::mail::{Day, Letter, Outbox, template};
-use crate::practice::told::both_sides;
+use crate::practice::told::{both_sides, subject};
 use crate::storage::staff_tasks::{self, StaffTask, StaffTaskKind};
 use crate::storage::{Db, StorageError, consent, grants, sharing_notices};
 
@@ -32,6 +32,9 @@ pub struct SharingNotices {
 
 /// Stands for "so many days before" where the day is over.
 const OVERDUE: i64 = -1;
+
+/// Stands there for a death of whoever holds the grant, on the day from which it is laid down.
+const HOLDER_DIED: i64 = -2;
 
 /// Something to tell, and to whose staff besides.
 struct Telling {
@@ -78,8 +81,10 @@ impl SharingNotices {
         let standing = consent::standing(&self.db, grant.account, person, false).await?;
         let Some(right) = standing.rights.iter().find(|right| right.grant == grant.id) else { return Ok(Vec::new()) };
         let (now, links) = (self.clock.now(), active_links(&self.db, person).await?);
-        if right.in_force(now, standing.is_deceased(now)) == Err(Rule::ReviewDue) {
-            return Ok(self.overdue(right, (person, &links)).into_iter().collect());
+        match standing.lets_act(right, now) {
+            Err(Rule::ReviewDue) => return Ok(self.overdue(right, (person, &links)).into_iter().collect()),
+            Err(Rule::HolderDeceased) => return Ok(holder_died(&standing, person, now).into_iter().collect()),
+            _ => {}
         }
         let mut due = Vec::new();
         let sources = self.sources.all();
@@ -97,8 +102,7 @@ impl SharingNotices {
     /// A review that was missed (portal design, 3.8 scenario 42). What the person gave themselves is theirs to look at; of
     /// everything else the practices that it covers are told.
     fn overdue(&self, right: &Right, (person, links): (PersonId, &[Link])) -> Option<Telling> {
-        let day = jiff::Timestamp::from_microsecond(right.review_by()?.micros()).ok()?;
-        let due = DueNotice { day: day.to_zoned(jiff::tz::TimeZone::UTC).date(), before: OVERDUE };
+        let due = DueNotice { day: utc_date(right.review_by()?)?, before: OVERDUE };
         let sources = self.sources.all();
         let desk = |link: &Link| {
             let organization = sources.get(&link.source)?.source.organization;
@@ -120,6 +124,8 @@ impl SharingNotices {
         let changed = template::SharingChanged { sign_in };
         let all: Vec<Letter> = match due.before {
             OVERDUE => both_sides(&self.db, &self.outbox, grant, &changed).await?,
+            // What comes to the dead is read by others.
+            HOLDER_DIED => subject(&self.db, &self.outbox, grant, &changed).await?,
             _ => both_sides(&self.db, &self.outbox, grant, &ends).await?,
         };
         let (id, now) = (grant.id, self.clock.now());
@@ -151,4 +157,16 @@ impl SharingNotices {
             })
             .await
     }
+}
+
+/// Whoever they let in has died (portal design, 2.10): the earliest day that is laid down and holds.
+fn holder_died(standing: &Standing, person: PersonId, now: Instant) -> Option<Telling> {
+    let held = standing.holder_died.iter().filter(|period| period.covers(now));
+    let day = utc_date(held.map(|period| period.from).min()?)?;
+    Some(Telling { person, due: DueNotice { day, before: HOLDER_DIED }, desks: BTreeSet::new() })
+}
+
+fn utc_date(at: Instant) -> Option<jiff::civil::Date> {
+    let at = jiff::Timestamp::from_microsecond(at.micros()).ok()?;
+    Some(at.to_zoned(jiff::tz::TimeZone::UTC).date())
 }

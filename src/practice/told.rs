@@ -14,12 +14,23 @@ pub(super) async fn both_sides<T: Template>(
     letter: &T,
 ) -> Result<Vec<Letter>, StorageError> {
     let mut all = letters_to(db, outbox, grant.account, letter).await?;
+    all.extend(subject(db, outbox, grant, letter).await?);
+    Ok(all)
+}
+
+/// The letter to whose record a grant is for, with the same exception.
+pub(super) async fn subject<T: Template>(
+    db: &Db,
+    outbox: &Outbox,
+    grant: &Grant,
+    letter: &T,
+) -> Result<Vec<Letter>, StorageError> {
     let is_silent = match grant.evidence.strip_prefix("Proofing/").and_then(|id| id.parse().ok()) {
         Some(proofing) => proxy_requests::is_silent(db, proofing).await?,
         None => false,
     };
-    if !is_silent && let Some(subject) = accounts::by_person(db, grant.person).await? {
-        all.extend(letters_to(db, outbox, subject.id, letter).await?);
+    match accounts::by_person(db, grant.person).await? {
+        Some(subject) if !is_silent => letters_to(db, outbox, subject.id, letter).await,
+        _ => Ok(Vec::new()),
     }
-    Ok(all)
 }

@@ -48,6 +48,13 @@ statements! {
               SELECT holder.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
               NULL, r.id, NULL, r.valid_from, r.valid_until, r.document, NULL \
               FROM holder JOIN shown s ON TRUE JOIN consent_rules r ON r.person_id = s.person AND r.ended IS NULL \
+              UNION ALL \
+              SELECT holder.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+              NULL, d.id, NULL, d.valid_from, d.valid_until, NULL, NULL \
+              FROM holder JOIN consent_rules d ON d.document = '\"deceased\"' AND d.ended IS NULL \
+              AND (d.person_id = holder.own_shown OR d.person_id IN (\
+              SELECT al.alias_id FROM person_aliases al WHERE al.person_id = holder.own_shown AND al.undone IS NULL)) \
+              WHERE holder.own_shown <> holder.shown_person \
               ORDER BY merged NULLS LAST, link_person, rank, linked, link_id, grant_id, rule_id";
 }
 
@@ -134,7 +141,7 @@ pub async fn by_token(
                 let bearer: Bearer = bearer.try_into()?;
                 let account = bearer.account;
                 shown = shown_person.as_deref().map(person).transpose()?;
-                let standing = shown.map(|_| Standing { account, is_own, rights: Vec::new(), rules: Vec::new() });
+                let standing = shown.map(|_| Standing::bare(account, is_own));
                 first.insert(Caller { bearer, right: None, standing, links: Vec::new() })
             }
         };

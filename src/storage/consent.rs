@@ -18,8 +18,6 @@ statements! {
     END_RULE = "UPDATE consent_rules SET ended = $2, end_reason = $3 WHERE id = $1 AND ended IS NULL";
     RULES = "SELECT id, person_id, document, valid_from, valid_until, evidence, entered_by, created \
              FROM consent_rules WHERE person_id = $1 AND ended IS NULL ORDER BY created, id";
-    RULE = "SELECT id, person_id, document, valid_from, valid_until, evidence, entered_by, created \
-            FROM consent_rules WHERE id = $1 AND ended IS NULL";
     RIGHTS = "SELECT g.id, g.basis, g.valid_from, g.valid_until, g.scope FROM grants g \
               LEFT JOIN person_aliases a ON a.alias_id = g.person_id AND a.undone IS NULL \
               WHERE g.account_id = $1 AND g.state = 'active' AND COALESCE(a.person_id, g.person_id) = $2 \
@@ -27,6 +25,13 @@ statements! {
     RULES_SHOWN = "SELECT r.id, r.valid_from, r.valid_until, r.document FROM consent_rules r \
                    LEFT JOIN person_aliases a ON a.alias_id = r.person_id AND a.undone IS NULL \
                    WHERE (r.person_id = $1 OR a.person_id = $1) AND r.ended IS NULL ORDER BY r.created, r.id";
+    /// Whoever was merged into another person is that person.
+    HOLDER_DIED = "SELECT r.valid_from, r.valid_until FROM accounts o \
+                   LEFT JOIN person_aliases oa ON oa.alias_id = o.person_id AND oa.undone IS NULL \
+                   JOIN consent_rules r ON r.person_id = COALESCE(oa.person_id, o.person_id) OR r.person_id IN (\
+                   SELECT al.alias_id FROM person_aliases al \
+                   WHERE al.person_id = COALESCE(oa.person_id, o.person_id) AND al.undone IS NULL) \
+                   WHERE o.id = $1 AND r.document = '\"deceased\"' AND r.ended IS NULL ORDER BY r.created, r.id";
     SCOPE = "SELECT scope FROM grants WHERE id = $1";
     /// Scopes of grants that did not end, if they may name one of these.
     SCOPES_NAMING = "SELECT id, person_id, scope FROM grants WHERE state <> 'ended' \
@@ -120,7 +125,8 @@ fn rule((id, from, until): (&str, i64, Option<i64>), document: &str) -> Result<S
 }
 
 row! {
-    /// A grant or a rule that a right to a record hangs on, or nothing of either.
+    /// A grant or a rule that a right to a record hangs on, or nothing of either. A rule without a document is that the
+    /// holder died.
     pub(super) struct LaidColumns {
         grant_id: Option<String>,
         rule_id: Option<String>,
@@ -139,8 +145,10 @@ impl LaidColumns {
             let columns = (id.as_str(), self.basis.as_deref().unwrap_or_default(), from, self.valid_until);
             standing.rights.push(right(columns, self.document.as_deref())?);
         } else if let Some(id) = &self.rule_id {
-            let document = self.document.as_deref().unwrap_or_default();
-            standing.rules.push(rule((id, from, self.valid_until), document)?);
+            match self.document.as_deref() {
+                Some(document) => standing.rules.push(rule((id, from, self.valid_until), document)?),
+                None => standing.holder_died.push(period(from, self.valid_until)),
+            }
         }
         Ok(())
     }
@@ -263,15 +271,6 @@ pub async fn rules_of(on: impl Into<Executor<'_>>, person: PersonId) -> Result<V
     rows.into_iter().map(|row| row.read().map_err(StorageError::from)).collect()
 }
 
-/// What was laid down under this id and is not lifted.
-///
-/// # Errors
-/// [`StorageError`].
-pub async fn rule_by_id(on: impl Into<Executor<'_>>, id: ConsentRuleId) -> Result<Option<ConsentRule>, StorageError> {
-    let row: Option<RuleRow> = fetch_optional!(on, RULE, id.to_string())?;
-    row.map(|row| row.read().map_err(StorageError::from)).transpose()
-}
-
 /// What an account's right to a person's record hangs on; `person` is the one that merges lead to.
 ///
 /// # Errors
@@ -289,7 +288,12 @@ pub async fn standing(db: &Db, account: AccountId, person: PersonId, is_own: boo
         .iter()
         .map(|(id, from, until, document)| rule((id, *from, *until), document))
         .collect::<Result<_, _>>()?;
-    Ok(Standing { account, is_own, rights, rules })
+    let deaths: Vec<(i64, Option<i64>)> = match is_own {
+        true => Vec::new(),
+        false => fetch_all!(db, HOLDER_DIED, account.to_string())?,
+    };
+    let holder_died = deaths.into_iter().map(|(from, until)| period(from, until)).collect();
+    Ok(Standing { account, is_own, rights, rules, holder_died })
 }
 
 /// Lets a practice decide by another policy, and moves the generation on.

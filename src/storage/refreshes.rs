@@ -47,7 +47,13 @@ statements! {
             UNION ALL \
             SELECT NULL, s.id, NULL, s.valid_from, s.valid_until, s.document \
             FROM held JOIN consent_rules s ON s.ended IS NULL AND (s.person_id = held.shown_person OR s.person_id IN \
-            (SELECT al.alias_id FROM person_aliases al WHERE al.person_id = held.shown_person AND al.undone IS NULL))) \
+            (SELECT al.alias_id FROM person_aliases al WHERE al.person_id = held.shown_person AND al.undone IS NULL)) \
+            UNION ALL \
+            SELECT NULL, d.id, NULL, d.valid_from, d.valid_until, NULL \
+            FROM held JOIN consent_rules d ON d.document = '\"deceased\"' AND d.ended IS NULL \
+            AND (d.person_id = held.own_shown OR d.person_id IN \
+            (SELECT al.alias_id FROM person_aliases al WHERE al.person_id = held.own_shown AND al.undone IS NULL)) \
+            WHERE held.own_shown <> held.shown_person) \
             SELECT c.id, c.name, c.redirect_uris, c.launch_uri, c.scopes, c.secret_hash, c.kind, c.state, c.key_set, \
             c.key_set_uri, c.sources, c.requires_pushed_requests, c.requires_bound_tokens, c.registration_hash, \
             held.*, laid.* \
@@ -186,8 +192,7 @@ impl Row {
                 Some(Held {
                     token: tokens::refresh_token(token)?,
                     is_account_open: self.account_state.as_deref() == Some("active"),
-                    right: shown
-                        .map(|person| (person, Standing { account, is_own, rights: Vec::new(), rules: Vec::new() })),
+                    right: shown.map(|person| (person, Standing::bare(account, is_own))),
                     authorization: Arc::new(authorization),
                 })
             }

@@ -15,7 +15,8 @@ pub(super) const FAY: &str = "1944-02-01";
 /// A parent asks for a laboratory result of 2025 at the first practice, on 3 May 2026 at noon in New York.
 pub(super) fn base(born: &str) -> Value {
     json!({
-        "own": false, "account": "gil", "grants": [grant("parent")], "laid": [], "births": [born], "zone": -4,
+        "own": false, "account": "gil", "grants": [grant("parent")], "laid": [],
+        "holder_died": [], "births": [born], "zone": -4,
         "today": "2026-05-03", "now": TODAY + 16 * 3_600_000_000, "organization": "one", "source": "aaaa",
         "action": "read", "policy": TABLES.0["standard"], "lists": TABLES.1, "item": item("Observation", "results"),
     })

@@ -98,7 +98,7 @@ pub(super) fn question(
 ) -> Value {
     let (category, kind, system, code) = item;
     json!({
-        "own": false, "account": "gil", "laid": [], "births": [born.to_string()], "zone": -4, "today": "2026-05-03",
+        "own": false, "account": "gil", "laid": [], "holder_died": [], "births": [born.to_string()], "zone": -4, "today": "2026-05-03",
         "now": TODAY + 4 * 3_600_000_000, "organization": "one", "source": "aaaa", "action": "read",
         "policy": TABLES.0[policy], "lists": TABLES.1,
         "grants": [{"id": "g0", "basis": role, "from": TODAY - 30 * DAY, "until": null, "level": "manage", "actions": [],

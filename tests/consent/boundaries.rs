@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use chartgate::base::clock::Clock;
-use chartgate::identity::{GrantBasis, GrantState, StatusReason};
-use chartgate::storage::{audit, grants, organizations, staff_tasks};
+use chartgate::consent::RuleKind;
+use chartgate::identity::{GrantBasis, GrantState, Period, StatusReason};
+use chartgate::practice::{self, NewRule};
+use chartgate::storage::{grants, organizations, staff_tasks};
 
 use super::family::*;
 use super::surfaces::{seen, seen_at_one};
@@ -21,6 +23,7 @@ in_both_worlds!(
     s45_when_somebody_leaves_an_agency_nobody_else_has_their_leave,
     s46_best_interest_ends_on_the_ninety_first_day,
     s48_when_a_proxy_dies_what_they_may_do_is_suspended,
+    s48_a_death_laid_down_from_later_on_holds_from_then,
     s54_an_emancipated_minor_decides_alone,
 );
 
@@ -169,22 +172,40 @@ async fn s48_when_a_proxy_dies_what_they_may_do_is_suspended() {
     let hers = line(&mut fay).await;
     assert_eq!((&hers["suspended"], &hers["in_effect"]), (&json!("ROLE_DEACTIVATED_PROXY_DECEASED"), &json!(false)));
     assert!(fay.get("/people").await.body.contains("The person who had access has died."));
-    let written = async || {
-        let rows = audit::recent(&world.app.db, 1_000).await.unwrap().into_iter();
-        let of_fay = rows.filter(|row| row.person == Some(world.person("fay").id));
-        of_fay
-            .filter_map(|row| row.interaction)
-            .filter(|step| step == "suspend" || step == "resume")
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(written().await, ["suspend"], "about the record that it is for");
-    // It was a mistake: what it suspended works again, and what had ended stays over.
+    // What comes afterwards is held as well, and two records of it hold until both are lifted.
+    grant(&world, "jo", "dee", GrantBasis::PatientConsent, Value::Null).await;
+    assert!(!opens(&world, "jo", "dee").await);
+    let again = lay_down(&world, "jo", json!("deceased")).await;
     lift(&world, rule).await;
-    assert!(opens(&world, "jo", "fay").await && !opens(&world, "jo", "eve").await);
+    assert!(!opens(&world, "jo", "fay").await && !opens(&world, "jo", "dee").await);
+    // It was a mistake: what it held works again, and what had ended stays over.
+    lift(&world, again).await;
+    assert!(opens(&world, "jo", "fay").await && opens(&world, "jo", "dee").await && !opens(&world, "jo", "eve").await);
     assert_eq!(line(&mut fay).await["suspended"], Value::Null);
-    assert_eq!(written().await.len(), 2);
     let state = grants::by_id(&world.app.db, ended).await.unwrap().unwrap().state;
     assert!(matches!(state, GrantState::Ended { reason: StatusReason::PatientRequest, .. }));
+}
+
+/// Rule: a death that is laid down from a later moment on holds from that moment, for a token that was there before too.
+async fn s48_a_death_laid_down_from_later_on_holds_from_then() {
+    let world = family(Vec::new()).await;
+    grant(&world, "jo", "fay", GrantBasis::HealthCarePowerOfAttorney, Value::Null).await;
+    let jo = token(&world, "jo", "fay").await;
+    let from = world.clock.now().plus(Duration::from_secs(120));
+    let new = NewRule {
+        person: world.person("jo").id,
+        kind: RuleKind::Deceased,
+        period: Period { from, until: None },
+        evidence: "Provenance/1".to_owned(),
+        by: None,
+    };
+    practice::lay_down(&world.app.acts, &*RANDOM, world.clock.now(), new).await.unwrap();
+    world.clock.advance(Duration::from_secs(119));
+    assert_eq!(seen(&world, &jo, "fay", "Observation").await.len(), 8);
+    assert!(opens(&world, "jo", "fay").await);
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.get("/fhir/Observation", &jo).await.status, 401);
+    assert!(!opens(&world, "jo", "fay").await);
 }
 
 async fn s54_an_emancipated_minor_decides_alone() {

@@ -13,7 +13,7 @@ use chartgate::base::keys::MasterKey;
 use chartgate::base::random::SystemRandom;
 use chartgate::base::source_key::SourceKey;
 use chartgate::consent::{RuleKind, StandingRule, Verdict};
-use chartgate::identity::{Grant, GrantState, Link};
+use chartgate::identity::{Grant, GrantState, Link, Period};
 use chartgate::practice::{export_consents, import_consents};
 use chartgate::storage::consent::{self, ConsentRule};
 use chartgate::storage::{StorageError, accounts, grants, links, organizations, persons, sources};
@@ -62,16 +62,34 @@ impl Instance {
             stored.await.unwrap();
         }
         for name in HOLDERS {
-            let account = sample::account(name, None);
-            instance.accounts.insert(name.to_owned(), account.id);
-            instance
-                .database
-                .db
-                .write(move |tx| Box::pin(async move { accounts::insert(tx, &account).await }))
-                .await
-                .unwrap();
+            instance.holder(name, None).await;
         }
         instance
+    }
+
+    async fn holder(&mut self, name: &str, person: Option<PersonId>) {
+        let account = sample::account(name, person);
+        self.accounts.insert(name.to_owned(), account.id);
+        let stored = self.database.db.write(move |tx| Box::pin(async move { accounts::insert(tx, &account).await }));
+        stored.await.unwrap();
+    }
+
+    /// Somebody with a record of their own, and with what is laid down of their death.
+    async fn mortal_holder(&mut self, name: &str, chart: usize, deaths: Vec<Period>) {
+        let person = self.person(chart).await;
+        self.holder(name, Some(person)).await;
+        let random = SystemRandom::default();
+        let rules = deaths.into_iter().map(|period| StandingRule { period, kind: RuleKind::Deceased });
+        let rules: Vec<ConsentRule> = rules.map(|rule| laid(rule, person, &random)).collect();
+        let stored = self.database.db.write(move |tx| {
+            Box::pin(async move {
+                for rule in &rules {
+                    consent::insert_rule(tx, rule).await?;
+                }
+                Ok::<_, StorageError>(())
+            })
+        });
+        stored.await.unwrap();
     }
 
     /// A person with the chart of this number at the first practice.
@@ -123,6 +141,11 @@ fn moved(asked: &Asked, instance: &Instance, ids: &BTreeMap<GrantId, GrantId>, h
     asked
 }
 
+fn laid(rule: StandingRule, person: PersonId, random: &SystemRandom) -> ConsentRule {
+    let evidence = "Provenance/2".to_owned();
+    ConsentRule { id: ConsentRuleId::mint(random), person, rule, evidence, entered_by: None, created: sample::at(4) }
+}
+
 /// Stores what a standing rests on.
 async fn store(instance: &Instance, asked: &Asked, person: PersonId) {
     let random = SystemRandom::default();
@@ -146,10 +169,7 @@ async fn store(instance: &Instance, asked: &Asked, person: PersonId) {
                 consent::set_scope(tx, right.grant, &right.scope).await?;
             }
             for rule in rules {
-                let id = ConsentRuleId::mint(&random);
-                let evidence = "Provenance/2".to_owned();
-                let laid = ConsentRule { id, person, rule, evidence, entered_by: None, created: sample::at(4) };
-                consent::insert_rule(tx, &laid).await?;
+                consent::insert_rule(tx, &laid(rule, person, &random)).await?;
             }
             Ok::<_, StorageError>(())
         })
@@ -157,24 +177,34 @@ async fn store(instance: &Instance, asked: &Asked, person: PersonId) {
     stored.await.unwrap();
 }
 
-fn holder_of(question: &Value) -> &str {
+/// Whoever asks; who may be dead is somebody of their own in each question.
+fn holder_of(question: &Value, number: usize) -> String {
     let holder = question["account"].as_str().unwrap();
-    if HOLDERS.contains(&holder) { holder } else { "else" }
+    match (question["holder_died"] != json!([]), HOLDERS.contains(&holder)) {
+        (true, _) => format!("mortal-{number}"),
+        (false, true) => holder.to_owned(),
+        (false, false) => "else".to_owned(),
+    }
 }
 
 async fn round_trip(one: Database, other: Database) {
-    let (before, after) = (Instance::new(one).await, Instance::new(other).await);
+    let (mut before, mut after) = (Instance::new(one).await, Instance::new(other).await);
     let random = SystemRandom::default();
     let (mut expected, mut first_person) = (Vec::new(), None);
     for (number, (name, question)) in questions().into_iter().enumerate() {
         let plain = asked(&question);
         let rights = plain.standing.rights.iter();
         let ids: BTreeMap<GrantId, GrantId> = rights.map(|right| (right.grant, GrantId::mint(&random))).collect();
-        let here = moved(&plain, &before, &ids, holder_of(&question));
+        let holder = holder_of(&question, number);
+        if !plain.standing.holder_died.is_empty() {
+            before.mortal_holder(&holder, 20_000 + number, plain.standing.holder_died.clone()).await;
+            after.mortal_holder(&holder, 20_000 + number, Vec::new()).await;
+        }
+        let here = moved(&plain, &before, &ids, &holder);
         let (person, there) = (before.person(number).await, after.person(number).await);
         store(&before, &here, person).await;
         first_person = first_person.or(Some(person));
-        expected.push((name, question.clone(), moved(&plain, &after, &ids, holder_of(&question)), there));
+        expected.push((name, question.clone(), moved(&plain, &after, &ids, &holder), there));
     }
     // Somebody looked, and is a patient too.
     let known = before.person(9_999).await;

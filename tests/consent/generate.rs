@@ -112,10 +112,12 @@ pub(super) fn question(dice: &mut Dice) -> Value {
     let grants: Vec<Value> =
         if own { Vec::new() } else { (0..dice.below(4)).map(|number| grant(dice, now, number)).collect() };
     let laid: Vec<Value> = (0..dice.below(4)).map(|_| rule(dice, now)).collect();
+    let holder_died: Vec<Value> = (0..dice.below(8) / 7).map(|_| holder_death(dice, now)).collect();
     let births: Vec<&str> = (0..*dice.of(&[0, 1, 1, 1, 1, 2])).map(|_| *dice.of(&BIRTHS)).collect();
     let action = if dice.once_in(3) { *dice.of(&ACTIONS) } else { "read" };
     json!({
-        "own": own, "account": "gil", "grants": grants, "laid": laid, "births": births, "zone": zone,
+        "own": own, "account": "gil", "grants": grants, "laid": laid, "holder_died": holder_died,
+        "births": births, "zone": zone,
         "today": "2026-05-03", "now": now, "organization": dice.of(&["one", "two"]), "source": "aaaa", "action": action,
         "policy": policy, "lists": TABLES.1, "item": item(dice, now),
     })
@@ -156,6 +158,11 @@ pub(super) fn grant(dice: &mut Dice, now: i64, number: u64) -> Value {
         "springing": dice.once_in(6), "activated": *dice.of(&[None, Some(now), Some(now + 1)]),
         "guarantor": dice.once_in(4),
     })
+}
+
+/// A death of whoever asks, as it is laid down: in time, later, or lifted.
+fn holder_death(dice: &mut Dice, now: i64) -> Value {
+    json!({"from": now - *dice.of(&[0, DAY, -1]), "until": dice.of(&[None, None, Some(now), Some(now + 1)])})
 }
 
 pub(super) fn rule(dice: &mut Dice, now: i64) -> Value {

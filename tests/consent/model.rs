@@ -1,8 +1,8 @@
 //! The decision a second time: plain JSON in, plain words out, step by step as the model of proxy consent is written down,
 //! without a line of `src/`. Slow, and easy to read.
 //!
-//! A question is an object: `own`, `account`, `grants`, `laid` (what is laid down), `births` (birth dates as texts), `today`
-//! (the practice's day as a text), `now` (microseconds), `organization`, `source`, `action`, `policy` (a table of
+//! A question is an object: `own`, `account`, `grants`, `laid` (what is laid down), `holder_died` (since when the account's own
+//! person is dead, from and until), `births` (birth dates as texts), `today` (the practice's day as a text), `now` (microseconds), `organization`, `source`, `action`, `policy` (a table of
 //! `age-bands.toml`), `lists` (the tables of `code-lists.toml`), `item`.
 
 use serde_json::{Value, json};
@@ -44,6 +44,10 @@ fn seen(question: &Value) -> Option<(bool, bool)> {
         }
         // Who works where is in nobody's way.
         return (text(item, "category") == "directory" || !is_held(question)).then_some((false, true));
+    }
+    // The dead act for nobody, whatever they were given (scenario 48).
+    if question["holder_died"].as_array().unwrap().iter().any(|death| within(death, now)) {
+        return None;
     }
     // 2. A grant in force.
     let grants: Vec<&Value> =

@@ -17,7 +17,7 @@ use super::real::{Asked, asked, grant_id};
 type Mutant = (&'static str, fn(&mut Asked));
 
 /// What is wrong with each, done to what the decision is made of.
-const MUTANTS: [Mutant; 42] = [
+const MUTANTS: [Mutant; 44] = [
     ("takes no notice of restrictions", |a| without(a, |kind| matches!(kind, RuleKind::Restriction { .. }))),
     ("lets a restriction against one hit everybody", |a| {
         each(a, |kind| {
@@ -56,6 +56,10 @@ const MUTANTS: [Mutant; 42] = [
     ("forgets reviews", |a| rights(a, |right| right.scope.review_by = None)),
     ("lets best interest last", |a| basis(a, GrantBasis::BestInterest, GrantBasis::GuardianAdult)),
     ("does not notice a death", |a| without(a, |kind| *kind == RuleKind::Deceased)),
+    ("lets the dead act for others", |a| a.standing.holder_died.clear()),
+    ("takes a death that was lifted for one that holds", |a| {
+        a.standing.holder_died.iter_mut().for_each(|period| period.until = None);
+    }),
     ("lets executors in before the death", |a| basis(a, GrantBasis::Executor, GrantBasis::GuardianAdult)),
     ("reckons days in UTC", |a| a.zone = TimeZone::UTC),
     ("looks at one birth date of two", |a| a.births.truncate(1)),

@@ -62,7 +62,7 @@ fn reduce(dice: &mut Dice, question: &mut Value) -> Option<&'static str> {
         rule
     };
     let grants = question["grants"].as_array().unwrap().len();
-    let change = dice.below(9);
+    let change = dice.below(10);
     if change < 2 {
         let label = if change == 0 { "HIV" } else { "restricted" };
         question["item"]["labels"].as_array_mut().unwrap().push(json!(label));
@@ -77,6 +77,10 @@ fn reduce(dice: &mut Dice, question: &mut Value) -> Option<&'static str> {
         let rule = always(json!({"kind": "restriction", "effect": effect, "against": null}));
         question["laid"].as_array_mut().unwrap().push(rule);
         return Some("a restriction");
+    }
+    if change == 9 {
+        question["holder_died"].as_array_mut().unwrap().push(json!({"from": now - 1, "until": null}));
+        return Some("a death of whoever looks");
     }
     if grants == 0 {
         return None;

@@ -101,8 +101,9 @@ pub(super) fn asked(question: &Value) -> Asked {
     let account: AccountId = uuid(question["account"].as_str().unwrap()).parse().unwrap();
     let rights = question["grants"].as_array().unwrap().iter().map(right).collect();
     let rules = question["laid"].as_array().unwrap().iter().map(rule).collect();
+    let holder_died = question["holder_died"].as_array().unwrap().iter().map(period).collect();
     Asked {
-        standing: Standing { account, is_own: question["own"] == true, rights, rules },
+        standing: Standing { account, is_own: question["own"] == true, rights, rules, holder_died },
         policy: POLICIES.by_name(question["policy"]["name"].as_str().unwrap()).unwrap(),
         zone: TimeZone::fixed(jiff::tz::offset(question["zone"].as_i64().unwrap() as i8)),
         organization: organization(&question["organization"]),

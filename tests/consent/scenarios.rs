@@ -285,6 +285,12 @@ fn adulthood() -> Vec<Scenario> {
     let guardian = with(jo(FAY), &[("grants", json!([with(grant("guardian-adult"), &[("id", json!("g1"))])]))]);
     let best = |days: i64| scope(by(base(FAY), "best-interest"), "from", json!(now - days * DAY));
     let dead = |basis| laid(by(base(FAY), basis), json!({"kind": "deceased"}));
+    let holder_died = |question: Value, days: &[(i64, Option<i64>)]| {
+        let deaths =
+            days.iter().map(|(from, until)| json!({"from": now + from * DAY, "until": until.map(|d| now + d * DAY)}));
+        let deaths: Vec<Value> = deaths.collect();
+        with(question, &[("holder_died", json!(deaths))])
+    };
     let none = with(base(FAY), &[("grants", json!([]))]);
     vec![
         scenario(
@@ -411,8 +417,21 @@ fn adulthood() -> Vec<Scenario> {
             ],
         )
         .tried(&["after_a_death_nobody_reads_but_the_executor"]),
-        scenario(48, "Jo dies", vec![(none, Not(Rule::NoGrant))])
-            .tried(&["s48_when_a_proxy_dies_what_they_may_do_is_suspended"]),
+        scenario(
+            48,
+            "Jo dies",
+            vec![
+                (holder_died(jo(FAY), &[(-1, None)]), Not(Rule::HolderDeceased)),
+                (
+                    holder_died(with(dead("executor"), &[("account", json!("jo"))]), &[(-1, None)]),
+                    Not(Rule::HolderDeceased),
+                ),
+                (holder_died(jo(FAY), &[(1, None), (-2, Some(-1))]), Seen),
+                (holder_died(jo(FAY), &[(-2, Some(-1)), (-1, None)]), Not(Rule::HolderDeceased)),
+                (none, Not(Rule::NoGrant)),
+            ],
+        )
+        .tried(&["s48_when_a_proxy_dies_what_they_may_do_is_suspended"]),
         scenario(
             54,
             "an emancipated sixteen-year-old",

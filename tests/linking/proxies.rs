@@ -2,8 +2,9 @@
 
 use chartgate::base::clock::Clock;
 use chartgate::base::random::SeededRandom;
-use chartgate::identity::GrantBasis;
-use chartgate::practice::{self, NewGrant};
+use chartgate::consent::RuleKind;
+use chartgate::identity::{GrantBasis, Period};
+use chartgate::practice::{self, NewGrant, NewRule};
 use chartgate::storage::organizations;
 use chartgate::storage::staff_tasks::{self, StaffTaskKind};
 use serde_json::{Value, json};
@@ -304,6 +305,42 @@ fn people_are_told_before_what_they_share_changes() {
         let mails = world.mails().await;
         let last = mails.iter().rfind(|mail| mail.to == "sam@example.org").unwrap();
         assert!(last.text.contains("December 1, 2026") && !last.text.contains("Daniel"), "{}", last.text);
+    });
+}
+
+/// Rule: portal design 2.10: whose record it is hears that whoever they let in has died, once; the dead are not written to.
+#[test]
+fn who_shares_is_told_once_that_whoever_they_let_in_has_died() {
+    run(async {
+        let world = world().await;
+        let mut owner = daniel(&world, "daniel").await;
+        mailbox(&world, &mut owner, "daniel@example.org").await;
+        let mut sam = world.browser("other").await;
+        mailbox_of(&world, &mut sam, "sam@example.org", world::PASSWORD).await;
+        let person = owner.get("/api/v1/links").await.json()["persons"][0]["person"].as_str().unwrap().parse().unwrap();
+        let (acts, now, random) = (&world.app.acts, world.clock.now(), SeededRandom::new(5));
+        let basis = GrantBasis::PatientConsent;
+        let new = NewGrant { account: world.account("other").await, person, basis };
+        practice::grant(acts, &random, now, new).await.unwrap();
+        let told = || async {
+            let count = world.app.sharing_notices.look().await.unwrap();
+            (count, told(&world, "daniel@example.org").await, told(&world, "sam@example.org").await)
+        };
+        assert_eq!(told().await, (0, 0, 0));
+        let from = now.plus(super::hours(24));
+        let death = NewRule {
+            person: world.person("other").id,
+            kind: RuleKind::Deceased,
+            period: Period { from, until: None },
+            evidence: "Provenance/1".to_owned(),
+            by: None,
+        };
+        practice::lay_down(acts, &random, now, death).await.unwrap();
+        assert_eq!(told().await, (0, 0, 0), "it is laid down from tomorrow on");
+        world.clock.advance(super::hours(24));
+        assert_eq!(told().await, (1, 1, 0));
+        world.clock.advance(super::hours(24));
+        assert_eq!(told().await, (0, 1, 0));
     });
 }
 

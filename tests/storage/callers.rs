@@ -1,15 +1,18 @@
 //! What a token stands for, in worlds made at random, against a model that looks through plain lists.
 
 use chartgate::base::clock::Instant;
-use chartgate::base::id::{AccountId, AuthorizationId, LinkId, PersonId};
+use chartgate::base::id::{AccountId, AuthorizationId, ConsentRuleId, LinkId, PersonId};
 use chartgate::base::random::{Random, SeededRandom};
-use chartgate::identity::{GrantState, LinkState, StatusReason};
+use chartgate::consent::{RuleKind, StandingRule};
+use chartgate::identity::{GrantState, LinkState, Period, StatusReason};
 use chartgate::oauth::client::{Client, ClientAuthentication, ClientId};
-use chartgate::oauth::grant::{AccessToken, Authorization};
+use chartgate::oauth::grant::{AccessToken, Authorization, RefreshToken};
 use chartgate::oauth::launch::LaunchContext;
 use chartgate::oauth::scope::ScopeSet;
-use chartgate::storage::callers;
-use chartgate::storage::{StorageError, Tx, accounts, authorizations, clients, grants, links, persons, tokens};
+use chartgate::storage::consent::{self, ConsentRule};
+use chartgate::storage::{
+    StorageError, Tx, accounts, authorizations, callers, clients, grants, links, persons, refreshes, tokens,
+};
 
 use super::sample::{self, at};
 use crate::support::database::{Database, on_both};
@@ -29,6 +32,8 @@ struct World {
     accounts: Vec<(AccountId, Option<PersonId>, bool)>,
     /// Account, person, from, until, active.
     grants: Vec<(AccountId, PersonId, i64, Option<i64>, bool)>,
+    /// Person, from, until: deaths that are laid down and not lifted.
+    deaths: Vec<(PersonId, i64, Option<i64>)>,
     /// Link, person, active.
     links: Vec<(LinkId, PersonId, bool)>,
     /// Hash, account, person, and whether neither token, authorization nor client has ended.
@@ -103,8 +108,30 @@ impl World {
             }
             self.grants.push((account, grant.person, from, until, active));
         }
+        for _ in 0..self.below(4) {
+            self.lay_death(tx).await;
+        }
         for number in 0..12_u8 {
             self.issue(tx, number).await;
+        }
+    }
+
+    async fn lay_death(&mut self, tx: &mut Tx) {
+        let (person, from) = (self.any_person(), [0, 500, 501][self.below(3)]);
+        let until = [None, None, Some(500), Some(501)][self.below(4)].filter(|until| from < *until);
+        let rule = ConsentRule {
+            id: ConsentRuleId::mint(&self.random),
+            person,
+            rule: StandingRule { period: Period { from: at(from), until: until.map(at) }, kind: RuleKind::Deceased },
+            evidence: "Provenance/1".to_owned(),
+            entered_by: None,
+            created: at(4),
+        };
+        consent::insert_rule(&mut *tx, &rule).await.unwrap();
+        if self.once_in(4) {
+            consent::end_rule(tx, rule.id, at(5), StatusReason::PatientRequest).await.unwrap();
+        } else {
+            self.deaths.push((person, from, until));
         }
     }
 
@@ -153,6 +180,15 @@ impl World {
             expires: at(10_000),
         };
         tokens::insert_access(tx, &hash, &token).await.unwrap();
+        let refresh = RefreshToken {
+            authorization: authorization.id,
+            key: None,
+            issued: at(0),
+            expires: at(10_000),
+            activated: None,
+            used: None,
+        };
+        tokens::insert_refresh(tx, &hash, &refresh).await.unwrap();
         let mut stands = client.enabled;
         if self.once_in(8) {
             stands = false;
@@ -171,16 +207,32 @@ impl World {
 
     /// The person, and the end of the right.
     fn right(&self, account: AccountId, person: PersonId) -> Option<(PersonId, Option<Instant>)> {
+        self.right_with(&self.deaths, account, person)
+    }
+
+    fn right_with(
+        &self,
+        deaths: &[(PersonId, i64, Option<i64>)],
+        account: AccountId,
+        person: PersonId,
+    ) -> Option<(PersonId, Option<Instant>)> {
         let person = self.stands_for(person);
         let (_, own, _) = self.accounts.iter().find(|(id, ..)| *id == account).unwrap();
+        // Nobody reads the record of the dead here, and the dead read nobody's: it ends on the first of their days.
+        let concerned: Vec<PersonId> = own.iter().map(|own| self.stands_for(*own)).chain([person]).collect();
+        let deaths = || deaths.iter().filter(|(of, ..)| concerned.contains(&self.stands_for(*of)));
+        if deaths().any(|(_, from, until)| *from <= NOW && until.is_none_or(|until| until > NOW)) {
+            return None;
+        }
+        let dies = deaths().map(|(_, from, _)| *from).filter(|from| *from > NOW).min();
         if own.is_some_and(|own| self.stands_for(own) == person) {
-            return Some((person, None));
+            return Some((person, dies.map(at)));
         }
         let mut ends: Vec<Option<i64>> = Vec::new();
         for (holder, of, from, until, active) in &self.grants {
             let in_time = *from <= NOW && until.is_none_or(|until| until > NOW);
             if *holder == account && *active && in_time && self.stands_for(*of) == person {
-                ends.push(*until);
+                ends.push([*until, dies].into_iter().flatten().min());
             }
         }
         if ends.is_empty() {
@@ -188,6 +240,11 @@ impl World {
         }
         let longest = if ends.contains(&None) { None } else { ends.into_iter().flatten().max() };
         Some((person, longest.map(at)))
+    }
+
+    /// Whether it is a death that keeps the account from the person.
+    fn died(&self, account: AccountId, person: PersonId) -> bool {
+        self.right(account, person).is_none() && self.right_with(&[], account, person).is_some()
     }
 
     fn links_of(&self, person: PersonId) -> Vec<LinkId> {
@@ -200,7 +257,7 @@ impl World {
 }
 
 async fn a_token_stands_for_what_is_stored_at_that_moment(database: Database) {
-    let (mut with_right, mut without, mut ended, mut linked) = (0, 0, 0, 0);
+    let (mut with_right, mut without, mut ended, mut linked, mut dead) = (0, 0, 0, 0, 0);
     for seed in 0..WORLDS {
         let world = World {
             random: SeededRandom::new(seed),
@@ -209,6 +266,7 @@ async fn a_token_stands_for_what_is_stored_at_that_moment(database: Database) {
             merged: Vec::new(),
             accounts: Vec::new(),
             grants: Vec::new(),
+            deaths: Vec::new(),
             links: Vec::new(),
             tokens: Vec::new(),
         };
@@ -236,6 +294,15 @@ async fn a_token_stands_for_what_is_stored_at_that_moment(database: Database) {
             assert_eq!(found.bearer.scopes, ScopeSet::parse("patient/Observation.rs").0);
             let right = person.and_then(|person| world.right(*account, person));
             assert_eq!(found.right, right, "world {seed}");
+            // Refreshes and pages, which ask in other words, find the same.
+            let refreshed = refreshes::find(&database.db, None, Some(hash)).await.unwrap().held.unwrap();
+            assert_eq!(refreshed.stands(at(NOW)), person.is_none() || right.is_some(), "world {seed}");
+            if let (Some(person), Some(standing)) = (person, &found.standing) {
+                let shown = world.stands_for(*person);
+                let asked = consent::standing(&database.db, *account, shown, standing.is_own).await.unwrap();
+                assert_eq!(asked.right_until(at(NOW)), right.map(|(_, until)| until), "world {seed}");
+            }
+            dead += usize::from(person.is_some_and(|person| world.died(*account, person)));
             let mut links: Vec<LinkId> = found.links.iter().map(|link| link.id).collect();
             links.sort_unstable_by_key(ToString::to_string);
             let expected = person.map(|person| world.links_of(world.stands_for(person))).unwrap_or_default();
@@ -245,5 +312,6 @@ async fn a_token_stands_for_what_is_stored_at_that_moment(database: Database) {
         }
     }
     // The worlds have something of everything.
-    assert!(with_right > 30 && without > 30 && ended > 30 && linked > 50, "{with_right} {without} {ended} {linked}");
+    let all = [with_right, without, ended, linked, dead];
+    assert!(with_right > 30 && without > 30 && ended > 30 && linked > 50 && dead > 10, "{all:?}");
 }

@@ -29,8 +29,7 @@ impl Gateway {
     async fn is_in_force(&self, person: PersonId, grant: &Grant) -> Result<bool, StorageError> {
         let now = self.clock.now();
         let standing = consent::standing(&self.db, grant.account, person, false).await?;
-        let is_dead = standing.is_deceased(now);
         let right = standing.rights.iter().find(|right| right.grant == grant.id);
-        Ok(grant.is_active(now) && right.is_some_and(|right| right.in_force(now, is_dead).is_ok()))
+        Ok(grant.is_active(now) && right.is_some_and(|right| standing.lets_act(right, now).is_ok()))
     }
 }
