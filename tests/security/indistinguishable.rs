@@ -286,3 +286,30 @@ fn i11_known_and_unknown_cost_the_same_statements_and_hash_runs() {
     assert!(done.status.success() && said.contains("\nsampled\n"), "{said}\n{complained}");
     assert_eq!(said.lines().filter(|line| line.starts_with("sample ")).count(), 3 * SAMPLES * 2);
 }
+
+/// Rule: the row next to a name that nobody has is worked on, and opens nothing: not with its own password, and a wrong one does
+/// not count against it.
+#[test]
+fn i11_the_password_of_whoever_is_nearest_opens_nothing_under_another_name() {
+    run(async {
+        let known = Known::new(1).await;
+        let world = &known.world;
+        for (name, password, status) in [
+            ("known-00000", "correct horse battery", 422),
+            ("known-0000", "correct horse battery", 303),
+            ("known-00000", "wrong", 422),
+        ] {
+            world.clock.advance(Duration::from_secs(3_601));
+            let mut browser = browser(world);
+            let fields = [("username", name), ("password", password)];
+            assert_eq!(
+                posted(world, &mut browser, "/sign-in", &fields).await.answer.status,
+                status,
+                "{name} {password}"
+            );
+        }
+        let username = Username::new("known-0000").unwrap();
+        let nearest = accounts::by_username(&world.app.db, &username).await.unwrap().unwrap();
+        assert_eq!(accounts::standing(&world.app.db, nearest.id).await.unwrap().password_failures, 0);
+    });
+}
