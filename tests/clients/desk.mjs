@@ -1,9 +1,12 @@
-// Chromium proves, without JavaScript: staff verify a patient and hand out a code, and the patient links the chart with it in
-// few pages and few fields. A code that has ended is told apart. The pages are labelled and narrow, and fetch nothing from
-// elsewhere.
+// Chromium proves, without JavaScript: staff verify a patient and hand out a code, and the patient links the chart with it and
+// reads it in few pages and few fields; a second practice joins the same account; a code that has ended is told apart, and the
+// one that is mailed in its place works. The pages are labelled and narrow, and fetch nothing from elsewhere.
 import assert from 'node:assert/strict';
 import { accessible, browser, open, picture } from './support/browser.mjs';
 import { account, demo } from './support/demo.mjs';
+import { called } from './support/fixtures.mjs';
+import { letter } from './support/mail.mjs';
+import { data } from './support/operator.mjs';
 
 const there = (path) => `${demo.issuer}${path}`;
 const clerk = account('clerk');
@@ -15,7 +18,7 @@ async function person() {
   const seen = { pages: 0, typed: 0, origins: new Set() };
   window.page.on('request', (request) => seen.origins.add(new URL(request.url()).origin));
   const at = async (path) => {
-    await window.page.waitForURL(there(path));
+    await window.page.waitForURL(typeof path === 'string' ? there(path) : path);
     seen.pages += 1;
   };
   const type = async (name, text) => {
@@ -23,6 +26,21 @@ async function person() {
     seen.typed += 1;
   };
   return { ...window, seen, at, type };
+}
+
+/** Whether the record that is open has something of a patient's chart at a practice. */
+async function shows(page, folder, patient) {
+  const text = await page.innerText('main');
+  const known = called(folder, patient);
+  assert.ok(known.length && known.some((name) => text.includes(name)), `none of ${known.join(', ')}:\n${text}`);
+}
+
+async function answerSlip(window, code, birthDate, family) {
+  await window.page.goto(there('/invite'));
+  await window.type('code', code);
+  await window.type('birth_date', birthDate);
+  await window.type('family', family);
+  await window.page.click('main form[action="/invite"] button');
 }
 
 /** `accessible` asks the page itself, which takes a script: the same address in a window that runs them. */
@@ -56,21 +74,56 @@ try {
   await daniel.page.click('button[name=answer][value=yes]');
   await daniel.at('/');
   assert.ok((await daniel.page.innerText('main')).includes('Riverside Family Practice'));
+  // The first clinical data: what his practice wrote down of him.
+  await daniel.page.click('main a[href^="/record"]');
+  await daniel.at((url) => url.pathname === '/record');
+  await shows(daniel.page, 'family-practice', 'pat-1010');
+  await looksGood(daniel, 'record');
   assert.ok(daniel.seen.pages <= 8 && daniel.seen.typed <= 6, JSON.stringify(daniel.seen));
   assert.deepEqual([...daniel.seen.origins], [demo.issuer], 'W17: nothing from elsewhere');
   await daniel.context.close();
 
-  // A code that has ended: what can be done, and not what it was for.
+  // A second practice: no new account, and the record has both.
+  const carlos = await person();
+  await carlos.page.goto(there('/sign-in'));
+  await carlos.type('username', account('carlos').username);
+  await carlos.type('password', account('carlos').password);
+  await carlos.page.click('main form[action="/sign-in"] button');
+  await carlos.at('/');
+  await answerSlip(carlos, code('second practice'), '1961-11-02', 'Alvarez Medina');
+  await carlos.at('/invite/confirm');
+  await carlos.page.click('button[name=answer][value=yes]');
+  await carlos.at('/');
+  const both = await carlos.page.innerText('main');
+  assert.ok(both.includes('Riverside Family Practice') && both.includes('Lakeside Cardiology'), both);
+  await carlos.page.click('main a[href^="/record"]');
+  await carlos.at((url) => url.pathname === '/record');
+  const sources = await carlos.page.innerText('main');
+  assert.ok(sources.includes('From Riverside Family Practice') && sources.includes('From Lakeside Cardiology'), sources);
+  await shows(carlos.page, 'cardiology-clinic', 'etvshRQvUS-zNsyJQH-qlY7fk-Ilh67VPRyfLAkWrx.bS');
+  await carlos.context.close();
+
+  // A code that has ended: what can be done, and not what it was for. The new one comes to the address on file, and works.
   const amara = await person();
-  await amara.page.goto(there('/invite'));
-  await amara.type('code', code('Amara'));
-  await amara.type('birth_date', '1993-09-27');
-  await amara.type('family', 'Okafor');
-  await amara.page.click('main form[action="/invite"] button');
+  await answerSlip(amara, code('Amara'), '1993-09-27', 'Okafor');
   const ended = await amara.page.innerText('main');
   assert.ok(ended.includes('This code has ended') && ended.includes('a***@m***.example'), ended);
   await amara.page.click('form[action="/invite/renew"] button');
   assert.ok((await amara.page.innerText('main')).includes('A new code is on its way'));
+  if (data) {
+    const { match: [renewed] } = await letter(data, '@m', /\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b/);
+    await answerSlip(amara, renewed, '1993-09-27', 'Okafor');
+    await amara.at('/invite/account');
+    await amara.type('username', 'amara');
+    await amara.type('password', 'seven green bicycles at noon');
+    await amara.page.click('form[action="/invite/account"] button');
+    await amara.at('/invite/confirm');
+    await amara.page.click('button[name=answer][value=yes]');
+    await amara.at('/');
+    await amara.page.click('main a[href^="/record"]');
+    await amara.at((url) => url.pathname === '/record');
+    await shows(amara.page, 'family-practice', 'pat-1009');
+  }
   await amara.context.close();
 
   // The front desk: two clicks from a patient to the slip.

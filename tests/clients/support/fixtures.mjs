@@ -74,3 +74,13 @@ export function expected(person, type, everything = false) {
 /** How many resources of a type a person has at all practices together. */
 export const expectedCount = (person, type, everything) =>
   expected(person, type, everything).reduce((sum, { ids, hashed }) => sum + ids.length + hashed, 0);
+
+/** What the medicines, problems, allergies and findings of a patient are called at a practice. */
+export function called(folder, patient) {
+  const types = { MedicationRequest: 'medicationCodeableConcept', Condition: 'code', AllergyIntolerance: 'code', Observation: 'code' };
+  const of = ([type, element]) => held(folder, type)
+    .filter((resource) => names(resource.subject ?? resource.patient, patient))
+    .map((resource) => resource[element]?.text)
+    .filter(Boolean);
+  return Object.entries(types).flatMap(of);
+}
