@@ -12,7 +12,7 @@ mod acts;
 mod entry;
 mod log;
 
-pub use act::{Act, ActKind, EXPLAINED_ACCESS, view_reason};
+pub use act::{AT_WORK, Act, ActKind, EXPLAINED_ACCESS, view_reason};
 pub use acts::Acts;
 pub use entry::Entry;
 pub use log::{AuditLog, NoPlace, Place};

@@ -37,7 +37,7 @@ pub use password::{PasswordProblem, check_password, normal_password};
 pub use person::{Person, PersonState};
 pub use proofing::{Document, PROOFING_HOLDS, Proofing};
 pub use proxy_request::{ProxyRequest, RequestOrigin, RequestState, takes_two};
-pub use staff::{StaffAct, StaffMember, StaffRole};
+pub use staff::{StaffAct, StaffMember, StaffRole, practitioner_id};
 pub use status_reason::StatusReason;
 pub use totp::TotpSecret;
 pub use username::{Username, UsernameError};

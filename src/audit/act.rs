@@ -60,11 +60,15 @@ named! {
 /// By which way staff saw who sees what of a record; under why they did.
 pub const EXPLAINED_ACCESS: &str = "explain-access";
 
-/// Why staff looked at who sees what of a record, where that is what the entry tells.
+/// By which way staff opened an app for a patient; under why they did.
+pub const AT_WORK: &str = "at-work";
+
+/// Why staff opened an app for a record, or looked at who sees what of it, where that is what the entry tells.
 #[must_use]
 pub fn view_reason(row: &AuditRow) -> Option<ViewReason> {
     let is_explained = row.kind == ActKind::Staff.as_str() && row.interaction.as_deref() == Some(EXPLAINED_ACCESS);
-    row.rule.as_deref().filter(|_| is_explained).and_then(ViewReason::parse)
+    let is_opened = row.kind == ActKind::Launch.as_str() && row.interaction.as_deref() == Some(AT_WORK);
+    row.rule.as_deref().filter(|_| is_explained || is_opened).and_then(ViewReason::parse)
 }
 
 /// What will be said of one act. Ids alone: no names, no secrets.

@@ -9,16 +9,17 @@ use super::pushed;
 use super::seal::Binding;
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, AuthorizationId, SessionId};
+use crate::base::id::{AccountId, AuthorizationId, OrganizationId, SessionId};
+use crate::identity::StaffAct;
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::error::{ErrorCode, OauthError};
 use crate::oauth::grant::{Authorization, Code};
 use crate::oauth::launch::{Launch, LaunchContext};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::request::{self, AuthorizationRequest, CONSTANT_CHALLENGE, UNKNOWN_LAUNCH, with_parameters};
-use crate::oauth::scope::Scope;
+use crate::oauth::scope::{Scope, ScopeSet};
 use crate::oauth::token::TokenKind;
-use crate::storage::{StorageError, authorizations, clients, launches};
+use crate::storage::{StorageError, authorizations, clients, launches, staff};
 
 /// A browser that is signed in.
 #[derive(Clone, Debug)]
@@ -201,16 +202,20 @@ impl AuthorizationServer {
             Ok(launch) => launch,
             Err(redirect) => return Ok(AuthorizeAnswer::Redirect(redirect)),
         };
+        let staff_of = launch.as_ref().and_then(|launch| launch.staff_of);
         let context = launch.as_ref().map(|launch| launch.context.clone()).unwrap_or_default();
+        let asks_for_visit = |scopes: &ScopeSet| {
+            scopes.contains(&Scope::LaunchEncounter) && context.encounter.is_none() && staff_of.is_none()
+        };
         let mut page = self.consent_page(&request, &client, browser, session, launch).await?;
         match page.granted(&request.scopes, &decision) {
-            Ok((Some(person), scopes)) if scopes.contains(&Scope::LaunchEncounter) && context.encounter.is_none() => {
+            Ok((Some(person), scopes)) if asks_for_visit(&scopes) => {
                 let request = AuthorizationRequest { scopes, decided: Some(person), ..request };
                 Ok(AuthorizeAnswer::Encounter { request: self.seal(&request, Binding::Browser(browser)) })
             }
             Ok((person, scopes)) => {
                 let request = AuthorizationRequest { scopes, decided: person, ..request };
-                Ok(AuthorizeAnswer::Redirect(self.grant(request, &client, session, context).await?))
+                Ok(AuthorizeAnswer::Redirect(self.grant(request, &client, session, (context, staff_of)).await?))
             }
             Err(problem) => {
                 page.show_again(&decision, problem);
@@ -289,9 +294,20 @@ impl AuthorizationServer {
         let Some(hash) = request.launch else { return Ok(Ok(None)) };
         let launch = launches::get(&self.db, &hash).await?;
         let now = self.clock.now();
-        let good =
+        let mut good =
             launch.filter(|launch| launch.is_good_for(&request.client, now) && launch.account == session.account);
+        if let Some(practice) = good.as_ref().and_then(|launch| launch.staff_of)
+            && !self.opens_apps_at(session.account, practice).await?
+        {
+            good = None;
+        }
         Ok(good.map(Some).ok_or_else(|| self.error(request, UNKNOWN_LAUNCH)))
+    }
+
+    /// Whether the account is staff of a practice in a role that opens apps.
+    async fn opens_apps_at(&self, account: AccountId, practice: OrganizationId) -> Result<bool, StorageError> {
+        let roles = staff::of_account(&self.db, account).await?;
+        Ok(roles.iter().any(|row| row.organization == practice && row.role.may(StaffAct::OpenApp)))
     }
 
     async fn consent_page(
@@ -302,6 +318,11 @@ impl AuthorizationServer {
         session: &SignedIn,
         launch: Option<Launch>,
     ) -> Result<ConsentPage, StorageError> {
+        if let Some((launch, practice)) = launch.as_ref().and_then(|launch| Some((launch, launch.staff_of?))) {
+            let (patient, name) = self.consent_patient(launch.person, practice).await?;
+            let page = consent::page(request, client, patient, self.seal(request, Binding::Browser(browser)));
+            return Ok(ConsentPage { at_work: Some(name), ..page });
+        }
         let mut persons = self.consent_persons(session.account).await?;
         if let Some(launch) = launch {
             // The app was opened for one person: consent is not the place to make it another one.
@@ -320,9 +341,14 @@ impl AuthorizationServer {
         request: AuthorizationRequest,
         client: &Client,
         session: &SignedIn,
-        context: LaunchContext,
+        (context, staff_of): (LaunchContext, Option<OrganizationId>),
     ) -> Result<Redirect, StorageError> {
-        let (person, scopes) = (request.decided, request.scopes.clone());
+        let (person, mut scopes) = (request.decided, request.scopes.clone());
+        if staff_of.is_some() {
+            // No app goes on with a patient's record when whoever opened it has left.
+            scopes.remove(&Scope::OfflineAccess);
+            scopes.remove(&Scope::LaunchEncounter);
+        }
         let (lost_launch, constant) = (self.error(&request, UNKNOWN_LAUNCH), self.error(&request, CONSTANT_CHALLENGE));
         let challenge = ChallengeUse::of(&request);
         let is_public = !client.is_confidential();
@@ -335,6 +361,7 @@ impl AuthorizationServer {
             client: request.client,
             account: session.account,
             person,
+            staff_of,
             context,
             scopes,
             signed_in: session.signed_in,

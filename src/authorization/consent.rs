@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::AuthorizationServer;
 use super::authorize::Decision;
-use super::rights::{active_links, person_name, reachable};
-use crate::base::id::{AccountId, PersonId};
+use super::rights::{active_links, current_person, person_name, reachable};
+use crate::base::id::{AccountId, OrganizationId, PersonId};
 use crate::consent::Action;
 use crate::fhir::ResourceType;
 use crate::identity::GrantBasis;
@@ -13,7 +13,7 @@ use crate::oauth::client::Client;
 use crate::oauth::request::AuthorizationRequest;
 use crate::oauth::scope::{Actions, ResourceScope, Scope, ScopeSet};
 use crate::smart::words::{Heading, parts, plain_words};
-use crate::storage::{StorageError, accounts, consent as consents};
+use crate::storage::{StorageError, accounts, consent as consents, organizations, sources};
 
 /// A person whose record could be shared.
 #[derive(Clone, Debug)]
@@ -55,6 +55,8 @@ pub struct ConsentPage {
     pub app: String,
     /// Whether it registered itself and nobody here has looked at it.
     pub is_unchecked: bool,
+    /// The name of the practice whose staff opened it, for one of its patients.
+    pub at_work: Option<String>,
     /// Where the answer goes.
     pub redirect_uri: String,
     /// The sealed request.
@@ -96,6 +98,26 @@ impl AuthorizationServer {
 }
 
 impl AuthorizationServer {
+    /// The patient that an app was opened for at a practice, as their chart there names them, and the practice's name.
+    pub(super) async fn consent_patient(
+        &self,
+        person: PersonId,
+        practice: OrganizationId,
+    ) -> Result<(Vec<ConsentPerson>, String), StorageError> {
+        let person = current_person(&self.db, person).await?.unwrap_or(person);
+        let own: BTreeSet<_> = sources::all(&self.db)
+            .await?
+            .into_iter()
+            .filter(|source| source.organization == practice)
+            .map(|source| source.key)
+            .collect();
+        let mut links = active_links(&self.db, person).await?;
+        links.retain(|link| own.contains(&link.source));
+        let patient = ConsentPerson { person, name: person_name(&links), basis: None, chosen: true };
+        let name = organizations::by_id(&self.db, practice).await?.map(|organization| organization.name);
+        Ok((if links.is_empty() { Vec::new() } else { vec![patient] }, name.unwrap_or_default()))
+    }
+
     /// Whether a grant of the account in force lets apps in for this person.
     async fn may_connect(&self, account: AccountId, person: PersonId) -> Result<bool, StorageError> {
         let (standing, now) = (consents::standing(&self.db, account, person, false).await?, self.clock.now());
@@ -114,6 +136,7 @@ pub(super) fn page(
     ConsentPage {
         app: client.name.clone(),
         is_unchecked: false,
+        at_work: None,
         redirect_uri: request.redirect_uri.clone(),
         request: sealed,
         items: with_parts(items(&request.scopes, !persons.is_empty(), has_own)),

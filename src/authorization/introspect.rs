@@ -127,7 +127,7 @@ impl AuthorizationServer {
         if scopes.contains(&Scope::FhirUser) {
             let fhir_user = match right {
                 Some((person, standing)) => self.fhir_user_by(standing, person),
-                None => self.fhir_user(authorization.account, authorization.person).await?,
+                None => self.fhir_user(authorization.account, authorization.person, authorization.staff_of).await?,
             };
             if let Some(fhir_user) = fhir_user {
                 put(&mut body, "fhirUser", json!(fhir_user));

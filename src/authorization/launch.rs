@@ -10,12 +10,12 @@ use super::rights::{active_links, reachable};
 use super::seal::Binding;
 use super::{AuthorizationServer, person_name};
 use crate::access::{Behalf, OWN_PAGES, Subject};
-use crate::audit::ActKind;
+use crate::audit::{AT_WORK, Act, ActKind};
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, AuthorizationId, PersonId};
+use crate::base::id::{AccountId, AuthorizationId, OrganizationId, PersonId};
 use crate::base::random::Random;
 use crate::consent::Standing;
-use crate::identity::{GrantBasis, Link};
+use crate::identity::{GrantBasis, Link, StaffMember, ViewReason};
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::launch::{Launch, LaunchContext};
 use crate::oauth::request::with_parameters;
@@ -80,15 +80,16 @@ pub struct Reached {
 }
 
 impl AuthorizationServer {
-    /// The apps that can be opened from here, by name.
+    /// The apps that can be opened from here, by name; `at_work` without those that nobody looked at.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn launchable_apps(&self) -> Result<Vec<LaunchableApp>, StorageError> {
+    pub async fn launchable_apps(&self, at_work: bool) -> Result<Vec<LaunchableApp>, StorageError> {
         let mut apps: Vec<LaunchableApp> = clients::all(&self.db)
             .await?
             .into_iter()
             .filter(is_launchable)
+            .filter(|client| !(at_work && self.is_unchecked(client)))
             .map(|client| LaunchableApp { client: client.id, name: client.name })
             .collect();
         apps.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.client.cmp(&b.client)));
@@ -107,13 +108,41 @@ impl AuthorizationServer {
         context: LaunchContext,
     ) -> Result<OpenedApp, LaunchError> {
         let client = clients::get(&self.db, client).await?.filter(is_launchable).ok_or(LaunchError::NoApp)?;
-        let launch_uri = client.launch_uri.ok_or(LaunchError::NoApp)?;
         let person = self.reached(account, person).await?.ok_or(LaunchError::NoPerson)?.person;
+        let act = self.new_act(ActKind::Launch).by(account).through(&client.id).about(Some(person));
+        self.open(client, (account, person, None), context, act).await
+    }
+
+    /// Opens an app for a patient of a practice, for one of its clinicians. That the patient is one of theirs is for the caller
+    /// to see. An app that registered itself and that nobody looked at is none to open.
+    ///
+    /// # Errors
+    /// [`LaunchError`].
+    pub async fn open_app_at_work(
+        &self,
+        member: &StaffMember,
+        client: &ClientId,
+        person: PersonId,
+    ) -> Result<OpenedApp, LaunchError> {
+        let found = clients::get(&self.db, client).await?.filter(is_launchable);
+        let client = found.filter(|client| !self.is_unchecked(client)).ok_or(LaunchError::NoApp)?;
+        let act = self.new_act(ActKind::Launch).by(member.account).through(&client.id).about(Some(person));
+        let act = act.by_way_of(AT_WORK).under(ViewReason::Treatment.as_str());
+        self.open(client, (member.account, person, Some(member.organization)), LaunchContext::default(), act).await
+    }
+
+    async fn open(
+        &self,
+        client: Client,
+        (account, person, staff_of): (AccountId, PersonId, Option<OrganizationId>),
+        context: LaunchContext,
+        act: Act,
+    ) -> Result<OpenedApp, LaunchError> {
+        let launch_uri = client.launch_uri.ok_or(LaunchError::NoApp)?;
         let value = TokenKind::Launch.mint(&*self.random);
         let hash = crate::base::hash::sha256(value.expose().as_bytes());
         let expires = self.clock.now().plus(LAUNCH_LIFETIME);
-        let launch = Launch { client: client.id.clone(), account, person, context, expires, used: None };
-        let act = self.new_act(ActKind::Launch).by(account).through(&client.id).about(Some(person));
+        let launch = Launch { client: client.id.clone(), account, person, staff_of, context, expires, used: None };
         self.act(move |tx| {
             async move {
                 launches::insert(tx, &hash, &launch).await?;
@@ -219,12 +248,12 @@ impl AuthorizationServer {
             Ok(launch) => launch,
             Err(redirect) => return Ok(AuthorizeAnswer::Redirect(redirect)),
         };
-        let mut context = launch.map(|launch| launch.context).unwrap_or_default();
+        let mut context = launch.filter(|launch| launch.staff_of.is_none()).map(|l| l.context).unwrap_or_default();
         if encounter.is_none() {
             request.scopes.remove(&Scope::LaunchEncounter);
         }
         context.encounter = encounter;
-        Ok(AuthorizeAnswer::Redirect(self.grant(request, &client, session, context).await?))
+        Ok(AuthorizeAnswer::Redirect(self.grant(request, &client, session, (context, None)).await?))
     }
 }
 

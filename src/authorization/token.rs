@@ -10,10 +10,11 @@ use super::{AuthorizationServer, ClientRequest, CredentialsError, put};
 use crate::audit::ActKind;
 use crate::base::clock::Instant;
 use crate::base::hash::hmac_sha256;
-use crate::base::id::{AccountId, PersonId};
+use crate::base::id::{AccountId, OrganizationId, PersonId};
 use crate::base::secret::Secret;
 use crate::consent::Standing;
 use crate::consent::exchange::related_person_id;
+use crate::identity::practitioner_id;
 use crate::oauth::client::Client;
 use crate::oauth::dpop::Thumbprint;
 use crate::oauth::error::{ErrorCode, OauthError};
@@ -255,12 +256,17 @@ impl AuthorizationServer {
     }
 
     /// The FHIR resource that the user is: the account holder's own record; where another person's record was chosen, the
-    /// RelatedPerson that the user is to them (SMART App Launch 2.2 §2.0.12).
+    /// RelatedPerson that the user is to them; for staff of a practice the Practitioner that they are there (SMART App Launch
+    /// 2.2 §2.0.12).
     pub(super) async fn fhir_user(
         &self,
         account: AccountId,
         person: Option<PersonId>,
+        staff_of: Option<OrganizationId>,
     ) -> Result<Option<String>, StorageError> {
+        if let Some(practice) = staff_of {
+            return Ok(Some(self.practitioner_url(account, practice)));
+        }
         let own = accounts::by_id(&self.db, account).await?.and_then(|account| account.person);
         if let Some(person) = person
             && let Some(person) = super::rights::current_person(&self.db, person).await?
@@ -276,12 +282,19 @@ impl AuthorizationServer {
 
     /// The same of somebody with a person in context, from what their right to it hangs on.
     pub(super) fn fhir_user_by(&self, standing: &Standing, person: PersonId) -> Option<String> {
+        if let Some(practice) = standing.staff_of {
+            return Some(self.practitioner_url(standing.account, practice));
+        }
         if standing.is_own {
             return Some(self.patient_url(person));
         }
         let now = self.clock.now();
         let right = standing.rights.iter().find(|right| standing.lets_act(right, now).is_ok())?;
         Some(format!("{}/RelatedPerson/{}", self.endpoints.fhir_base(), related_person_id(right.grant)))
+    }
+
+    fn practitioner_url(&self, account: AccountId, practice: OrganizationId) -> String {
+        format!("{}/Practitioner/{}", self.endpoints.fhir_base(), practitioner_id(account, practice))
     }
 
     fn patient_url(&self, person: PersonId) -> String {
@@ -308,7 +321,8 @@ impl AuthorizationServer {
             put(&mut claims, "nonce", json!(nonce));
         }
         if scopes.contains(&Scope::FhirUser)
-            && let Some(fhir_user) = self.fhir_user(authorization.account, authorization.person).await?
+            && let Some(fhir_user) =
+                self.fhir_user(authorization.account, authorization.person, authorization.staff_of).await?
         {
             put(&mut claims, "fhirUser", json!(fhir_user));
         }

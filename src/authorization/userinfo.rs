@@ -29,8 +29,9 @@ impl AuthorizationServer {
             return Ok(None);
         };
         let mut body = json!({"sub": self.subject_identifier(account)});
+        let staff_of = subject.standing.as_ref().and_then(|standing| standing.staff_of);
         if subject.scopes.contains(&Scope::FhirUser)
-            && let Some(fhir_user) = self.fhir_user(account, subject.person).await?
+            && let Some(fhir_user) = self.fhir_user(account, subject.person, staff_of).await?
         {
             put(&mut body, "fhirUser", json!(fhir_user));
         }

@@ -7,7 +7,7 @@ use super::rule::Rule;
 use super::scope::GrantScope;
 use super::words::{Category, by_name};
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, GrantId};
+use crate::base::id::{AccountId, GrantId, OrganizationId};
 use crate::identity::{GrantBasis, Period, named};
 
 /// All that is known of an account's right to one person's record, as of one generation.
@@ -17,6 +17,8 @@ pub struct Standing {
     pub account: AccountId,
     /// Whether it is the account's own record.
     pub is_own: bool,
+    /// Of which practice the account is staff, where it looks as that: it sees what that practice holds, and nothing else.
+    pub staff_of: Option<OrganizationId>,
     /// The account's active grants for the person. Their periods and conditions are looked at when they are used.
     pub rights: Vec<Right>,
     /// What else is laid down about the person.
@@ -125,7 +127,7 @@ impl Standing {
     /// Nobody let the account in, and nothing is laid down.
     #[must_use]
     pub const fn bare(account: AccountId, is_own: bool) -> Self {
-        Self { account, is_own, rights: Vec::new(), rules: Vec::new(), holder_died: Vec::new() }
+        Self { account, is_own, staff_of: None, rights: Vec::new(), rules: Vec::new(), holder_died: Vec::new() }
     }
 
     /// The rules that hold at `now`.
@@ -176,7 +178,7 @@ impl Standing {
     /// the person's age, on a practice or on an item is for [`super::Lens`] to say.
     #[must_use]
     pub fn right_until(&self, now: Instant) -> Option<Option<Instant>> {
-        if self.is_own {
+        if self.is_own || self.staff_of.is_some() {
             return (!self.is_deceased(now)).then(|| self.next_death(now));
         }
         if self.effect(now) == Effect::Nothing {

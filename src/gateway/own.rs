@@ -1,11 +1,12 @@
 //! What Chartgate itself knows of a person, served under the reserved source key `self` beside what sources hold: who acts
 //! for them (RelatedPerson), what was agreed on that (Consent) and who looked at the record (AuditEvent). The person sees
 //! all of it; whoever acts for them sees the RelatedPerson that they are themselves, to which `fhirUser` leads, and the
-//! Consent that lets them. To everybody else it is not there. It is found by reads and searches of its type, and is no part
+//! Consent that lets them; staff who opened an app see the Practitioner that they are. To everybody else it is not there. It is found by reads and searches of its type, and is no part
 //! of what gathers the record (`$everything`, includes): those show what practices hold.
 
 mod audit_event;
 mod consent;
+mod practitioner;
 mod related_person;
 
 use bytes::Bytes;
@@ -37,7 +38,9 @@ pub(super) const fn is_kept(kind: ResourceType) -> bool {
 
 /// Whether an id can be of nothing but what is kept here.
 pub(super) fn is_own_id(knowledge: &Knowledge, kind: ResourceType, id: &str) -> bool {
-    is_kept(kind) && (id.starts_with(OWN) || knowledge.of(kind).authorization == AuthorizationKind::Own)
+    // A Practitioner of ours is whom `fhirUser` leads to, and nobody that a record deals with: it is read, and not found.
+    let can_be_ours = is_kept(kind) || kind == ResourceType::Practitioner;
+    can_be_ours && (id.starts_with(OWN) || knowledge.of(kind).authorization == AuthorizationKind::Own)
 }
 
 impl Gateway {
@@ -75,6 +78,12 @@ impl Gateway {
             return Ok(Vec::new());
         }
         let (person, kind) = (permit.person(), permit.resource_type());
+        if let Some(practice) = subject.standing.as_ref().and_then(|standing| standing.staff_of) {
+            return match (kind, subject.account()) {
+                (ResourceType::Practitioner, Some(account)) => self.practitioner(account, practice).await,
+                _ => Ok(Vec::new()),
+            };
+        }
         if subject.standing.as_ref().is_some_and(|standing| standing.is_own) {
             return match kind {
                 ResourceType::AuditEvent => audit_events(&self.db, &self.base_url, person).await,

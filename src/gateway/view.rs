@@ -77,6 +77,10 @@ impl Gateway {
             if links.iter().all(|link| link.source != *key) {
                 continue;
             }
+            // Tokens that a patient gave this server are not for staff, who have the EHR itself.
+            if standing.staff_of.is_some() && source.smart.is_some() {
+                continue;
+            }
             // Without rules nobody but the person sees anything.
             let Some(rules) = &source.consent else { continue };
             let births = births(links, *key);

@@ -1,6 +1,7 @@
 //! The console of an organization's staff: plain pages, one file each. Every page finds out anew who is at work, and every
 //! act is asked of [`Desk`], which knows what each role may do.
 
+mod apps;
 mod find;
 mod grants;
 mod home;
@@ -43,6 +44,7 @@ pub(in crate::http) fn samples(hostile: &'static str) -> Vec<Result<String, aska
         grants::sample(hostile),
         viewers::sample(hostile),
         services::sample(hostile),
+        apps::sample(hostile),
     ]);
     all.extend([links::sample(hostile), organization::sample(hostile)]);
     all
@@ -83,6 +85,7 @@ where
         .route("/clinic/links/exposure", post(links::exposure))
         .route("/clinic/organization", get(organization::get).merge(post(organization::post)))
         .route("/clinic/staff", get(staff::get).merge(post(staff::post)))
+        .route("/clinic/apps", get(apps::get).merge(post(apps::post)))
         .route("/clinic/services", get(services::get).merge(post(services::post)))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }

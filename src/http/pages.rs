@@ -70,6 +70,7 @@ pub use consent::ConsentTemplate;
 pub(in crate::http) use consent::box_text;
 pub use encounter::encounter_page;
 pub use error_page::{ErrorPage, forbidden, head_too_large, not_found};
+pub(in crate::http) use launch::leave;
 pub use own_form::Form;
 pub(in crate::http) use people::{Practice, labels_of};
 pub(in crate::http) use people_ask::right_of;

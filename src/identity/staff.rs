@@ -1,4 +1,7 @@
+use data_encoding::HEXLOWER;
+
 use super::named;
+use crate::base::hash::sha256_of_parts;
 use crate::base::id::{AccountId, OrganizationId};
 
 named! {
@@ -59,6 +62,14 @@ named! {
         /// Register backend services of the organization, and turn them off.
         EditServices = "edit-services",
     }
+}
+
+/// The id of the Practitioner that an account is at an organization: it tells of neither.
+#[must_use]
+pub fn practitioner_id(account: AccountId, organization: OrganizationId) -> String {
+    let (account, organization) = (account.uuid(), organization.uuid());
+    let digest = sha256_of_parts([b"practitioner".as_slice(), account.as_bytes(), organization.as_bytes()]);
+    format!("self.{}", HEXLOWER.encode(digest.first_chunk::<16>().map_or(&[], |half| half)))
 }
 
 /// Somebody at an organization, as one request finds them.

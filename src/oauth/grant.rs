@@ -8,7 +8,7 @@ use super::launch::LaunchContext;
 use super::pkce::Challenge;
 use super::scope::ScopeSet;
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, AuthorizationId, PersonId};
+use crate::base::id::{AccountId, AuthorizationId, OrganizationId, PersonId};
 use crate::base::source_key::SourceKey;
 
 /// What one user granted to one client. Every token of it dies with it.
@@ -22,6 +22,8 @@ pub struct Authorization {
     pub account: AccountId,
     /// The person in context.
     pub person: Option<PersonId>,
+    /// Of which practice the user is staff, where they opened the app as that.
+    pub staff_of: Option<OrganizationId>,
     /// What else was in context.
     pub context: LaunchContext,
     /// What.

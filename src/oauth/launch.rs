@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::ClientId;
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, PersonId};
+use crate::base::id::{AccountId, OrganizationId, PersonId};
 
 /// What goes with a token beside the person in context.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ pub struct Launch {
     pub account: AccountId,
     /// Whose record it was opened for.
     pub person: PersonId,
+    /// Of which practice the opener is staff, if they opened it as that.
+    pub staff_of: Option<OrganizationId>,
     /// What else is in context.
     pub context: LaunchContext,
     /// When it ends.

@@ -1,6 +1,7 @@
 //! What staff of an organization do: find a patient in their own EHR, write down what they saw, hand out, renew and end
 //! codes, decide claims, and close what waits. Each asks for the act first: what a role does not cover is not there.
 
+mod apps;
 mod claims;
 mod find;
 mod grants;

@@ -4,7 +4,7 @@ use super::row::row;
 use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, Tx};
 use crate::base::clock::Instant;
-use crate::base::id::{AccountId, AuthorizationId, PersonId};
+use crate::base::id::{AccountId, AuthorizationId, OrganizationId, PersonId};
 use crate::oauth::client::ClientId;
 use crate::oauth::dpop::Thumbprint;
 use crate::oauth::grant::{Authorization, Code};
@@ -14,11 +14,12 @@ use crate::oauth::scope::ScopeSet;
 
 statements! {
     INSERT = "INSERT INTO authorizations \
-              (id, client_id, account_id, person_id, context, scopes, signed_in, session_hash, created) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    GET = "SELECT id, client_id, account_id, person_id, context, scopes, signed_in, session_hash, revoked \
+              (id, client_id, account_id, person_id, organization_id, context, scopes, signed_in, session_hash, created) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    GET = "SELECT id, client_id, account_id, person_id, organization_id, context, scopes, signed_in, session_hash, revoked \
            FROM authorizations WHERE id = $1";
-    /// What is open of an account: with the end of what it can still get tokens with, and of the tokens it has.
+    /// What is open of an account: with the end of what it can still get tokens with, and of the tokens it has. What staff
+    /// opened at work is none of theirs.
     OF_ACCOUNT = "SELECT a.id, a.client_id, c.name, a.account_id, a.person_id, a.scopes, c.scopes AS client_scopes, \
                   a.created, a.last_used, \
                   (SELECT MAX(r.expires) FROM refresh_tokens r WHERE r.authorization_id = a.id AND r.used IS NULL) \
@@ -26,7 +27,7 @@ statements! {
                   (SELECT MAX(t.expires) FROM access_tokens t WHERE t.authorization_id = a.id AND t.revoked IS NULL) \
                   AS access_until \
                   FROM authorizations a JOIN clients c ON c.id = a.client_id \
-                  WHERE a.account_id = $1 AND a.revoked IS NULL ORDER BY a.created, a.id";
+                  WHERE a.account_id = $1 AND a.organization_id IS NULL AND a.revoked IS NULL ORDER BY a.created, a.id";
     /// The same of a person, whoever allowed it.
     OF_PERSON = "SELECT a.id, a.client_id, c.name, a.account_id, a.person_id, a.scopes, c.scopes AS client_scopes, \
                  a.created, a.last_used, \
@@ -35,7 +36,7 @@ statements! {
                  (SELECT MAX(t.expires) FROM access_tokens t WHERE t.authorization_id = a.id AND t.revoked IS NULL) \
                  AS access_until \
                  FROM authorizations a JOIN clients c ON c.id = a.client_id \
-                 WHERE a.person_id = $1 AND a.revoked IS NULL ORDER BY a.created, a.id";
+                 WHERE a.person_id = $1 AND a.organization_id IS NULL AND a.revoked IS NULL ORDER BY a.created, a.id";
     TOUCH = "UPDATE authorizations SET last_used = $2 WHERE id = $1 AND (last_used IS NULL OR last_used < $2)";
     REVOKE = "UPDATE authorizations SET revoked = $2 WHERE id = $1 AND revoked IS NULL";
     INSERT_CODE = "INSERT INTO codes (hash, authorization_id, redirect_uri, challenge, nonce, jkt, expires) \
@@ -59,16 +60,17 @@ statements! {
 
 /// The columns of an authorization, in the order of [`GET`].
 pub(super) type Row =
-    (String, String, String, Option<String>, Option<String>, String, i64, Option<Vec<u8>>, Option<i64>);
+    (String, String, String, Option<String>, Option<String>, Option<String>, String, i64, Option<Vec<u8>>, Option<i64>);
 
 pub(super) fn authorization(row: Row) -> Result<Authorization, StorageError> {
-    let (id, client, account, person, context, scopes, signed_in, session, revoked) = row;
+    let (id, client, account, person, staff_of, context, scopes, signed_in, session, revoked) = row;
     let broken = |column| DatabaseInconsistency { table: "authorizations", column, row: id.clone() };
     Ok(Authorization {
         id: id.parse().map_err(|_| broken("id"))?,
         client: ClientId::parse(&client).ok_or_else(|| broken("client_id"))?,
         account: account.parse::<AccountId>().map_err(|_| broken("account_id"))?,
         person: person.map(|p| p.parse::<PersonId>()).transpose().map_err(|_| broken("person_id"))?,
+        staff_of: staff_of.map(|o| o.parse::<OrganizationId>()).transpose().map_err(|_| broken("organization_id"))?,
         context: match context {
             None => LaunchContext::default(),
             Some(text) => serde_json::from_str(&text).map_err(|_| broken("context"))?,
@@ -92,6 +94,7 @@ pub async fn insert(tx: &mut Tx, new: &Authorization, created: Instant) -> Resul
         new.client.as_str(),
         new.account.to_string(),
         new.person.map(|p| p.to_string()),
+        new.staff_of.map(|organization| organization.to_string()),
         (new.context != LaunchContext::default()).then(|| super::launches::context_text(&new.context)),
         new.scopes.to_string(),
         new.signed_in.micros(),

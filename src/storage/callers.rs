@@ -5,18 +5,19 @@ use super::row::row;
 use super::statement::{fetch_all, statements};
 use super::{DatabaseInconsistency, Executor, StorageError, consent, links, tokens};
 use crate::base::clock::Instant;
-use crate::base::id::PersonId;
+use crate::base::id::{OrganizationId, PersonId};
 use crate::consent::Standing;
 use crate::identity::Link;
 use crate::oauth::grant::Bearer;
 
 statements! {
-    /// Rows of tokens that can give no access are left out. Links, grants and rules come as rows of their own.
+    /// Rows of tokens that can give no access are left out, those of staff who are none any more among them (the role is that
+    /// of `StaffAct::OpenApp`). Links, grants and rules come as rows of their own; staff come by the links of their practice.
     CALLER = "WITH holder AS (\
               SELECT t.authorization_id, a.client_id, a.account_id, a.person_id, t.scopes AS token_scopes, \
               a.scopes AS granted_scopes, c.scopes AS client_scopes, t.jkt, t.issued, t.expires, a.last_used, \
               o.person_id AS own_person, t.refresh_hash, r.activated, COALESCE(pa.person_id, a.person_id) AS shown_person, \
-              COALESCE(oa.person_id, o.person_id) AS own_shown \
+              COALESCE(oa.person_id, o.person_id) AS own_shown, a.organization_id AS staff_of \
               FROM access_tokens t \
               JOIN authorizations a ON a.id = t.authorization_id \
               JOIN clients c ON c.id = a.client_id \
@@ -25,7 +26,8 @@ statements! {
               LEFT JOIN person_aliases pa ON pa.alias_id = a.person_id AND pa.undone IS NULL \
               LEFT JOIN person_aliases oa ON oa.alias_id = o.person_id AND oa.undone IS NULL \
               WHERE t.hash = $1 AND t.revoked IS NULL AND a.revoked IS NULL AND c.state = 'active' \
-              AND o.state = 'active'), \
+              AND o.state = 'active' AND (a.organization_id IS NULL OR EXISTS (SELECT 1 FROM staff st WHERE st.account_id = a.account_id \
+              AND st.organization_id = a.organization_id AND st.role = 'clinician' AND st.ended IS NULL))), \
               shown AS (\
               SELECT shown_person AS person, -1 AS merged FROM holder WHERE shown_person IS NOT NULL \
               UNION ALL \
@@ -37,7 +39,9 @@ statements! {
               CAST(NULL AS TEXT) AS grant_id, CAST(NULL AS TEXT) AS rule_id, CAST(NULL AS TEXT) AS basis, \
               CAST(NULL AS BIGINT) AS valid_from, CAST(NULL AS BIGINT) AS valid_until, \
               CAST(NULL AS TEXT) AS document, s.merged \
-              FROM holder LEFT JOIN (shown s JOIN links l ON l.person_id = s.person AND l.state = 'active') ON TRUE \
+              FROM holder LEFT JOIN (shown s JOIN links l ON l.person_id = s.person AND l.state = 'active') \
+              ON holder.staff_of IS NULL \
+              OR l.source_key IN (SELECT so.key FROM sources so WHERE so.organization_id = holder.staff_of) \
               UNION ALL \
               SELECT holder.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
               g.id, NULL, g.basis, g.valid_from, g.valid_until, g.scope, NULL \
@@ -79,6 +83,7 @@ row! {
         ..laid: consent::LaidColumns,
         shown_person: Option<String>,
         own_shown: Option<String>,
+        staff_of: Option<String>,
     }
 }
 
@@ -133,15 +138,16 @@ pub async fn by_token(
     let mut caller: Option<Caller> = None;
     let mut shown = None;
     for row in rows {
-        let Row { bearer, shown_person, own_shown, link, laid } = row;
+        let Row { bearer, shown_person, own_shown, staff_of, link, laid } = row;
         let caller = match &mut caller {
             Some(caller) => caller,
             first => {
-                let is_own = own_shown.is_some() && own_shown == shown_person;
+                let staff_of = staff_of.as_deref().map(organization).transpose()?;
+                let is_own = staff_of.is_none() && own_shown.is_some() && own_shown == shown_person;
                 let bearer: Bearer = bearer.try_into()?;
                 let account = bearer.account;
                 shown = shown_person.as_deref().map(person).transpose()?;
-                let standing = shown.map(|_| Standing::bare(account, is_own));
+                let standing = shown.map(|_| Standing { staff_of, ..Standing::bare(account, is_own) });
                 first.insert(Caller { bearer, right: None, standing, links: Vec::new() })
             }
         };
@@ -154,9 +160,19 @@ pub async fn by_token(
     }
     if let Some(caller) = &mut caller {
         let until = caller.standing.as_ref().and_then(|standing| standing.right_until(now));
-        caller.right = shown.zip(until);
+        // A patient whose chart there is linked no more is nobody to that practice.
+        let is_there = caller.standing.as_ref().is_none_or(|standing| standing.staff_of.is_none());
+        caller.right = shown.zip(until).filter(|_| is_there || !caller.links.is_empty());
     }
     Ok(caller)
+}
+
+fn organization(id: &str) -> Result<OrganizationId, DatabaseInconsistency> {
+    id.parse().map_err(|_| DatabaseInconsistency {
+        table: "authorizations",
+        column: "organization_id",
+        row: id.to_owned(),
+    })
 }
 
 pub(super) fn person(id: &str) -> Result<PersonId, DatabaseInconsistency> {

@@ -293,7 +293,7 @@ pub async fn standing(db: &Db, account: AccountId, person: PersonId, is_own: boo
         false => fetch_all!(db, HOLDER_DIED, account.to_string())?,
     };
     let holder_died = deaths.into_iter().map(|(from, until)| period(from, until)).collect();
-    Ok(Standing { account, is_own, rights, rules, holder_died })
+    Ok(Standing { rights, rules, holder_died, ..Standing::bare(account, is_own) })
 }
 
 /// Lets a practice decide by another policy, and moves the generation on.

@@ -7,9 +7,9 @@ use crate::oauth::client::ClientId;
 use crate::oauth::launch::{Launch, LaunchContext};
 
 statements! {
-    INSERT = "INSERT INTO launches (hash, client_id, account_id, person_id, context, expires) \
-              VALUES ($1, $2, $3, $4, $5, $6)";
-    GET = "SELECT client_id, account_id, person_id, context, expires, used FROM launches WHERE hash = $1";
+    INSERT = "INSERT INTO launches (hash, client_id, account_id, person_id, organization_id, context, expires) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    GET = "SELECT client_id, account_id, person_id, organization_id, context, expires, used FROM launches WHERE hash = $1";
     USE = "UPDATE launches SET used = $2 WHERE hash = $1 AND used IS NULL AND expires > $2";
     DELETE_EXPIRED = "DELETE FROM launches WHERE hash IN \
                       (SELECT hash FROM launches WHERE expires < $1 ORDER BY expires LIMIT $2)";
@@ -27,6 +27,7 @@ pub async fn insert(tx: &mut Tx, hash: &[u8; 32], launch: &Launch) -> Result<(),
         launch.client.as_str(),
         launch.account.to_string(),
         launch.person.to_string(),
+        launch.staff_of.map(|organization| organization.to_string()),
         context_text(&launch.context),
         launch.expires.micros()
     )
@@ -44,14 +45,15 @@ pub(super) fn context_text(context: &LaunchContext) -> String {
 /// # Errors
 /// [`StorageError`].
 pub async fn get(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Option<Launch>, StorageError> {
-    type Row = (String, String, String, String, i64, Option<i64>);
+    type Row = (String, String, String, Option<String>, String, i64, Option<i64>);
     let row: Option<Row> = fetch_optional!(on, GET, hash.to_vec())?;
-    let Some((client, account, person, context, expires, used)) = row else { return Ok(None) };
+    let Some((client, account, person, staff_of, context, expires, used)) = row else { return Ok(None) };
     let broken = |column| DatabaseInconsistency { table: "launches", column, row: client.clone() };
     Ok(Some(Launch {
         client: ClientId::parse(&client).ok_or_else(|| broken("client_id"))?,
         account: account.parse().map_err(|_| broken("account_id"))?,
         person: person.parse().map_err(|_| broken("person_id"))?,
+        staff_of: staff_of.map(|id| id.parse()).transpose().map_err(|_| broken("organization_id"))?,
         context: serde_json::from_str(&context).map_err(|_| broken("context"))?,
         expires: Instant::from_micros(expires),
         used: used.map(Instant::from_micros),

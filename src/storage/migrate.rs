@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20 "0020_status_reasons",
     22 "0022_access_tokens_refresh",
     23 "0023_tried",
+    24 "0024_staff_apps",
 ];
 
 /// Whoever holds this applies migrations. An arbitrary number, the same in every version.

@@ -29,7 +29,7 @@ statements! {
     /// has it; grants and rules as rows of their own.
     FIND = "WITH held AS (\
             SELECT r.authorization_id, r.jkt, r.issued, r.expires, r.activated, r.used, a.client_id, a.account_id, \
-            a.person_id, a.context, a.scopes AS granted_scopes, a.signed_in, a.session_hash, a.revoked, \
+            a.person_id, a.organization_id, a.context, a.scopes AS granted_scopes, a.signed_in, a.session_hash, a.revoked, \
             o.state AS account_state, COALESCE(pa.person_id, a.person_id) AS shown_person, \
             COALESCE(oa.person_id, o.person_id) AS own_shown \
             FROM refresh_tokens r \
@@ -37,7 +37,8 @@ statements! {
             JOIN accounts o ON o.id = a.account_id \
             LEFT JOIN person_aliases pa ON pa.alias_id = a.person_id AND pa.undone IS NULL \
             LEFT JOIN person_aliases oa ON oa.alias_id = o.person_id AND oa.undone IS NULL \
-            WHERE r.hash = $2), \
+            WHERE r.hash = $2 AND (a.organization_id IS NULL OR EXISTS (SELECT 1 FROM staff st WHERE st.account_id = a.account_id \
+            AND st.organization_id = a.organization_id AND st.role = 'clinician' AND st.ended IS NULL))), \
             laid AS (\
             SELECT g.id AS grant_id, CAST(NULL AS TEXT) AS rule_id, g.basis, g.valid_from, g.valid_until, \
             g.scope AS document \
@@ -143,6 +144,7 @@ row! {
         client_id: Option<String>,
         account_id: Option<String>,
         person_id: Option<String>,
+        organization_id: Option<String>,
         context: Option<String>,
         granted_scopes: Option<String>,
         signed_in: Option<i64>,
@@ -182,17 +184,20 @@ impl Row {
                 let (issued, expires) = (self.issued.unwrap_or(0), self.expires.unwrap_or(0));
                 let token = (id.clone(), self.jkt, issued, expires, self.activated, self.used);
                 let signed_in = self.signed_in.unwrap_or(0);
-                let is_own = self.own_shown.is_some() && self.own_shown == self.shown_person;
+                let is_staff = self.organization_id.is_some();
+                let is_own = !is_staff && self.own_shown.is_some() && self.own_shown == self.shown_person;
                 let (person, context, session) = (self.person_id, self.context, self.session_hash);
-                let columns = (id, client, account, person, context, scopes, signed_in, session, self.revoked);
+                let staff_of = self.organization_id;
+                let columns =
+                    (id, client, account, person, staff_of, context, scopes, signed_in, session, self.revoked);
                 let authorization = authorizations::authorization(columns)?;
                 // That there is such a person at all, the reference of the authorization says.
                 let shown = self.shown_person.as_deref().map(callers::person).transpose()?;
-                let account = authorization.account;
+                let (account, staff_of) = (authorization.account, authorization.staff_of);
                 Some(Held {
                     token: tokens::refresh_token(token)?,
                     is_account_open: self.account_state.as_deref() == Some("active"),
-                    right: shown.map(|person| (person, Standing::bare(account, is_own))),
+                    right: shown.map(|person| (person, Standing { staff_of, ..Standing::bare(account, is_own) })),
                     authorization: Arc::new(authorization),
                 })
             }

@@ -2,7 +2,7 @@
 
 use super::error::RowKey;
 use super::statement::{execute, fetch_all, statements};
-use super::{Executor, StorageError, Taken, Tx};
+use super::{Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, OrganizationId};
 use crate::identity::StaffRole;
@@ -44,7 +44,7 @@ pub async fn insert(tx: &mut Tx, row: &StaffRow) -> Result<(), StorageError> {
     if rows == 1 { Ok(()) } else { Err(StorageError::AlreadyTaken(Taken::Key)) }
 }
 
-/// Takes a role away.
+/// Takes a role away, and moves the generation on: apps that were opened by it end with it.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] when they do not have it.
@@ -55,16 +55,22 @@ pub async fn end(
     role: StaffRole,
     at: Instant,
 ) -> Result<(), StorageError> {
-    let rows = execute!(tx, END, account.to_string(), organization.to_string(), role.as_str(), at.micros())?;
-    if rows == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "staff" }) }
+    let rows = execute!(&mut *tx, END, account.to_string(), organization.to_string(), role.as_str(), at.micros())?;
+    if rows != 1 {
+        return Err(StorageError::NotFound { table: "staff" });
+    }
+    generations::bump(tx);
+    Ok(())
 }
 
-/// Nobody works for an organization any more.
+/// Nobody works for an organization any more; the generation moves on.
 ///
 /// # Errors
 /// [`StorageError`].
 pub async fn end_all(tx: &mut Tx, organization: OrganizationId, at: Instant) -> Result<u64, StorageError> {
-    execute!(tx, END_ALL, organization.to_string(), at.micros())
+    let rows = execute!(&mut *tx, END_ALL, organization.to_string(), at.micros())?;
+    generations::bump(tx);
+    Ok(rows)
 }
 
 /// The roles of an account that is open.

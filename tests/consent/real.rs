@@ -103,7 +103,7 @@ pub(super) fn asked(question: &Value) -> Asked {
     let rules = question["laid"].as_array().unwrap().iter().map(rule).collect();
     let holder_died = question["holder_died"].as_array().unwrap().iter().map(period).collect();
     Asked {
-        standing: Standing { account, is_own: question["own"] == true, rights, rules, holder_died },
+        standing: Standing { rights, rules, holder_died, ..Standing::bare(account, question["own"] == true) },
         policy: POLICIES.by_name(question["policy"]["name"].as_str().unwrap()).unwrap(),
         zone: TimeZone::fixed(jiff::tz::offset(question["zone"].as_i64().unwrap() as i8)),
         organization: organization(&question["organization"]),

@@ -126,6 +126,7 @@ impl Door {
             let token = TokenKind::Access.mint(&*gateway.random).expose().clone();
             let hash = TokenKind::Access.hash(&token).unwrap();
             let authorization = Authorization {
+                staff_of: None,
                 id: AuthorizationId::mint(&*gateway.random),
                 client: client.clone().unwrap(),
                 account: id,

@@ -165,6 +165,7 @@ impl World {
             }
         };
         let authorization = Authorization {
+            staff_of: None,
             id: AuthorizationId::mint(&self.random),
             client: client.id.clone(),
             account,

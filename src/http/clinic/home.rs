@@ -23,6 +23,7 @@ struct HomeTemplate {
     proxies: usize,
     explains: bool,
     suspends: bool,
+    opens_apps: bool,
 }
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub(super) fn sample(hostile: &str) -> Result<String, askama::Error> {
         proxies: 2,
         explains: true,
         suspends: true,
+        opens_apps: true,
     }
     .render()
 }
@@ -76,5 +78,6 @@ async fn page(desk: &Desk, staff: &Staff) -> Result<HomeTemplate, DeskError> {
         proxies,
         explains: member.may(StaffAct::ExplainAccess),
         suspends: member.may(StaffAct::SuspendGrant),
+        opens_apps: member.may(StaffAct::OpenApp),
     })
 }

@@ -82,7 +82,8 @@ fn reasons(chosen: &str) -> Vec<(Choice, bool)> {
         let words = say(&format!("view.{}", reason.as_str()));
         (Choice { value: reason.as_str(), words }, reason.as_str() == chosen)
     };
-    ViewReason::ALL.iter().map(choice).collect()
+    let all = ViewReason::ALL.iter().filter(|reason| **reason != ViewReason::Treatment);
+    all.map(choice).collect()
 }
 
 /// `GET /clinic/access`.

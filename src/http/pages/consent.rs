@@ -36,6 +36,7 @@ pub struct ConsentTemplate {
     request: String,
     app: String,
     is_unchecked: bool,
+    at_work: Option<String>,
     destination: String,
     persons: Vec<PersonChoice>,
     groups: Vec<Group>,
@@ -105,13 +106,17 @@ impl ConsentTemplate {
             request: page.request.clone(),
             app: page.app.clone(),
             is_unchecked: page.is_unchecked,
+            at_work: page.at_work.clone(),
             destination: destination(&page.redirect_uri),
             persons: page
                 .persons
                 .iter()
                 .map(|person| PersonChoice {
                     value: person.person.to_string(),
-                    who: who(person.name.as_deref(), person.basis),
+                    who: match &page.at_work {
+                        Some(_) => person.name.clone().unwrap_or_else(|| "A patient without a name".to_owned()),
+                        None => who(person.name.as_deref(), person.basis),
+                    },
                     chosen: person.chosen,
                 })
                 .collect(),
@@ -133,6 +138,7 @@ impl ConsentTemplate {
             request: text(),
             app: text(),
             is_unchecked: true,
+            at_work: Some(text()),
             destination: text(),
             persons: vec![PersonChoice { value: text(), who: text(), chosen: true }],
             groups: vec![Group { heading: text(), boxes: vec![tick_box()] }],

@@ -82,7 +82,7 @@ pub(super) async fn get(
         Ok(reached) => reached,
         Err(response) => return *response,
     };
-    let apps = match server.launchable_apps().await {
+    let apps = match server.launchable_apps(false).await {
         Ok(apps) => apps,
         Err(error) => return page_unavailable(&error),
     };
@@ -151,7 +151,7 @@ async fn reached(
 
 /// A page, and no redirect: a browser holds every redirect after a form against `form-action` (CSP 3), and an app may
 /// send people on to another host.
-fn leave(opened: OpenedApp) -> Response {
+pub(in crate::http) fn leave(opened: OpenedApp) -> Response {
     let Ok(refresh) = HeaderValue::from_str(&format!("0; url={}", opened.url)) else { return not_found() };
     let page = OpenAppTemplate { style: super::style::path(), app: opened.name, url: opened.url };
     let mut response = render(&page);

@@ -51,6 +51,7 @@ impl Desk {
         reason: Option<ViewReason>,
     ) -> Result<Viewed, DeskError> {
         covered(member, StaffAct::ExplainAccess)?;
+        let reason = reason.filter(|reason| *reason != ViewReason::Treatment);
         let reason = reason.ok_or_else(|| DeskError::Refused("reason", "say why you look".to_owned()))?;
         let (patient, person) = self.linked(member, number).await?;
         let act = self.act(ActKind::Staff, member).about(person).by_way_of(EXPLAINED_ACCESS).under(reason.as_str());
