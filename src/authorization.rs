@@ -19,6 +19,7 @@ mod people;
 mod proofs;
 mod pushed;
 mod refresh;
+mod registered_apps;
 mod registration;
 mod revoke;
 mod rights;

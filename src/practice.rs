@@ -19,7 +19,9 @@ pub use desk::{
     NewProofing, QueuedClaim, QueuedProxy, Ruling, Seen, Settlement, Standing, Stopped, TaskLine, Viewed, Viewer,
     Wanted,
 };
-pub use enrol::{EnrolError, NewAccount, NewGrant, NewLink, account, appoint, grant, grant_until, link, person};
+pub use enrol::{
+    EnrolError, NewAccount, NewGrant, NewLink, account, appoint, dismiss, grant, grant_until, link, person,
+};
 pub use exchange::{ImportError, export as export_consents, import as import_consents};
 pub use mergers::{Absorbed, MergerError, Mergers, Rewritten};
 pub use probe::{ProbeReport, SmartReport, TestReport, TypeReport, probe};

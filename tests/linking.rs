@@ -10,6 +10,7 @@ mod elsewhere;
 mod grants;
 mod mergers;
 mod proxies;
+mod registered_apps;
 mod staff_apps;
 mod succession;
 mod tightened;

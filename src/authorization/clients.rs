@@ -55,6 +55,8 @@ pub enum NewProof {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Registrar {
     Operator,
+    /// Whoever runs the gateway, from the console.
+    OperatorAtWork(AccountId),
     /// An administrator of a practice.
     Staff(AccountId),
 }
@@ -63,12 +65,13 @@ impl Registrar {
     /// Whether what it registers may begin at once. A service reads many people's records: a stolen sign-in of an
     /// administrator must not be enough for that, so the operator lets it in.
     const fn lets_in(self) -> bool {
-        matches!(self, Self::Operator)
+        matches!(self, Self::Operator | Self::OperatorAtWork(_))
     }
 
     fn sign(self, act: Act) -> Act {
         match self {
             Self::Operator => act.under("operator"),
+            Self::OperatorAtWork(account) => act.by(account).under("operator"),
             Self::Staff(account) => act.by(account).under("administrator"),
         }
     }

@@ -11,6 +11,7 @@ mod links;
 mod organization;
 mod proxies;
 mod queue;
+mod registered_apps;
 mod services;
 mod staff;
 mod viewers;
@@ -45,6 +46,7 @@ pub(in crate::http) fn samples(hostile: &'static str) -> Vec<Result<String, aska
         viewers::sample(hostile),
         services::sample(hostile),
         apps::sample(hostile),
+        registered_apps::sample(hostile),
     ]);
     all.extend([links::sample(hostile), organization::sample(hostile)]);
     all
@@ -86,6 +88,7 @@ where
         .route("/clinic/organization", get(organization::get).merge(post(organization::post)))
         .route("/clinic/staff", get(staff::get).merge(post(staff::post)))
         .route("/clinic/apps", get(apps::get).merge(post(apps::post)))
+        .route("/clinic/registered-apps", get(registered_apps::get).merge(post(registered_apps::post)))
         .route("/clinic/services", get(services::get).merge(post(services::post)))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }

@@ -19,6 +19,8 @@ named! {
         Support = "support",
         /// Runs the organization's side: staff, name, mergers.
         Administrator = "administrator",
+        /// Runs the gateway: says which apps there are. Only the command line gives and takes this role.
+        Operator = "operator",
     }
 }
 
@@ -61,6 +63,8 @@ named! {
         OpenApp = "open-app",
         /// Register backend services of the organization, and turn them off.
         EditServices = "edit-services",
+        /// Register apps of the gateway, let them in and turn them off.
+        EditApps = "edit-apps",
     }
 }
 
@@ -138,6 +142,7 @@ impl StaffRole {
             Self::Administrator => {
                 matches!(act, A::EditStaff | A::EditOrganization | A::EditServices | A::SeeInvitations | A::SeeTasks)
             }
+            Self::Operator => matches!(act, A::EditApps),
         }
     }
 }
@@ -149,8 +154,8 @@ mod tests {
     /// Hand-written: who may do what. Anything that is not here is refused.
     #[test]
     fn each_role_does_its_own() {
-        let rows: [(StaffAct, &[StaffRole]); 18] = {
-            use StaffRole::{Administrator, Clinician, FrontDesk, PrivacyOfficer, ProxyRegistrar, Support};
+        let rows: [(StaffAct, &[StaffRole]); 19] = {
+            use StaffRole::{Administrator, Clinician, FrontDesk, Operator, PrivacyOfficer, ProxyRegistrar, Support};
             [
                 (StaffAct::FindPatient, &[FrontDesk, ProxyRegistrar, Clinician, PrivacyOfficer]),
                 (StaffAct::Verify, &[FrontDesk, ProxyRegistrar]),
@@ -170,6 +175,7 @@ mod tests {
                 (StaffAct::EditOrganization, &[Administrator]),
                 (StaffAct::OpenApp, &[Clinician]),
                 (StaffAct::EditServices, &[Administrator]),
+                (StaffAct::EditApps, &[Operator]),
             ]
         };
         assert_eq!(rows.len(), StaffAct::ALL.len());

@@ -204,6 +204,27 @@ pub async fn appoint(
     Ok(())
 }
 
+/// Takes a role away.
+///
+/// # Errors
+/// [`EnrolError::Storage`], also when they do not have it.
+pub async fn dismiss(
+    acts: &Acts,
+    random: &dyn Random,
+    now: Instant,
+    (account, organization, role): (AccountId, OrganizationId, StaffRole),
+) -> Result<(), EnrolError> {
+    let act = entered(ActKind::Staff, now, random).on("Account", account).by_way_of("dismiss");
+    acts.write(move |tx| {
+        Box::pin(async move {
+            staff::end(tx, account, organization, role, now).await?;
+            Ok::<_, StorageError>(((), Some(act)))
+        })
+    })
+    .await?;
+    Ok(())
+}
+
 /// What the operator of the machine enters.
 fn entered(kind: ActKind, now: Instant, random: &dyn Random) -> Act {
     Act::new(kind, now, random).by_way_of("add").under("operator")

@@ -73,6 +73,8 @@ const ROUTES: &[(&str, &[&str], &[u16])] = &[
     ("/clinic/invitations/reissue", &["POST"], &[303, 403, 415]),
     ("/clinic/invitations/revoke", &["POST"], &[303, 403, 415]),
     ("/clinic/access", &["GET", "POST"], &[303, 403, 415]),
+    ("/clinic/apps", &["GET", "POST"], &[303, 403, 415]),
+    ("/clinic/registered-apps", &["GET", "POST"], &[303, 403, 415]),
     ("/clinic/proxies", &["GET"], &[303]),
     ("/clinic/proxies/decide", &["POST"], &[303, 403, 415]),
     ("/clinic/grants", &["GET", "POST"], &[303, 403, 415]),

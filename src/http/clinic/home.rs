@@ -24,6 +24,7 @@ struct HomeTemplate {
     explains: bool,
     suspends: bool,
     opens_apps: bool,
+    edits_apps: bool,
 }
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub(super) fn sample(hostile: &str) -> Result<String, askama::Error> {
         explains: true,
         suspends: true,
         opens_apps: true,
+        edits_apps: true,
     }
     .render()
 }
@@ -79,5 +81,6 @@ async fn page(desk: &Desk, staff: &Staff) -> Result<HomeTemplate, DeskError> {
         explains: member.may(StaffAct::ExplainAccess),
         suspends: member.may(StaffAct::SuspendGrant),
         opens_apps: member.may(StaffAct::OpenApp),
+        edits_apps: member.may(StaffAct::EditApps),
     })
 }

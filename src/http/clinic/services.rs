@@ -128,7 +128,7 @@ const fn field_of(error: &RegistrationError) -> &'static str {
     }
 }
 
-fn not_done(error: ServiceError) -> Response {
+pub(super) fn not_done(error: ServiceError) -> Response {
     refusal(&match error {
         ServiceError::NotYours => DeskError::NotYours,
         ServiceError::NotFound => DeskError::NotFound,

@@ -33,11 +33,20 @@ pub(super) async fn get(State(desk): State<Arc<Desk>>, staff: Staff) -> Response
     match desk.staff(&staff.at_work.member).await {
         Ok(all) => render(&StaffTemplate {
             head: staff.head(),
-            lines: all.into_iter().map(|(username, role)| Line { username, role: role.as_str() }).collect(),
-            roles: StaffRole::ALL.iter().map(|role| role.as_str()).collect(),
+            lines: all.into_iter().filter(|(_, role)| is_given_here(role)).map(line).collect(),
+            roles: StaffRole::ALL.iter().filter(|role| is_given_here(role)).map(|role| role.as_str()).collect(),
         }),
         Err(error) => refusal(&error),
     }
+}
+
+fn line((username, role): (String, StaffRole)) -> Line {
+    Line { username, role: role.as_str() }
+}
+
+/// Who runs the gateway is no practice's to say.
+fn is_given_here(role: &StaffRole) -> bool {
+    *role != StaffRole::Operator
 }
 
 /// `POST /clinic/staff`: a role given or taken away.
