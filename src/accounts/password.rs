@@ -1,7 +1,8 @@
 //! Passwords: Argon2id over a keyed hash, a few at a time.
 //!
-//! Checks that wait stand in three lanes. One permit is kept from everybody but `Lane::Home`, where there are several. Those
-//! of `Lane::Doubted` pass a gate first, which lets in as many as can run: whoever is new finds none of them waiting ahead.
+//! Checks that wait stand in three lanes. One permit is kept from everybody but `Lane::Home`, where there are several, and of
+//! three or more another one from `Lane::Doubted`. Those pass a gate first, which lets in as many as can run: whoever is new
+//! finds none of them waiting ahead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,7 +47,7 @@ pub struct Passwords {
     permits: Arc<Semaphore>,
     /// For all who are not at home: one less, where there are several.
     strangers: Arc<Semaphore>,
-    /// Before those, for the doubted: as many.
+    /// Before those, for the doubted: one less again, where it can be.
     gate: Arc<Semaphore>,
     runs: Arc<AtomicU64>,
 }
@@ -81,7 +82,7 @@ impl Passwords {
             pepper: master_key.derive(KeyUse::PasswordPepper),
             permits: room(at_a_time),
             strangers: room(rest),
-            gate: room(rest),
+            gate: room(rest.saturating_sub(1)),
             runs: Arc::default(),
         }
     }
@@ -231,6 +232,21 @@ mod tests {
             assert!(guess.now_or_never().is_none(), "it came first, and waits");
         }
         assert!((&mut new).now_or_never().is_some(), "the next is who is new");
+    }
+
+    /// Rule: of three permits one guess runs, one is for who is new and one for who is at home: neither waits for it.
+    #[tokio::test]
+    async fn i12_of_three_permits_guesses_have_one() {
+        let passwords = Passwords::new(&MasterKey::new([1; 32]), 3);
+        let running = passwords.place(Lane::Doubted).await.unwrap();
+        let mut guess = Box::pin(passwords.place(Lane::Doubted));
+        assert!((&mut guess).now_or_never().is_none());
+        let new = passwords.place(Lane::New).now_or_never();
+        assert!(new.is_some(), "there is room for somebody new");
+        assert!(passwords.place(Lane::New).now_or_never().is_none(), "for one of them");
+        assert!(passwords.place(Lane::Home).now_or_never().is_some(), "and for somebody at home");
+        drop(running);
+        assert!(guess.now_or_never().is_some());
     }
 
     /// Rule: with one check at a time, whoever is new or at home waits for one guess at most.

@@ -19,7 +19,8 @@ pub struct Oauth {
     pub session_idle_seconds: u64,
     /// A session ends after this, whatever happens.
     pub session_seconds: u64,
-    /// Passwords checked at the same time: each takes 19 MiB. Of several, one is kept for people whose network is known.
+    /// Passwords checked at the same time: each takes 19 MiB. Of several, one is kept for people whose network is known; of
+    /// three or more, another one is kept from networks where tries came to nothing.
     pub password_checks: usize,
     /// Access tokens of backend services; SMART App Launch 2.2 says at most five minutes.
     pub system_token_seconds: u64,
@@ -62,7 +63,7 @@ impl Default for Oauth {
             authorization_seconds: 900,
             session_idle_seconds: 1_800,
             session_seconds: 12 * 3_600,
-            password_checks: 2,
+            password_checks: 3,
             system_token_seconds: 300,
             pushed_request_seconds: 60,
             signing_key_days: 90,
