@@ -52,7 +52,7 @@ pub use authorize::{AuthorizeAnswer, AuthorizeError, Decision, Redirect, SignedI
 pub(crate) use brakes::Brake;
 pub use client_authentication::{ClientCredentials, ClientEndpoint, ClientRequest, CredentialsError};
 pub use clients::{NewClient, NewProof, RegisteredClient, RegistrationError};
-pub use consent::{ConsentItem, ConsentPage, ConsentPerson, Problem};
+pub use consent::{AtWork, ConsentItem, ConsentPage, ConsentPerson, Problem};
 pub use history::{Look, LookKind, Looker};
 pub use introspect::Introspection;
 pub(crate) use launch::page_subject;

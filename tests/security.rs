@@ -12,6 +12,7 @@ mod identity;
 mod includes;
 mod indistinguishable;
 pub(crate) mod listener;
+mod logs;
 mod membership;
 mod narrative;
 mod oracles;

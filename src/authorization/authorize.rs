@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 
 use super::AuthorizationServer;
 use super::challenges::ChallengeUse;
-use super::consent::{self, ConsentPage};
+use super::consent::{self, AtWork, ConsentPage};
 use super::pushed;
 use super::seal::Binding;
 use crate::audit::ActKind;
@@ -321,7 +321,8 @@ impl AuthorizationServer {
         if let Some((launch, practice)) = launch.as_ref().and_then(|launch| Some((launch, launch.staff_of?))) {
             let (patient, name) = self.consent_patient(launch.person, practice).await?;
             let page = consent::page(request, client, patient, self.seal(request, Binding::Browser(browser)));
-            return Ok(ConsentPage { at_work: Some(name), ..page });
+            let minutes = self.lifetimes.access_token.as_secs().div_ceil(60);
+            return Ok(ConsentPage { at_work: Some(AtWork { practice: name, minutes }), ..page });
         }
         let mut persons = self.consent_persons(session.account).await?;
         if let Some(launch) = launch {
@@ -345,8 +346,9 @@ impl AuthorizationServer {
     ) -> Result<Redirect, StorageError> {
         let (person, mut scopes) = (request.decided, request.scopes.clone());
         if staff_of.is_some() {
-            // No app goes on with a patient's record when whoever opened it has left.
+            // No app goes on with a patient's record by itself: it is opened anew.
             scopes.remove(&Scope::OfflineAccess);
+            scopes.remove(&Scope::OnlineAccess);
             scopes.remove(&Scope::LaunchEncounter);
         }
         let (lost_launch, constant) = (self.error(&request, UNKNOWN_LAUNCH), self.error(&request, CONSTANT_CHALLENGE));

@@ -48,6 +48,15 @@ pub struct ConsentItem {
     scopes: Vec<Scope>,
 }
 
+/// What staff read who open an app for a patient.
+#[derive(Clone, Debug)]
+pub struct AtWork {
+    /// The practice's name.
+    pub practice: String,
+    /// For so many minutes the app sees the record.
+    pub minutes: u64,
+}
+
 /// What the consent page shows.
 #[derive(Clone, Debug)]
 pub struct ConsentPage {
@@ -55,8 +64,8 @@ pub struct ConsentPage {
     pub app: String,
     /// Whether it registered itself and nobody here has looked at it.
     pub is_unchecked: bool,
-    /// The name of the practice whose staff opened it, for one of its patients.
-    pub at_work: Option<String>,
+    /// Whether staff opened it at work, for one of their practice's patients.
+    pub at_work: Option<AtWork>,
     /// Where the answer goes.
     pub redirect_uri: String,
     /// The sealed request.

@@ -23,7 +23,8 @@ in_both_worlds!(
 
 /// Maria's number at Riverside.
 const MARIA: &str = "MRN-334600";
-const SCOPE: &str = "launch openid fhirUser offline_access patient/*.rs user/Practitioner.rs launch/encounter";
+const SCOPE: &str =
+    "launch openid fhirUser offline_access online_access patient/*.rs user/Practitioner.rs launch/encounter";
 
 async fn world() -> World {
     let (practices, mut persons) = fixtures();
@@ -100,7 +101,9 @@ async fn what_a_clinician_opens_sees_the_practice_s_own_charts_and_ends_with_the
     // It goes on no longer than whoever opened it, and asks for no visit.
     assert!(answer["refresh_token"].is_null(), "{answer}");
     let granted: BTreeSet<&str> = answer["scope"].as_str().unwrap().split(' ').collect();
-    assert!(!granted.contains("offline_access") && !granted.contains("launch/encounter"), "{granted:?}");
+    for never in ["offline_access", "online_access", "launch/encounter"] {
+        assert!(!granted.contains(never), "{granted:?}");
+    }
     let token = answer["access_token"].as_str().unwrap().to_owned();
 
     // Who they are there, for the app and for nobody else.

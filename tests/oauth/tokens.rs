@@ -1,8 +1,5 @@
 //! Access tokens: what they open, and when they stop.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -107,64 +104,6 @@ async fn o40_a_token_counts_in_its_header_alone() {
     let bearer = format!("Bearer {token}");
     let answer = browser.send("GET", "/oauth/userinfo", &[("authorization", &bearer)], "").await;
     assert_eq!(answer.status, 200);
-}
-
-const LISTENER: &str = "oauth::tokens::o40_listener";
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
-#[ignore = "a process of the test after it: it hears everything that its process logs"]
-fn o40_listener() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
-    everything.with_writer(move || writer.clone()).init();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
-        let world = World::new().await;
-        world.client("app", false).await;
-        let body = world.launch("app").await;
-        let mut browser = world.browser();
-        for name in ["access_token", "refresh_token", "id_token"] {
-            let token = body[name].as_str().unwrap();
-            for path in ["/oauth/userinfo", "/oauth/token", "/oauth/introspect", "/oauth/authorize", "/", "/nothing"] {
-                assert_ne!(browser.get(&format!("{path}?access_token={token}")).await.status, 200, "{path}");
-                browser.post(path, &pairs(&[("access_token", token), ("token", token)])).await;
-            }
-            browser.send("GET", &format!("/oauth/{token}"), &[("authorization", &format!("Basic {token}"))], "").await;
-        }
-        let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        assert!(said.contains("/oauth/userinfo"), "requests are logged: {said}");
-        for name in ["access_token", "refresh_token", "id_token"] {
-            let token = body[name].as_str().unwrap();
-            // Nor a part of it that would do.
-            let part = &token[token.len() - 20..];
-            let line = said.lines().find(|line| line.contains(part));
-            assert!(line.is_none(), "{name}: {line:?}");
-        }
-    });
-    println!("\nheard");
-}
-
-#[test]
-fn o40_a_token_in_an_address_or_a_form_is_in_no_log() {
-    let program = std::env::current_exe().unwrap();
-    let arguments = ["--exact", LISTENER, "--ignored", "--nocapture"];
-    let done = Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap();
-    let (said, complained) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success() && said.contains("\nheard\n"), "{said}\n{complained}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

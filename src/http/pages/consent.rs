@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::{Form, Session, render_with, words};
-use crate::authorization::{ConsentItem, ConsentPage, Problem};
+use crate::authorization::{AtWork, ConsentItem, ConsentPage, Problem};
 use crate::identity::{GrantBasis, Language};
 use crate::smart::words::Heading;
 
@@ -36,7 +36,7 @@ pub struct ConsentTemplate {
     request: String,
     app: String,
     is_unchecked: bool,
-    at_work: Option<String>,
+    at_work: Option<AtWork>,
     destination: String,
     persons: Vec<PersonChoice>,
     groups: Vec<Group>,
@@ -138,7 +138,7 @@ impl ConsentTemplate {
             request: text(),
             app: text(),
             is_unchecked: true,
-            at_work: Some(text()),
+            at_work: Some(AtWork { practice: text(), minutes: 60 }),
             destination: text(),
             persons: vec![PersonChoice { value: text(), who: text(), chosen: true }],
             groups: vec![Group { heading: text(), boxes: vec![tick_box()] }],
