@@ -1,6 +1,7 @@
 //! Codes as they are kept and compared: by keyed hashes.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::authorization::Brake;
@@ -42,6 +43,8 @@ pub(super) struct CodeBrakes {
     browser: Brake<String>,
     network: Brake<Vec<u8>>,
     everybody: Brake<()>,
+    /// When staff were last told that the last one held, in microseconds.
+    told: AtomicI64,
 }
 
 /// Whose brake held.
@@ -59,7 +62,15 @@ impl CodeBrakes {
             browser: Brake::new(10, HOUR / 10),
             network: Brake::new(30, HOUR / 30),
             everybody: Brake::new(per_hour, HOUR / per_hour.max(1)),
+            told: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// Whether nobody was told within the last hour; from now on somebody was.
+    pub(super) fn is_first_in_an_hour(&self, now: Instant) -> bool {
+        let told = self.told.load(Ordering::Relaxed);
+        told <= now.minus(HOUR).micros()
+            && self.told.compare_exchange(told, now.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Whether another try may be made.

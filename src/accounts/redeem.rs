@@ -2,6 +2,7 @@
 
 mod confirm;
 mod hand_out;
+mod many_tries;
 mod renew;
 
 use std::fmt;
@@ -169,7 +170,7 @@ impl Redemptions {
         };
         if let Err(held) = self.brakes.pass(typist.browser, typist.address, now) {
             if held == Held::All {
-                tracing::warn!("activation codes are tried far more often than people do: nobody can try for a while");
+                self.tell_of_many_tries(now).await?;
             }
             return Err(AnswerError::TooMany);
         }

@@ -1,6 +1,14 @@
 //! Activation codes, from the desk to the link.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use chartgate::accounts::{AnswerError, Answers, Typist};
+use chartgate::base::random::SeededRandom;
+use chartgate::base::secret::Secret;
+use chartgate::identity::ActivationCode;
+use chartgate::storage::staff_tasks::{self, StaffTaskKind};
+use futures_util::future::join_all;
 
 use super::*;
 use crate::support::world::run;
@@ -276,5 +284,55 @@ fn after_ninety_days_an_old_slip_is_exchanged_by_staff_alone() {
         let codes = clerk.get("/clinic/invitations").await;
         let again = submit(&mut clerk, &codes, "/clinic/invitations/reissue", &[]).await;
         assert!(again.body.contains("must be seen again"), "{}", again.body);
+    });
+}
+
+/// Rule: portal design 2.2. When all together try more codes than people do, staff of each practice find one task, however often
+/// it goes on; after an hour and when it was closed, another one.
+#[test]
+fn i01_many_tries_from_many_places_are_a_task_for_staff() {
+    run(async {
+        let world = world().await;
+        let try_codes = async |from: u32, count: u32| {
+            let mut refused = 0;
+            for first in (from..from + count).step_by(50) {
+                let tries = (first..(from + count).min(first + 50)).map(|number| {
+                    let code = ActivationCode::mint(&SeededRandom::new(u64::from(number) + 90_000));
+                    let answers = Answers {
+                        code: Secret::new(code.printed()),
+                        birth_date: "1970-01-01".to_owned(),
+                        family: "Nobody".to_owned(),
+                        own_birth_date: String::new(),
+                    };
+                    let (browser, address) = (format!("b{number}"), IpAddr::from(Ipv4Addr::from(number << 8)));
+                    let app = &world.app;
+                    async move {
+                        let typist = Typist { browser: &browser, address: Some(address), account: None };
+                        matches!(app.redemptions.answer(answers, typist).await, Err(AnswerError::TooMany))
+                    }
+                });
+                refused += join_all(tries).await.into_iter().filter(|refused| *refused).count();
+            }
+            refused
+        };
+        let told = async || {
+            let mut found = Vec::new();
+            for organization in organizations::all(&world.app.db).await.unwrap() {
+                let open = staff_tasks::open(&world.app.db, organization.id).await.unwrap();
+                found.push(open.iter().filter(|task| task.kind == StaffTaskKind::ManyTries).count());
+            }
+            found
+        };
+        assert_eq!(try_codes(0, 2_000).await, 0);
+        assert_eq!(told().await, [0, 0]);
+        assert_eq!(try_codes(2_000, 20).await, 20);
+        assert_eq!(told().await, [1, 1]);
+        let mut clerk = at_work(&world, "clerk").await;
+        let queue = clerk.get("/clinic/queue").await;
+        assert!(queue.body.contains("Far more codes are tried than usual."), "{}", queue.body);
+        // An hour later it is there still, and once.
+        world.clock.advance(hours(1));
+        assert!(try_codes(10_000, 2_100).await > 0);
+        assert_eq!(told().await, [1, 1]);
     });
 }
