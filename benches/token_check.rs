@@ -92,6 +92,7 @@ async fn store(
 ) -> Result<Vec<String>, StorageError> {
     let now = clock.now();
     let authorization = Authorization {
+        staff_of: None,
         id: AuthorizationId::mint(&**random),
         client,
         account,
