@@ -65,7 +65,7 @@ part!(directory: Arc<Directory>);
 part!(metadata: Arc<Metadata>);
 part!(db: Db);
 
-/// The pages of people, with what stands around each.
+/// The pages of people and of staff, with what stands around each.
 fn pages(state: &AppState) -> Router<AppState> {
     Router::new()
         .merge(http::pages::router())
@@ -75,6 +75,7 @@ fn pages(state: &AppState) -> Router<AppState> {
         .merge(http::pages::account::router())
         .merge(http::pages::people_router())
         .merge(http::pages::link_router())
+        .merge(http::clinic::router())
         .layer(axum::middleware::from_fn_with_state(state.clone(), http::pages::surround))
 }
 
@@ -87,7 +88,6 @@ fn router(state: AppState) -> Router {
         .merge(pages(&state))
         .merge(http::oauth::encounter_router())
         .merge(http::pages::recover::router())
-        .merge(http::clinic::router())
         .merge(http::api::router())
         .merge(http::fhir::router())
         .fallback(http::fallback::not_found)

@@ -16,6 +16,7 @@ mod model;
 mod mutants;
 mod noninterference;
 mod people;
+mod practices;
 mod properties;
 mod real;
 mod record_pages;

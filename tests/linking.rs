@@ -9,6 +9,7 @@ mod console;
 mod elsewhere;
 mod grants;
 mod mergers;
+mod minors;
 mod proxies;
 mod registered_apps;
 mod staff_apps;

@@ -512,7 +512,7 @@ fn of_claim(said: &Said) -> Demographics {
     Demographics { family: said.family.clone(), given: vec![said.given.clone()], birth_date: said.birth_date.clone() }
 }
 
-fn is_minor(birth_date: &str, now: Instant) -> bool {
+pub(super) fn is_minor(birth_date: &str, now: Instant) -> bool {
     let born: Option<jiff::civil::Date> = birth_date.parse().ok();
     let today = jiff::Timestamp::from_microsecond(now.micros()).map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date());
     match (born, today) {

@@ -60,6 +60,8 @@ named! {
         ReviewOverdue = "review-overdue",
         /// The leave of whoever acts for a patient was suspended until somebody decides about it.
         GrantSuspended = "grant-suspended",
+        /// A minor named an address for their account that is somebody else's.
+        ContactShared = "contact-shared",
     }
 }
 

@@ -1,9 +1,7 @@
 //! What those who act for a minor see where it is not plain how old somebody is: born on 29 February, a year or a month alone,
-//! nothing, several birth dates, another time zone; and of one person at two practices with policies of their own. From the
-//! rules of `bands`, by counting out every day that may be meant. `ages_table.txt` is for reading; `CHARTGATE_BLESS=1` writes
-//! it anew.
+//! nothing, several birth dates, another time zone. From the rules of `bands`, by counting out every day that may be meant.
+//! `ages_table.txt` is for reading; `CHARTGATE_BLESS=1` writes it anew.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jiff::civil::{Date, date};
@@ -81,7 +79,7 @@ fn shows(policy: &str, born: Date, today: Date) -> Shows {
 }
 
 /// The least that any day that may be meant lets through.
-fn least(policy: &str, births: &[&str], today: Date, category: &str, label: Option<&str>) -> &'static str {
+pub(super) fn least(policy: &str, births: &[&str], today: Date, category: &str, label: Option<&str>) -> &'static str {
     let order = ["no", "outline", "whole"];
     let place = |seen: &str| order.iter().position(|known| *known == seen).unwrap();
     let of_rule = |shows| place(expected(shows, category, label));
@@ -153,30 +151,4 @@ fn i17_where_an_age_is_not_plain_every_day_that_may_be_meant_has_its_say() {
         }
     }
     read_or_bless("ages_table.txt", &table);
-}
-
-/// One person, two practices: each source is decided by its own policy and by what its own charts and others say of the birth
-/// date.
-#[test]
-fn each_of_two_practices_shows_by_its_own_policy() {
-    let mut table = String::new();
-    for (one, two) in [("standard", "us-wa"), ("us-ca", "us-tx"), ("us-ny", "gb-eng"), ("us-wa", "us-wa")] {
-        for births in [
-            vec!["2013-05-03"],
-            vec!["2013-05-04"],
-            vec!["2012-05-03"],
-            vec!["2010-05-03"],
-            vec!["2008-05-03"],
-            vec!["2013-05-03", "2018-01-01"],
-            vec!["2013"],
-        ] {
-            let mut shown = BTreeMap::new();
-            for (practice, policy) in [("one", one), ("two", two)] {
-                shown.insert(practice, line(policy, &births, MOMENTS[0], None));
-            }
-            writeln!(table, "{births:?} | one: {one} | {}", shown["one"]).unwrap();
-            writeln!(table, "{births:?} | two: {two} | {}", shown["two"]).unwrap();
-        }
-    }
-    read_or_bless("practices_table.txt", &table);
 }

@@ -3,10 +3,10 @@
 use chartgate::base::clock::Clock;
 use chartgate::base::random::SeededRandom;
 use chartgate::consent::RuleKind;
-use chartgate::identity::{GrantBasis, Period};
+use chartgate::identity::{GrantBasis, Language, Period};
 use chartgate::practice::{self, NewGrant, NewRule};
-use chartgate::storage::organizations;
 use chartgate::storage::staff_tasks::{self, StaffTaskKind};
+use chartgate::storage::{StorageError, accounts, organizations};
 use serde_json::{Value, json};
 
 use super::{PASSWORD, answer, at_work, code_of, daniel, new_account, stranger, submit, verify, world};
@@ -25,6 +25,38 @@ async fn hand_out(browser: &mut Browser, what: &str, fields: &[(&str, &str)], bo
     }
     form.extend([("do", what)].iter().chain(boxes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     browser.post("/people/invite", &form).await
+}
+
+/// The registrar's queue and the first page, once in another language: every word of them, and what they say of it.
+async fn in_spanish(world: &World, registrar: &mut Browser) {
+    let account = world.account("registrar").await;
+    let speak = async |language: Language| {
+        let done: Result<(), StorageError> =
+            world.app.db.write(move |tx| Box::pin(accounts::set_language(tx, account, language))).await;
+        done.unwrap();
+    };
+    speak(Language::Spanish).await;
+    let queue = registrar.get("/clinic/proxies").await.body;
+    assert!(queue.contains("<html lang=\"es\">") && queue.contains("Quién actúa por quién"), "{queue}");
+    assert!(queue.contains("Marcus Reed por Leo Reed, fecha de nacimiento 2019-05-09"), "{queue}");
+    assert!(queue.contains("Lo pidió quien quiere actuar."), "{queue}");
+    for (page, words) in [
+        ("/clinic/queue", "Por revisar"),
+        ("/clinic/grants", "Mostrar quién actúa por él"),
+        ("/account", "Usted entra como registrar."),
+    ] {
+        let page = registrar.get(page).await.body;
+        assert!(page.contains("<html lang=\"es\">") && page.contains(words), "{page}");
+    }
+    let home = registrar.get("/").await.body;
+    assert!(home.contains("<html lang=\"es\">") && home.contains("Hola, registrar"), "{home}");
+    for english in ["Since ", "Document:", "Who ", "Refuse", "Why not", "Queue", "Passport", "End work"] {
+        assert!(!queue.contains(english), "{english}: {queue}");
+    }
+    for english in ["Hello", "Sign out", "Connected apps", "People:", "Your account"] {
+        assert!(!home.contains(english), "{english}: {home}");
+    }
+    speak(Language::English).await;
 }
 
 const SAM: [(&str, &str); 2] = [("given", "Sam"), ("family", "Cole")];
@@ -198,6 +230,7 @@ fn staff_decide_by_a_document_and_the_answer_tells_nothing() {
         let mut registrar = at_work(&world, "registrar").await;
         let queue = registrar.get("/clinic/proxies").await.body;
         assert!(queue.contains("Marcus Reed for Leo Reed, born 2019-05-09"), "{queue}");
+        in_spanish(&world, &mut registrar).await;
         let yes =
             |number: &'static str| [("answer", "approve"), ("number", number), ("document", "DL"), ("silent", "")];
         for (number, problem) in

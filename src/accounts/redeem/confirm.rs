@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::FutureExt;
 
+use super::super::claims::is_minor;
 use super::super::notice::letters_to;
 use super::super::place::{Place, is_one_human, own_place};
 use super::super::proof::is_held;
@@ -18,7 +19,9 @@ use crate::identity::matching::{ChartPatient, same_name};
 use crate::identity::{Demographics, Grant, GrantBasis, GrantState, Invitation, Link, LinkMethod, Period, ProxyDraft};
 use crate::mail::{Letter, template};
 use crate::storage::staff_tasks::{self, StaffTaskKind};
-use crate::storage::{StorageError, Taken, Tx, accounts, consent, grants, invitations, links, proxy_requests};
+use crate::storage::{
+    StorageError, Taken, Tx, accounts, consent, contacts, grants, invitations, links, proxy_requests,
+};
 
 /// What a code became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +171,9 @@ impl Redemptions {
         };
         let act = self.new_act(kind).by(account).about(place.person).by_way_of("code").on("Invitation", invitation.id);
         let letters = self.told(&invitation, grant.as_ref()).await?;
+        let kind = StaffTaskKind::ContactShared;
+        let task = task_of(&invitation, (StaffTaskId::mint(&*self.random), kind), Some(place.person), now);
+        let task = self.shares_address(&invitation, account, now).await?.then_some(task);
         let done = self
             .acts
             .write(move |tx| {
@@ -175,6 +181,9 @@ impl Redemptions {
                     commit(tx, &invitation, &place, (link, grant), account, now).await?;
                     for letter in letters {
                         letter.queue(&mut *tx).await?;
+                    }
+                    if let Some(task) = &task {
+                        staff_tasks::insert(&mut *tx, task).await?;
                     }
                     Ok(((), Some(act)))
                 }
@@ -187,6 +196,27 @@ impl Redemptions {
             Err(StorageError::AlreadyTaken(_) | StorageError::NotFound { .. }) => Err(ConfirmError::Gone),
             Err(error) => Err(ConfirmError::Storage(error)),
         }
+    }
+
+    /// Whether a minor who comes to their own record named an address that is somebody else's: what is written to them must
+    /// not be read by a parent (portal design, 3.8 scenario 20). Nobody gets it a second time; staff hear of it.
+    async fn shares_address(
+        &self,
+        invitation: &Invitation,
+        account: AccountId,
+        now: Instant,
+    ) -> Result<bool, StorageError> {
+        if invitation.proxy.is_some() || !is_minor(&invitation.demographics.birth_date, now) {
+            return Ok(false);
+        }
+        for own in contacts::of_account(&self.db, account).await? {
+            if own.verified.is_none()
+                && contacts::by_email(&self.db, &own.contact).await?.is_some_and(|holder| holder.account != account)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn grant(

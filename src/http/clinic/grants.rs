@@ -7,9 +7,9 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::issue::{Choice, basis_words, reasons};
+use super::issue::{Choice, reasons};
 use super::{Head, Staff, StaffForm, refusal, sentence};
-use crate::http::pages::{Posted, render, render_with, say, see_other};
+use crate::http::pages::{Posted, render, render_with, say, say_with, see_other};
 use crate::identity::{GrantState, StaffAct, StatusReason};
 use crate::practice::{Acting, Desk, DeskError, Settlement};
 
@@ -63,13 +63,13 @@ impl Line {
         Self {
             id: acting.grant.to_string(),
             name: acting.name.clone(),
-            basis: basis_words(acting.basis),
+            basis: say(&format!("basis.{}", acting.basis.as_str())),
             since: acting.from.to_fhir().chars().take(10).collect(),
             state: match &acting.state {
-                GrantState::Pending => "waits".to_owned(),
-                GrantState::Active => "active".to_owned(),
-                GrantState::Suspended { reason, .. } => format!("suspended. {}", why(reason)),
-                GrantState::Ended { reason, .. } => format!("ended. {}", why(reason)),
+                GrantState::Pending => say("grants.waits").to_owned(),
+                GrantState::Active => say("grants.active").to_owned(),
+                GrantState::Suspended { reason, .. } => say_with("grants.suspended", &[("why", why(reason))]),
+                GrantState::Ended { reason, .. } => say_with("grants.ended", &[("why", why(reason))]),
             },
             may_suspend: acting.may_suspend,
             may_settle: acting.may_settle,

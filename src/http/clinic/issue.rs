@@ -84,7 +84,7 @@ pub(super) async fn verify(StaffForm { staff, posted }: StaffForm) -> Response {
 }
 
 /// The papers to choose from.
-pub(super) fn documents() -> Vec<Choice> {
+fn documents() -> Vec<Choice> {
     Document::ALL.iter().map(|d| Choice { value: d.as_str(), words: d.words() }).collect()
 }
 

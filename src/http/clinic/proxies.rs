@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::issue::{Choice, basis_words, documents, reasons, seen, slip};
+use super::issue::{Choice, reasons, seen, slip};
 use super::{Head, Staff, StaffForm, refusal, sentence};
-use crate::http::pages::{render, render_with, see_other};
-use crate::identity::{GrantBasis, RequestOrigin, StatusReason};
+use crate::http::pages::{render, render_with, say, say_with, see_other};
+use crate::identity::{Document, GrantBasis, RequestOrigin, StatusReason};
 use crate::practice::{Approval, Desk, DeskError, Handed, QueuedProxy};
 
 struct Line {
@@ -64,18 +64,21 @@ impl Line {
     fn new(queued: QueuedProxy) -> Self {
         let QueuedProxy { request, needs_second, is_mine } = queued;
         let said = &request.said;
-        let born = request.draft.birth_date.as_deref().map(|born| format!(", born {born}")).unwrap_or_default();
+        let born = |name: String, day: Option<&str>| match day {
+            Some(day) => say_with("proxies.born", &[("name", name.as_str()), ("day", day)]),
+            None => name,
+        };
+        let proxy = format!("{} {}", request.draft.given, request.draft.family);
         Self {
             id: request.id.to_string(),
-            patient: format!("{} {}, born {}", said.given.join(" "), said.family, said.birth_date),
-            proxy: format!("{} {}{born}", request.draft.given, request.draft.family),
-            basis: GrantBasis::parse(&request.draft.basis).map_or("", basis_words),
+            patient: born(format!("{} {}", said.given.join(" "), said.family), Some(&said.birth_date)),
+            proxy: born(proxy, request.draft.birth_date.as_deref()),
+            basis: GrantBasis::parse(&request.draft.basis)
+                .map_or("", |basis| say(&format!("basis.{}", basis.as_str()))),
             origin: match request.origin {
-                RequestOrigin::Patient => "Asked for by the patient, who may be a minor, from their own account.",
-                RequestOrigin::Document => {
-                    "Asked for by whoever wants to act. Look at the document before you say yes."
-                }
-                RequestOrigin::Desk => "Begun at the desk.",
+                RequestOrigin::Patient => say("proxies.by-patient"),
+                RequestOrigin::Document => say("proxies.by-document"),
+                RequestOrigin::Desk => say("proxies.by-desk"),
             },
             document: request.document.clone().unwrap_or_default(),
             since: request.asked.to_fhir().chars().take(10).collect(),
@@ -100,7 +103,9 @@ async fn page(desk: &Desk, staff: &Staff) -> Result<ProxiesTemplate, DeskError> 
     let queued = desk.proxy_requests(&staff.at_work.member).await?;
     let lines = queued.into_iter().map(Line::new).collect();
     let reasons = reasons(StatusReason::refuses);
-    Ok(ProxiesTemplate { head: staff.head(), lines, documents: documents(), reasons })
+    let paper = |paper: &Document| Choice { value: paper.as_str(), words: say(&format!("paper.{}", paper.as_str())) };
+    let documents = Document::ALL.iter().map(paper).collect();
+    Ok(ProxiesTemplate { head: staff.head(), lines, documents, reasons })
 }
 
 /// `POST /clinic/proxies/decide`.

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{Head, Staff, StaffForm, refusal};
-use crate::http::pages::{render, see_other};
+use crate::http::pages::{render, say, say_with, see_other};
 use crate::identity::StaffAct;
 use crate::practice::{Desk, DeskError, QueuedClaim, Ruling, Stopped, TaskLine};
 
@@ -82,7 +82,7 @@ impl Task {
     fn new(line: TaskLine) -> Self {
         Self {
             id: line.task.id.to_string(),
-            words: line.words,
+            words: say(&format!("task.{}", line.task.kind.as_str())),
             patient: line.patient.unwrap_or_default(),
             since: day(line.task.created),
             link: line.task.object.strip_prefix("Link/").map(str::to_owned),
@@ -94,6 +94,8 @@ impl Claim {
     fn new(queued: QueuedClaim) -> Self {
         let QueuedClaim { claim, candidate } = queued;
         let said = &claim.said;
+        let name = format!("{} {}", said.given, said.family);
+        let who = [("name", name.as_str()), ("day", said.birth_date.as_str())];
         let chart = claim.chart.clone();
         let candidate = candidate.zip(chart).map(|(patient, (source, id))| Candidate {
             source: source.to_string(),
@@ -106,9 +108,9 @@ impl Claim {
         Self {
             id: claim.id.to_string(),
             said: if said.number.is_empty() {
-                format!("{} {}, born {}, proved elsewhere", said.given, said.family, said.birth_date)
+                say_with("queue.elsewhere", &who)
             } else {
-                format!("{} {}, born {}, number {}", said.given, said.family, said.birth_date, said.number)
+                say_with("queue.numbered", &[who.as_slice(), &[("number", said.number.as_str())]].concat())
             },
             since: day(claim.made),
             doubts: claim.reasons.join(", "),

@@ -6,8 +6,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::consent::who;
-use super::{Form, Session, render, see_other};
+use super::consent::who_in;
+use super::{Form, Session, language, render, say_with, see_other};
 use crate::accounts::{Accounts, ChartOverview, Connected, Overview};
 use crate::http::error::page_unavailable;
 
@@ -54,7 +54,7 @@ impl HomeTemplate {
             persons: persons
                 .map(|person| PersonRow {
                     id: person.person.to_string(),
-                    who: who(person.name.as_deref(), person.basis),
+                    who: who_in(language(), person.name.as_deref(), person.basis),
                     charts: person
                         .charts
                         .into_iter()
@@ -96,13 +96,8 @@ impl ChartRow {
         let unlink = is_own.then(|| format!("/unlink?link={}", chart.link));
         let note = chart.left_behind.map(|left| {
             let formerly = left.formerly;
-            if left.must_come {
-                format!(
-                    "From {formerly}, which is part of it now. Please come to the desk: your new record was not found."
-                )
-            } else {
-                format!("From {formerly}, which is part of it now. Your new record is being looked for.")
-            }
+            let practice = [("practice", formerly.as_str())];
+            if left.must_come { say_with("home.must-come", &practice) } else { say_with("home.looked-for", &practice) }
         });
         let again = chart.connected == Connected::NoLonger;
         Self { practice: chart.practice, connect, again, disconnect, unlink, note }

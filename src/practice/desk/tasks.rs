@@ -3,7 +3,7 @@ use crate::audit::ActKind;
 use crate::authorization::active_links;
 use crate::base::id::StaffTaskId;
 use crate::identity::{Demographics, Link, StaffAct};
-use crate::storage::staff_tasks::{self, StaffTask, StaffTaskKind};
+use crate::storage::staff_tasks::{self, StaffTask};
 use crate::storage::{StorageError, invitations, links};
 
 /// The longest outcome that staff write, in bytes.
@@ -14,8 +14,6 @@ const LONGEST_OUTCOME: usize = 200;
 pub struct TaskLine {
     /// Its record.
     pub task: StaffTask,
-    /// What happened, in words.
-    pub words: &'static str,
     /// The patient that it is about, for those who may know.
     pub patient: Option<String>,
 }
@@ -31,7 +29,7 @@ impl Desk {
         let mut lines = Vec::new();
         for task in staff_tasks::open(&self.db, member.organization).await? {
             let patient = if knows { self.patient_of(&task).await? } else { None };
-            lines.push(TaskLine { words: words(task.kind), task, patient });
+            lines.push(TaskLine { task, patient });
         }
         Ok(lines)
     }
@@ -86,34 +84,6 @@ impl Desk {
         match done.await {
             Err(StorageError::NotFound { .. }) => Err(DeskError::NotFound),
             other => Ok(other?),
-        }
-    }
-}
-
-const fn words(kind: StaffTaskKind) -> &'static str {
-    match kind {
-        StaffTaskKind::CodeLocked => "A code was tried with wrong answers until it was locked.",
-        StaffTaskKind::CodeReused => "A code that was used was tried again by somebody else.",
-        StaffTaskKind::NotMe => "Whoever had the code says that they are not this patient.",
-        StaffTaskKind::ProxyMismatch => "A code for somebody who acts for a patient was tried by another person.",
-        StaffTaskKind::WrongRecord => "Somebody says that a record linked to them is not theirs.",
-        StaffTaskKind::ChartChanged => "The chart is about somebody else than when it was linked.",
-        StaffTaskKind::MergeMismatch => "The chart was merged into one that does not fit.",
-        StaffTaskKind::TwoOnOneChart => "Two people came to one chart, or somebody to one that is stopped.",
-        StaffTaskKind::ChartGone => "The chart is gone from the EHR.",
-        StaffTaskKind::Deceased => "The chart says that the patient died.",
-        StaffTaskKind::ManyTries => "Far more codes are tried than usual.",
-        StaffTaskKind::Reconfirm => {
-            "After the merger this patient must be seen again: the mapping does not say which record is theirs."
-        }
-        StaffTaskKind::ReviewOverdue => {
-            "The leave of somebody who acts for this patient was to be looked at again by now: it does nothing until it is."
-        }
-        StaffTaskKind::GrantSuspended => {
-            "The leave of somebody who acts for this patient was suspended: the privacy officer decides what comes of it."
-        }
-        StaffTaskKind::ReconfirmProxy => {
-            "After the merger somebody who acts for this patient must be let in anew: their leave was for the old record alone."
         }
     }
 }

@@ -1,0 +1,144 @@
+//! What hangs on something withheld, 3.3 step 7.
+
+use super::*;
+
+/// 3.3, step 7: what refers to something withheld is withheld, over however many steps. What a list leaves out without
+/// saying more taints as a visit, an order or a note; what is sensitive taints as whatever it is.
+#[test]
+fn what_hangs_on_something_withheld_is_withheld() {
+    let teen = Case::new(proxy(vec![right(GrantBasis::Parent)], &[]), TEEN).lens().unwrap();
+    let items = [
+        (item(T::Encounter, "visit", &[]), vec![]),
+        (item(T::ServiceRequest, "order", &[]), vec![]),
+        (item(T::DocumentReference, "note", &[]), vec![]),
+        (item(T::Appointment, "date", &[]), vec![]),
+        (item(T::Condition, "plain", &[]), vec![]),
+        (item(T::Condition, "sensitive", &[Label::Std]), vec![]),
+        (item(T::Observation, "sensitive", &[Label::Hiv]), vec![]),
+        (item(T::MedicationRequest, "listed", &[]), vec![]),
+        (item(T::MedicationRequest, "sensitive", &[Label::Std]), vec![]),
+        (item(T::MedicationRequest, "of-visit", &[]), vec![to(T::Encounter, "visit")]),
+        (item(T::MedicationRequest, "of-that", &[]), vec![to(T::MedicationRequest, "of-visit")]),
+        (item(T::MedicationRequest, "of-listed", &[]), vec![to(T::MedicationRequest, "listed")]),
+    ];
+    let index = TaintIndex::of(&teen, &items, BTreeSet::from([T::Procedure]));
+    for (kind, id, expected) in [
+        (T::Encounter, "visit", true),
+        (T::ServiceRequest, "order", true),
+        (T::DocumentReference, "note", true),
+        (T::Appointment, "date", true),
+        (T::Condition, "plain", false),
+        (T::Condition, "sensitive", true),
+        (T::Observation, "sensitive", true),
+        (T::MedicationRequest, "listed", false),
+        (T::MedicationRequest, "sensitive", true),
+        (T::MedicationRequest, "of-visit", true),
+        (T::MedicationRequest, "of-that", true),
+        (T::MedicationRequest, "of-listed", false),
+        // Nowhere known: only some of the record is seen because of what it says.
+        (T::Encounter, "unknown", true),
+    ] {
+        assert_eq!(tainted(&index, &[to(kind, id)]), expected, "{kind} {id}");
+        let also = [to(T::MedicationRequest, "listed"), to(kind, id)];
+        assert_eq!(tainted(&index, &also), expected, "one is enough: {kind} {id}");
+    }
+    assert!(tainted(&index, &[Reference::Nowhere]) && !tainted(&index, &[]));
+    assert!(!index.is_whole());
+
+    // Where all is seen, what leads nowhere hangs on nothing, unless it could not be looked up.
+    let all = Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[]), ADULT).lens().unwrap();
+    let index = TaintIndex::of(&all, &[(item(T::Encounter, "kept", &[Label::Restricted]), vec![])], BTreeSet::new());
+    assert!(index.is_whole());
+    assert!(tainted(&index, &[to(T::Encounter, "kept")]));
+    assert!(!tainted(&index, &[to(T::Encounter, "unknown"), Reference::Nowhere]));
+    let failed = TaintIndex::of(&all, &[], BTreeSet::from([T::Encounter]));
+    assert!(tainted(&failed, &[to(T::Encounter, "unknown")]) && !tainted(&failed, &[to(T::Condition, "unknown")]));
+}
+
+#[test]
+fn what_cannot_be_looked_up_is_tainted_for_proxies_and_for_nobody_else() {
+    let see = |lens: Lens, index: Option<TaintIndex>, leads_to: &[Reference]| {
+        let view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index: index.map(Arc::new) };
+        view.judge(item(T::Observation, "1", &[]), |visit| leads_to.iter().for_each(|to| visit(to.lead())))
+    };
+    let whole = Verdict::Shown(Shown::default());
+    let guardian = || Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[]), ADULT).lens().unwrap();
+    let index = || {
+        Some(TaintIndex::of(
+            &guardian(),
+            &[(item(T::Encounter, "kept", &[Label::Restricted]), vec![])],
+            BTreeSet::new(),
+        ))
+    };
+    let kept = [to(T::Encounter, "kept")];
+    assert_eq!(see(guardian(), None, &[]), Verdict::Withheld(Rule::Taint));
+    assert_eq!(see(guardian(), index(), &[]), whole);
+    assert_eq!(see(guardian(), index(), &kept), Verdict::Withheld(Rule::Taint));
+    let own = || Case::new(Standing::own(account()), ADULT).lens().unwrap();
+    assert!(!own().follows_taint() && guardian().follows_taint());
+    assert_eq!(see(own(), None, &kept), whole);
+    assert_eq!(see(own(), index(), &kept), whole);
+}
+
+/// An index of what others refer to goes by ids, also where the decision itself does not look at them.
+#[test]
+fn what_others_refer_to_is_known_by_its_id() {
+    let lens = Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[]), ADULT).lens().unwrap();
+    assert!(!lens.detail().id, "nobody flagged an item");
+    let view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index: None };
+    let text = r#"{"resourceType":"Encounter","id":"e"}"#.to_owned();
+    let raw = scan_resource(text.into(), Knowledge::embedded().unwrap()).unwrap();
+    assert_eq!((view.describe(&raw).id.as_str(), view.describe_by_id(&raw).id.as_str()), ("", "e"));
+}
+
+/// Only where nothing of the record is left out for what it says does a reference to nowhere tell nothing.
+#[test]
+fn who_sees_only_some_of_a_record_does_not_see_what_leads_nowhere() {
+    let flag = || RuleKind::Flag {
+        source: place().1.to_string(),
+        resource_type: "Observation".to_owned(),
+        id: "1".to_owned(),
+    };
+    let limited = |sensitivity| {
+        let mut right = right(GrantBasis::GuardianAdult);
+        right.scope.sensitivity = sensitivity;
+        right
+    };
+    let all = || right(GrantBasis::GuardianAdult);
+    let but = || limited(Sensitivity::AllBut(labels(&[Label::Hiv])));
+    for (rights, rules, born, expected) in [
+        (vec![all()], vec![], ADULT, false),
+        (vec![right(GrantBasis::Parent)], vec![], CHILD, false),
+        (vec![right(GrantBasis::Parent)], vec![], TEEN, true),
+        (vec![but()], vec![], ADULT, true),
+        (vec![limited(Sensitivity::Only(Labels::NONE))], vec![], ADULT, true),
+        (vec![but(), all()], vec![], ADULT, false),
+        (vec![all()], vec![flag()], ADULT, true),
+    ] {
+        let lens = Case::new(proxy(rights, &rules), born).lens().unwrap();
+        assert_eq!(lens.is_strict(), expected, "{lens:?}");
+    }
+    let hold = RuleKind::Hold { categories: vec![Category::Results], days: None };
+    let own = |rules: &[RuleKind]| {
+        let standing = Standing { is_own: true, ..proxy(Vec::new(), rules) };
+        Case::new(standing, ADULT).lens().unwrap()
+    };
+    let held = [hold];
+    assert!(!own(&[]).is_strict() && !own(&held).is_strict());
+    // One's own record is looked at item by item only where something waits.
+    assert!(own(&[]).is_clear() && !own(&held).is_clear());
+    assert!(!Case::new(proxy(vec![all()], &[]), ADULT).lens().unwrap().is_clear());
+}
+
+#[test]
+fn what_a_grant_leaves_out_is_not_secret_by_that() {
+    let mut narrow = right(GrantBasis::GuardianAdult);
+    narrow.scope.types = Some(BTreeSet::from(["Observation".to_owned()]));
+    narrow.scope.categories = Some(BTreeSet::from([Category::Results]));
+    narrow.scope.data_period = Some(DataPeriod { from: Some(date(2025, 1, 1)), until: None });
+    let lens = Case::new(proxy(vec![narrow], &[]), ADULT).lens().unwrap();
+    let (visit, kept) = (item(T::Encounter, "1", &[]), item(T::Encounter, "2", &[Label::Restricted]));
+    assert_eq!(lens.judge(&visit), Verdict::Withheld(Rule::ScopeType));
+    assert_eq!(lens.without_scope().judge(&visit), Verdict::Shown(Shown::default()));
+    assert_eq!(lens.without_scope().judge(&kept), Verdict::Withheld(Rule::Label));
+}
