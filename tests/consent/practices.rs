@@ -32,7 +32,7 @@ const PAIRS: [(&str, &str); 6] = [
 const TODAY: Date = date(2026, 9, 15);
 
 /// When the charts of the two practices say that somebody was born.
-const BORN: [(&str, [&str; 2]); 7] = [
+const BORN: [(&str, [&str; 2]); 8] = [
     ("a", ["2013-09-15", "2013-09-15"]),
     ("b", ["2013-09-16", "2013-09-16"]),
     ("c", ["2012-09-15", "2012-09-15"]),
@@ -41,6 +41,8 @@ const BORN: [(&str, [&str; 2]); 7] = [
     // Each practice knows something else: what disagrees counts everywhere.
     ("f", ["2013-09-15", "2018-01-01"]),
     ("g", ["2018-01-01", "2013-09-15"]),
+    // Twelve or thirteen: only the year is known. (Ids that begin with h- are shown as hashes, so that nobody here is "h".)
+    ("y", ["2013", "2013"]),
 ];
 
 /// One item of each category that has words in it which an outline leaves out.
