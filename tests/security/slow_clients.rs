@@ -210,6 +210,29 @@ async fn w14_a_bare_lf_in_a_later_head_is_refused_and_in_a_body_it_is_read() {
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.matches("HTTP/1.").count() == 1, "{answer}");
 }
 
+/// A head that was sent behind another request, before that one was answered, is looked at like the first one.
+#[tokio::test]
+async fn w14_a_bare_lf_in_a_pipelined_head_is_refused() {
+    let server = listening().await;
+    let get = "GET / HTTP/1.1\r\nhost: gateway\r\n\r\n";
+    let post = "POST /body HTTP/1.1\r\nhost: gateway\r\ncontent-length: 6\r\n\r\n\nhere\n";
+    let bad = "GET / HTTP/1.1\r\nhost: gateway\r\nx-bare: a\nx-other: b\r\n\r\n";
+    for first in [get, post] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(format!("{first}{bad}{get}").as_bytes()).await.unwrap();
+        let answers = until_closed(&mut stream).await;
+        let statuses: Vec<_> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+        assert_eq!(statuses, ["200", "400"], "{answers}");
+    }
+    // Sound ones are all answered, whatever the bodies between them hold.
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let last = get.replace("gateway\r\n", "gateway\r\nconnection: close\r\n");
+    stream.write_all(format!("{post}{get}{post}{last}").as_bytes()).await.unwrap();
+    let answers = until_closed(&mut stream).await;
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 4, "{answers}");
+    assert_eq!(answers.matches("\nhere\n").count(), 2, "{answers}");
+}
+
 /// A head that has no end is not kept in memory until it has one.
 #[tokio::test]
 async fn w14_a_head_without_end_is_cut_off() {

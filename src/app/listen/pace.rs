@@ -99,8 +99,8 @@ impl Pace {
     }
 }
 
-/// A connection that tells its [`Pace`] when something came or is still going out. The lines of each head that comes by
-/// itself are looked at on the way in.
+/// A connection that tells its [`Pace`] when something came or is still going out. The lines of each head are
+/// looked at on the way in.
 #[derive(Debug)]
 pub(super) struct Paced<I> {
     io: I,
@@ -124,14 +124,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for Paced<I> {
         let outcome = Pin::new(&mut self.io).poll_read(context, buffer);
         let received = buffer.filled_mut().get_mut(before..).filter(|received| !received.is_empty());
         if let Some(received) = received {
-            match self.pace.received() {
-                Phase::Idle(_) => {
-                    self.lines = HeadLines::default();
-                    self.lines.guard(received);
-                }
-                Phase::Head(_) => self.lines.guard(received),
-                Phase::Asked => {}
+            if let Phase::Idle(_) = self.pace.received() {
+                self.lines.answered();
             }
+            self.lines.guard(received);
         }
         outcome
     }
