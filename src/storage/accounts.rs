@@ -136,7 +136,17 @@ pub async fn by_username(on: impl Into<Executor<'_>>, username: &Username) -> Re
 /// [`StorageError`].
 pub async fn nearest(on: impl Into<Executor<'_>>, folded: &str) -> Result<Option<Account>, StorageError> {
     let row: Option<Row> = fetch_optional!(on, NEAREST, folded)?;
-    row.map(|row| row.try_into().map_err(StorageError::from)).transpose()
+    let Some(row) = row else { return Ok(None) };
+    let is_it = row.username_folded == folded;
+    match Account::try_from(row) {
+        Ok(account) => Ok(Some(account)),
+        // Of a row that cannot be read nobody learns who types a name next to it.
+        Err(inconsistent) if !is_it => {
+            tracing::error!(%inconsistent, "a row cannot be read");
+            Ok(None)
+        }
+        Err(inconsistent) => Err(inconsistent.into()),
+    }
 }
 
 /// The active account whose own record this person is.

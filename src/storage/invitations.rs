@@ -215,7 +215,16 @@ pub async fn by_code(on: impl Into<Executor<'_>>, hash: &[u8; 32]) -> Result<Opt
 pub async fn hold_nearest(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<Nearest>, StorageError> {
     let row: Option<NearestRow> = fetch_optional!(tx, HOLD_NEAREST, hash.to_vec())?;
     let Some(NearestRow { row, is_it }) = row else { return Ok(None) };
-    Ok(Some(Nearest { invitation: row.try_into()?, is_it: is_it == 1 }))
+    let is_it = is_it == 1;
+    match Invitation::try_from(row) {
+        Ok(invitation) => Ok(Some(Nearest { invitation, is_it })),
+        Err(inconsistent) if is_it => Err(inconsistent.into()),
+        // Whoever guesses next to a row that cannot be read must not see that it is there.
+        Err(inconsistent) => {
+            tracing::error!(%inconsistent, "a row cannot be read");
+            Ok(None)
+        }
+    }
 }
 
 /// The one with this id.

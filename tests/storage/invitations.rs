@@ -14,6 +14,8 @@ use chartgate::storage::{
     staff_tasks,
 };
 
+use sqlx::{Connection as _, SqliteConnection};
+
 use super::sample::{self, at};
 use crate::support::database::{Database, on_both};
 
@@ -312,4 +314,28 @@ async fn a_task_is_closed_once_at_its_own_organization(database: Database) {
     assert_eq!(close(elsewhere.organization).await, Err(StorageError::NotFound { table: "staff_tasks" }));
     assert_eq!(close(here.organization).await, Ok(()));
     assert_eq!(close(here.organization).await, Err(StorageError::NotFound { table: "staff_tasks" }));
+}
+
+/// A code that nobody has is held against the row next to it. That this one cannot be read is said to whoever has its code
+/// alone.
+#[test]
+fn a_row_that_cannot_be_read_is_no_error_of_codes_next_to_it() {
+    crate::support::database::with_sqlite(|database| async move {
+        let db = &database.db;
+        let place = place(db).await;
+        store(db, [2; 32], &invitation(&place)).await;
+        let url = format!("sqlite:{}", database.file().display());
+        let mut raw = SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query("UPDATE invitations SET demographics = 'canary'").execute(&mut raw).await.unwrap();
+        let held = async |hash: [u8; 32]| {
+            let held = db.write::<_, StorageError>(move |tx| {
+                Box::pin(async move { Ok(invitations::hold_nearest(&mut *tx, &hash).await?.is_some()) })
+            });
+            held.await
+        };
+        for nobody in [[1; 32], [3; 32]] {
+            assert!(!held(nobody).await.unwrap());
+        }
+        assert!(matches!(held([2; 32]).await, Err(StorageError::Inconsistent(_))));
+    });
 }
