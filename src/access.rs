@@ -9,6 +9,7 @@ mod permit;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod withheld;
 
 pub use about::{About, Referent, about, referent};
@@ -17,4 +18,5 @@ pub use decide::{Denial, decide, is_served};
 pub use identification::Identification;
 pub use permit::Permit;
 pub use subject::{Behalf, OWN_PAGES, Subject};
+pub use unknown::Unknown;
 pub use withheld::{Withheld, WithheldOf};

@@ -16,6 +16,7 @@ mod policy;
 mod redact;
 mod rule;
 mod scope;
+mod specialty;
 mod standing;
 mod succession;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use policy::{Allow, Band, BandRule, Change, CodeList, Policy};
 pub use redact::{Contacts, redacted};
 pub use rule::Rule;
 pub use scope::{DataPeriod, GrantScope, Sensitivity};
+pub use specialty::{SPECIALISTS, Specialties};
 pub use standing::{Effect, Right, RuleKind, Standing, StandingRule, may_end};
 pub use succession::Succession;
 pub use view::{Lead, Reference, SourceView, TaintIndex, View};

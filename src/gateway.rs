@@ -42,6 +42,7 @@ mod rewrite;
 mod search;
 mod searchset;
 mod source;
+mod specialty;
 mod standing;
 mod stream;
 mod subset;
@@ -79,6 +80,7 @@ use hashed::HashedIds;
 use identifier::Identifiers;
 use page_link::PageLinks;
 use rates::Rates;
+use specialty::LearnedSpecialties;
 use view::TaintIndexes;
 
 /// The federation of all connected sources.
@@ -93,6 +95,7 @@ pub struct Gateway {
     page_links: PageLinks,
     rates: Rates,
     taint: TaintIndexes,
+    specialties: LearnedSpecialties,
     limits: Limits,
     clock: SharedClock,
     random: SharedRandom,
@@ -141,6 +144,7 @@ impl Gateway {
             db: parts.db,
             rates: Rates::new(&parts.limits),
             taint: TaintIndexes::default(),
+            specialties: LearnedSpecialties::default(),
             knowledge: parts.knowledge,
             sources: parts.sources,
             audit: parts.audit,
@@ -229,7 +233,12 @@ impl Gateway {
                 if let Some(version) = decided_by.map(|source| source.sets.version_name()) {
                     entry.by_label_tables(&version);
                 }
-                let outcome = self.interact(&permit, interaction).await;
+                let (permit, outcome) = if permit.needs_view() {
+                    Box::pin(self.interact_viewed(permit, interaction)).await
+                } else {
+                    let outcome = self.interact(&permit, interaction).await;
+                    (permit, outcome)
+                };
                 if let Some(count) = self.alarm(&permit, chosen) {
                     entry.withheld(count);
                 }

@@ -21,6 +21,7 @@ mod properties;
 mod real;
 mod record_pages;
 mod scenarios;
+mod specialties;
 mod surfaces;
 mod tabs;
 mod traces;

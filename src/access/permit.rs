@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use super::subject::Subject;
+use super::unknown::Unknown;
 use super::withheld::Withheld;
 use crate::base::clock::Instant;
 use crate::base::id::PersonId;
@@ -28,6 +29,8 @@ pub struct Permit {
     withheld: Arc<Withheld>,
     /// Calls to sources for it; shared likewise.
     calls: Arc<AtomicU32>,
+    /// Who has to be looked up for it; shared likewise.
+    unknown: Arc<Unknown>,
 }
 
 impl Permit {
@@ -45,6 +48,7 @@ impl Permit {
             view: None,
             withheld: Arc::default(),
             calls: Arc::default(),
+            unknown: Arc::default(),
         }
     }
 
@@ -58,6 +62,12 @@ impl Permit {
     #[must_use]
     pub const fn calls(&self) -> &Arc<AtomicU32> {
         &self.calls
+    }
+
+    /// Who is named in what was asked for and is not known.
+    #[must_use]
+    pub const fn unknown(&self) -> &Arc<Unknown> {
+        &self.unknown
     }
 
     /// Whose record it is.

@@ -31,6 +31,11 @@ impl Withheld {
         of.is_foreign |= is_foreign;
     }
 
+    /// Forgets what was counted: the request is answered once more.
+    pub fn forget(&self) {
+        self.by_source.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// True for the first who asks: an answer raises one alarm.
     pub fn is_to_be_told(&self) -> bool {
         !self.told.swap(true, Ordering::Relaxed)

@@ -10,6 +10,8 @@ pub struct CodeSets {
     /// Few: to compare lengths tells nearly all of them apart.
     systems: Vec<(String, SystemSets)>,
     version: [u8; 32],
+    /// Whether some code says who may see something, and not what it is.
+    has_decisions: bool,
 }
 
 /// The same of one system.
@@ -41,6 +43,7 @@ impl CodeSets {
         });
         let Some((_, sets)) = self.systems.get_mut(at) else { return };
         let labels: Labels = [label].into_iter().collect();
+        self.has_decisions |= !label.is_content();
         for pattern in patterns {
             match pattern {
                 CodePattern::Code(code) => {
@@ -59,6 +62,12 @@ impl CodeSets {
     #[must_use]
     pub fn labels(&self, system: &str, code: &str) -> Labels {
         self.system(system.as_bytes()).map_or(Labels::NONE, |sets| sets.labels(code))
+    }
+
+    /// Whether some code says who may see something, and not what it is.
+    #[must_use]
+    pub const fn has_decisions(&self) -> bool {
+        self.has_decisions
     }
 
     /// What is known of a system.

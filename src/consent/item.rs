@@ -94,6 +94,8 @@ pub struct Detail {
     pub days: bool,
     /// [`Item::is_reviewed`] and [`Item::issued`].
     pub review: bool,
+    /// Labels of content ([`Label::is_content`]): without them only what others decided is read.
+    pub content: bool,
 }
 
 /// Reads a resource. What cannot be read, or is not asked for, is missing from the item, and the decision takes that for
@@ -111,7 +113,13 @@ pub fn describe(raw: &RawResource, sets: &CodeSets, detail: Detail) -> Item {
         resource_type,
         id: if detail.id { raw.id().unwrap_or_default().to_owned() } else { String::new() },
         category: category(raw, resource_type),
-        labels: codings.fold(Labels::NONE, |labels, coding| labels.and(labels_of(coding, &raw.bytes, sets))),
+        labels: if detail.content || sets.has_decisions() {
+            codings.fold(Labels::NONE, |labels, coding| labels.and(labels_of(coding, &raw.bytes, sets)))
+        } else {
+            // Only what the EHR itself says of who may see it.
+            let marked = codings.filter(|coding| coding.in_security);
+            marked.fold(Labels::NONE, |labels, coding| labels.and(labels_of(coding, &raw.bytes, sets)))
+        },
         codes: if detail.codes { main_codes(raw, resource_type) } else { Vec::new() },
         days: if detail.days { date(raw).and_then(days) } else { None },
         is_reviewed: detail.review && is_reviewed(),
@@ -254,7 +262,7 @@ mod tests {
         sets.add("http://loinc.org", &[CodePattern::Code("9-9".to_owned())], Label::Std);
         sets.add("urn:department", &[CodePattern::Code("teen".to_owned())], Label::MinorConsented);
         let raw = scan_resource(resource.to_string().into(), Knowledge::embedded().unwrap()).unwrap();
-        describe(&raw, &sets, Detail { id: true, codes: true, days: true, review: true })
+        describe(&raw, &sets, Detail { id: true, codes: true, days: true, review: true, content: true })
     }
 
     fn labels(resource: &Value) -> Vec<Label> {
@@ -333,6 +341,24 @@ mod tests {
             json!({"system": "http://loinc.org"}),
         ] {
             assert_eq!(labels(&observation(&json!({"code": {"coding": [other]}}))), [], "{other}");
+        }
+    }
+
+    /// What is not asked for is not read, but for what somebody decided: the EHR in `meta.security`, or a table.
+    #[test]
+    fn without_content_only_decisions_are_read() {
+        let detail = Detail { id: false, codes: false, days: false, review: false, content: false };
+        let restricted = json!({"system": CONFIDENTIALITY[0], "code": "R"});
+        let coding = json!({"system": "urn:x", "code": "1"});
+        let resource = observation(&json!({"meta": {"security": [restricted]}, "code": {"coding": [coding]}}));
+        let raw = scan_resource(resource.to_string().into(), Knowledge::embedded().unwrap()).unwrap();
+        for (label, expected) in [
+            (Label::Std, &[Label::Restricted][..]),
+            (Label::ParentRestricted, &[Label::Restricted, Label::ParentRestricted][..]),
+        ] {
+            let mut sets = CodeSets::default();
+            sets.add("urn:x", &[CodePattern::Code("1".to_owned())], label);
+            assert_eq!(describe(&raw, &sets, detail).labels.each().collect::<Vec<_>>(), expected, "{label:?}");
         }
     }
 

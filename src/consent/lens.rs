@@ -189,10 +189,11 @@ impl Lens {
     /// is seen because of what it says.
     #[must_use]
     pub fn is_strict(&self) -> bool {
-        let is_open = |way: &Way| {
-            way.gates.iter().all(|gate| *gate == Gate::Everything) && way.scope.sensitivity == Sensitivity::All
-        };
-        !self.is_own && (!self.flags.is_empty() || !self.ways.iter().any(is_open))
+        !self.is_own && (!self.flags.is_empty() || !self.ways.iter().any(Way::is_open))
+    }
+
+    pub(super) const fn now(&self) -> Instant {
+        self.now
     }
 
     /// The same without the types, categories and dates that grants name: what they leave out is not secret by that.
@@ -267,6 +268,7 @@ impl Lens {
             codes: gates.any(|gate| matches!(gate, Gate::AllowList(_))),
             days: self.ways.iter().any(|way| way.scope.data_period.is_some()),
             review: !self.holds.is_empty(),
+            content: !self.ways.iter().all(Way::is_open),
         }
     }
 
@@ -289,6 +291,11 @@ impl Lens {
 }
 
 impl Way {
+    /// Whether nothing is left out for what it says, but by those who decide for all.
+    fn is_open(&self) -> bool {
+        self.gates.iter().all(|gate| *gate == Gate::Everything) && self.scope.sensitivity == Sensitivity::All
+    }
+
     /// Whether it shows the item, and if so, whether as an outline.
     fn judge(&self, item: &Item, shows_restricted: bool) -> Result<bool, Rule> {
         let mut is_outline = false;

@@ -3,8 +3,12 @@ use std::sync::Arc;
 
 use super::code_set::CodeSets;
 use super::item::{self, Detail, Item};
+use super::label::{Label, Labels};
 use super::lens::{Lens, Verdict};
 use super::redact::Contacts;
+use super::rule::Rule;
+use super::specialty::{SPECIALISTS, Specialties};
+use super::words::Category;
 use crate::base::source_key::SourceKey;
 use crate::fhir::ResourceType;
 use crate::fhir::scan::RawResource;
@@ -28,6 +32,8 @@ pub struct SourceView {
     pub contacts: Arc<Contacts>,
     /// What is withheld of that which others refer to; `None` before it has been looked up.
     pub index: Option<Arc<TaintIndex>>,
+    /// What the specialties of those who are named say; `None` where that makes no difference.
+    pub specialties: Option<Arc<Specialties>>,
 }
 
 /// Where an item leads, as far as that may taint it.
@@ -58,7 +64,9 @@ impl From<Lead<'_>> for Reference {
 }
 
 impl Reference {
-    pub(super) fn lead(&self) -> Lead<'_> {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn lead(&self) -> Lead<'_> {
         match self {
             Self::To(kind, id) => Lead::To(*kind, id),
             Self::Nowhere => Lead::Nowhere,
@@ -75,6 +83,8 @@ pub struct TaintIndex {
     failed: BTreeSet<ResourceType>,
     /// Whether a reference that leads to nothing known counts as one to something withheld.
     is_strict: bool,
+    /// Whether nothing taints, known or not.
+    is_clear: bool,
 }
 
 impl TaintIndex {
@@ -83,7 +93,7 @@ impl TaintIndex {
     pub fn of(lens: &Lens, items: &[(Item, Vec<Reference>)], failed: BTreeSet<ResourceType>) -> Self {
         let is_strict = lens.is_strict();
         let open = lens.without_scope();
-        let mut index = Self { taints: BTreeMap::new(), failed, is_strict };
+        let mut index = Self { taints: BTreeMap::new(), failed, is_strict, is_clear: false };
         for (item, _) in items {
             index.taints.entry(item.resource_type).or_default().insert(item.id.clone(), open.taints(item));
         }
@@ -96,6 +106,8 @@ impl TaintIndex {
                 .filter(|item| index.known(item.resource_type, &item.id) == Some(false))
                 .collect();
             if reached.is_empty() {
+                let mut all = index.taints.values().flat_map(HashMap::values);
+                index.is_clear = !is_strict && index.failed.is_empty() && all.all(|taints| !taints);
                 return index;
             }
             for item in reached {
@@ -113,8 +125,16 @@ impl TaintIndex {
     pub fn taint(&self, to: Lead<'_>) -> bool {
         match to {
             Lead::Nowhere => self.is_strict,
+            // They say something of what names them, and are not withheld themselves.
+            Lead::To(kind, _) if SPECIALISTS.contains(&kind) => false,
             Lead::To(kind, id) => self.known(kind, id).unwrap_or_else(|| self.is_strict || self.failed.contains(&kind)),
         }
+    }
+
+    /// Whether nothing is tainted, wherever it leads.
+    #[must_use]
+    pub const fn is_clear(&self) -> bool {
+        self.is_clear
     }
 
     /// Whether every type could be looked up.
@@ -137,15 +157,68 @@ impl SourceView {
         item::describe(raw, &self.sets, Detail { id: true, ..self.lens.detail() })
     }
 
-    /// Whether an item is seen; `leads` goes over where it leads.
+    /// Whether an item is seen; `leads` goes over where it leads. [`Rule::Undecidable`] where it would be, but for somebody
+    /// whom it names and who is not known.
     #[must_use]
     pub fn judge(&self, mut item: Item, leads: impl FnOnce(&mut dyn FnMut(Lead<'_>))) -> Verdict {
-        item.is_tainted = self.lens.follows_taint()
-            && self.index.as_ref().is_none_or(|index| {
-                let mut is_tainted = false;
-                leads(&mut |to| is_tainted |= index.taint(to));
-                is_tainted
-            });
-        self.lens.judge(&item)
+        if !self.lens.follows_taint() {
+            return self.lens.judge(&item);
+        }
+        let Some(index) = &self.index else {
+            item.is_tainted = true;
+            return self.lens.judge(&item);
+        };
+        if self.specialties.is_none() && index.is_clear() {
+            // Wherever it leads, nothing follows from that.
+            return self.lens.judge(&item);
+        }
+        let (mut is_tainted, mut labels, mut is_unknown) = (false, Labels::NONE, false);
+        let by_name = is_about_care(&item);
+        leads(&mut |to| {
+            is_tainted |= index.taint(to);
+            match self.specialty(to) {
+                _ if !by_name => {}
+                Some(known) => labels = labels.and(known),
+                None => is_unknown = true,
+            }
+        });
+        item.is_tainted = is_tainted;
+        item.labels = item.labels.and(labels);
+        match self.lens.judge(&item) {
+            Verdict::Shown(_) if is_unknown => Verdict::Withheld(Rule::Undecidable),
+            verdict => verdict,
+        }
     }
+
+    /// Whether it makes a difference who had to do with an item: where labels decide.
+    #[must_use]
+    pub fn follows_specialties(&self) -> bool {
+        self.lens.follows_taint() && (self.lens.detail().content || self.sets.has_decisions())
+    }
+
+    /// What is sensitive about whatever leads there because of who or what that is; `None` where it is not known.
+    #[must_use]
+    pub fn specialty(&self, to: Lead<'_>) -> Option<Labels> {
+        match (to, &self.specialties) {
+            (Lead::To(kind, id), Some(known)) if SPECIALISTS.contains(&kind) => known.labels(kind, id, self.lens.now()),
+            _ => Some(Labels::NONE),
+        }
+    }
+
+    /// An item with what those whom it names say of it, for an index of what others refer to.
+    #[must_use]
+    pub fn labelled(&self, item: Item, leads_to: &[Reference]) -> Item {
+        if !is_about_care(&item) {
+            return item;
+        }
+        let unknown: Labels = [Label::Unknown].into_iter().collect();
+        let labels =
+            leads_to.iter().map(|to| self.specialty(to.lead()).unwrap_or(unknown)).fold(item.labels, Labels::and);
+        Item { labels, ..item }
+    }
+}
+
+/// Whether those whom an item names had to do with care: a Patient names the practice where it is registered.
+const fn is_about_care(item: &Item) -> bool {
+    !matches!(item.category, Category::Demographics | Category::Directory)
 }

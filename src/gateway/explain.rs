@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use super::Gateway;
 use super::answer::Refusal;
-use super::chart::Charts;
+use super::chart::{Chart, Charts};
 use super::read::Located;
 use super::search::unavailable;
+use super::specialty::note_unknown;
 use super::view::{births, leads};
-use crate::access::{self, Subject};
+use crate::access::{self, Permit, Subject};
 use crate::audit::Entry as AuditEntry;
 use crate::consent::{Action, Asking, Assurance, Lens, Rule, Standing, Verdict};
 use crate::fhir::ResourceType;
 use crate::fhir::interaction::Interaction;
+use crate::fhir::scan::RawResource;
 
 /// What is decided about one item for one viewer, and by which rule of which policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +71,7 @@ impl Gateway {
         let released = self.read_at(&permit, &place).await?;
         let (raw, source) = (released.raw(), &place.chart.source);
         let theirs = self.viewed(decide(as_viewer)?).await;
+        let theirs = self.knowing_those_named(theirs, raw, &place.chart).await;
         let mut explanation = Explanation {
             withheld: Some(Rule::Undecidable),
             is_outline: false,
@@ -108,5 +111,13 @@ impl Gateway {
             }
         }
         Ok(explanation)
+    }
+
+    /// The viewer's permit after those whom the item names were looked up.
+    async fn knowing_those_named(&self, permit: Permit, raw: &RawResource, chart: &Chart) -> Permit {
+        if let Some(view) = permit.view().and_then(|view| view.sources.get(&chart.key())) {
+            note_unknown(&permit, view, raw, chart);
+        }
+        if self.learn_unknown(&permit).await { self.with_specialties(permit) } else { permit }
     }
 }

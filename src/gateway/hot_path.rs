@@ -109,7 +109,7 @@ static PROXY: LazyLock<Permit> = LazyLock::new(|| {
     .unwrap();
     let index = Arc::new(TaintIndex::of(&lens, &[], BTreeSet::new()));
     let (sets, contacts) = (Arc::new(sensitivity::embedded().unwrap()), Arc::new(contacts::embedded().unwrap()));
-    let view = SourceView { lens, sets, contacts, index: Some(index) };
+    let view = SourceView { lens, sets, contacts, index: Some(index), specialties: None };
     let permit = SETTING.permit_of(standing, ResourceType::Observation).unwrap();
     permit.through(Arc::new(View { sources: BTreeMap::from([(source.key, view)]) }))
 });

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::chart::Chart;
 use super::redaction::Redaction;
+use super::specialty::note_unknown;
 use super::view::{leads, leads_to};
 use crate::access::{About, Permit, Referent, about};
 use crate::base::clock::Instant;
-use crate::consent::{Item, Reference, Shown, SourceView, Verdict, redacted};
+use crate::consent::{Item, Reference, Rule, Shown, SourceView, Verdict, redacted};
 use crate::fhir::knowledge::{Knowledge, Several};
 use crate::fhir::scan::{self, RawResource};
 
@@ -129,6 +130,10 @@ fn seen(filter: Filter<'_>, chart: &Chart, raw: RawResource) -> Option<RawResour
     }
     let view = filter.permit.view()?.sources.get(&chart.key())?;
     match view.judge(view.describe(&raw), |visit| leads(&raw, chart, visit)) {
+        Verdict::Withheld(Rule::Undecidable) => {
+            note_unknown(filter.permit, view, &raw, chart);
+            None
+        }
         Verdict::Withheld(_) => None,
         Verdict::Shown(shown) if shown == Shown::default() => Some(raw),
         Verdict::Shown(shown) => match redacted(&raw, shown, &view.contacts).ok()? {

@@ -17,7 +17,9 @@ use super::released::{Filter, Released};
 use crate::access::Permit;
 use crate::base::hash::sha256_of_parts;
 use crate::base::source_key::SourceKey;
-use crate::consent::{Action, Asking, Assurance, BirthDate, Item, Lead, Lens, Reference, SourceView, TaintIndex, View};
+use crate::consent::{
+    Action, Asking, Assurance, BirthDate, Item, Lead, Lens, Reference, SPECIALISTS, SourceView, TaintIndex, View,
+};
 use crate::fhir::ResourceType;
 use crate::fhir::reference::{ReferenceForm, is_source_id, parse_reference};
 use crate::fhir::scan::{self, RawResource};
@@ -64,7 +66,7 @@ impl Gateway {
                 source.index = index;
             }
         }
-        permit.through(Arc::new(view))
+        self.with_specialties(permit.through(Arc::new(view)))
     }
 
     /// The decisions at all sources, without what hangs on references.
@@ -97,7 +99,7 @@ impl Gateway {
             };
             if let Ok(lens) = Lens::of(&asking) {
                 let (sets, contacts) = (rules.sets.clone(), rules.contacts.clone());
-                view.sources.insert(*key, SourceView { lens, sets, contacts, index: None });
+                view.sources.insert(*key, SourceView { lens, sets, contacts, index: None, specialties: None });
             }
         }
         Some(view)
@@ -138,6 +140,9 @@ impl Gateway {
         }
         let medications = self.medications(chart, &found, view, &mut failed).await;
         found.extend(medications);
+        let view = self.view_of_those_named(chart, view, found.iter().flat_map(|(_, leads_to)| leads_to)).await;
+        let found: Vec<_> =
+            found.into_iter().map(|(item, leads_to)| (view.labelled(item, &leads_to), leads_to)).collect();
         TaintIndex::of(&view.lens, &found, failed)
     }
 
@@ -169,7 +174,7 @@ impl Gateway {
     }
 }
 
-fn mapped(chart: &Chart, raw: RawResource, gateway: &Gateway) -> RawResource {
+pub(super) fn mapped(chart: &Chart, raw: RawResource, gateway: &Gateway) -> RawResource {
     let added = chart.source.terms.added_to(&raw.bytes);
     added.and_then(|bytes| scan::scan_resource(bytes, gateway.knowledge).ok()).unwrap_or(raw)
 }
@@ -205,8 +210,8 @@ pub(super) fn leads(raw: &RawResource, chart: &Chart, visit: &mut dyn FnMut(Lead
         let value = reference.value.of(&raw.bytes);
         match if reference.escaped { Usual::No } else { usual(value) } {
             Usual::Harmless => continue,
-            Usual::Visit(id) => {
-                visit(Lead::To(ResourceType::Encounter, id));
+            Usual::Lead(kind, id) => {
+                visit(Lead::To(kind, id));
                 continue;
             }
             Usual::No => {}
@@ -215,7 +220,10 @@ pub(super) fn leads(raw: &RawResource, chart: &Chart, visit: &mut dyn FnMut(Lead
         match parse_reference(&text, Some(chart.base_url())) {
             ReferenceForm::Local(local) => {
                 let kind = local.resource_type();
-                if let Some(kind) = kind.filter(|kind| *kind == ResourceType::Medication || TAINTING.contains(kind)) {
+                let says_something = |kind: &ResourceType| {
+                    *kind == ResourceType::Medication || TAINTING.contains(kind) || SPECIALISTS.contains(kind)
+                };
+                if let Some(kind) = kind.filter(says_something) {
                     visit(Lead::To(kind, local.id));
                 }
             }
@@ -238,10 +246,10 @@ pub(super) fn leads(raw: &RawResource, chart: &Chart, visit: &mut dyn FnMut(Lead
 
 /// What most references say, told in one look.
 enum Usual<'a> {
-    /// `Type/id` of a type that taints nothing.
+    /// `Patient/id`.
     Harmless,
-    /// `Encounter/id`.
-    Visit(&'a str),
+    /// `Type/id` of a visit, or of those who had to do with it.
+    Lead(ResourceType, &'a str),
     /// Something else, which is read as the specification has it.
     No,
 }
@@ -251,12 +259,17 @@ fn usual(reference: &[u8]) -> Usual<'_> {
     let Some((name, [_, id @ ..])) = slash.and_then(|slash| reference.split_at_checked(slash)) else {
         return Usual::No;
     };
-    match name {
-        _ if !is_source_id(id) => Usual::No,
-        b"Patient" | b"Practitioner" | b"PractitionerRole" | b"Organization" | b"Location" => Usual::Harmless,
-        b"Encounter" => std::str::from_utf8(id).map_or(Usual::No, Usual::Visit),
-        _ => Usual::No,
-    }
+    let kind = match name {
+        _ if !is_source_id(id) => return Usual::No,
+        b"Patient" => return Usual::Harmless,
+        b"Encounter" => ResourceType::Encounter,
+        b"Practitioner" => ResourceType::Practitioner,
+        b"PractitionerRole" => ResourceType::PractitionerRole,
+        b"Organization" => ResourceType::Organization,
+        b"Location" => ResourceType::Location,
+        _ => return Usual::No,
+    };
+    std::str::from_utf8(id).map_or(Usual::No, |id| Usual::Lead(kind, id))
 }
 
 /// Elements that tie something to a visit or an order.

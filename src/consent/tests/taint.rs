@@ -58,7 +58,13 @@ fn what_hangs_on_something_withheld_is_withheld() {
 #[test]
 fn what_cannot_be_looked_up_is_tainted_for_proxies_and_for_nobody_else() {
     let see = |lens: Lens, index: Option<TaintIndex>, leads_to: &[Reference]| {
-        let view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index: index.map(Arc::new) };
+        let view = SourceView {
+            lens,
+            sets: Arc::default(),
+            contacts: Arc::default(),
+            index: index.map(Arc::new),
+            specialties: None,
+        };
         view.judge(item(T::Observation, "1", &[]), |visit| leads_to.iter().for_each(|to| visit(to.lead())))
     };
     let whole = Verdict::Shown(Shown::default());
@@ -85,7 +91,7 @@ fn what_cannot_be_looked_up_is_tainted_for_proxies_and_for_nobody_else() {
 fn what_others_refer_to_is_known_by_its_id() {
     let lens = Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[]), ADULT).lens().unwrap();
     assert!(!lens.detail().id, "nobody flagged an item");
-    let view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index: None };
+    let view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index: None, specialties: None };
     let text = r#"{"resourceType":"Encounter","id":"e"}"#.to_owned();
     let raw = scan_resource(text.into(), Knowledge::embedded().unwrap()).unwrap();
     assert_eq!((view.describe(&raw).id.as_str(), view.describe_by_id(&raw).id.as_str()), ("", "e"));
@@ -141,4 +147,109 @@ fn what_a_grant_leaves_out_is_not_secret_by_that() {
     assert_eq!(lens.judge(&visit), Verdict::Withheld(Rule::ScopeType));
     assert_eq!(lens.without_scope().judge(&visit), Verdict::Shown(Shown::default()));
     assert_eq!(lens.without_scope().judge(&kept), Verdict::Withheld(Rule::Label));
+}
+
+/// Portal design, 3.5 iii: whom an item names says what it was about, to those alone for whom that counts.
+#[test]
+fn who_had_to_do_with_something_says_what_it_was_about() {
+    let mut known = Specialties::default();
+    let (now, later) = (at(NOW), at(NOW + 1));
+    known.learn(T::Practitioner, "psychiatrist".to_owned(), labels(&[Label::Psy]), later);
+    known.learn(T::Practitioner, "paediatrician".to_owned(), Labels::NONE, later);
+    known.learn(T::Practitioner, "long ago".to_owned(), Labels::NONE, now);
+    let all_but = |of: &[Label]| {
+        let mut right = right(GrantBasis::GuardianAdult);
+        right.scope.sensitivity = Sensitivity::AllBut(labels(of));
+        Case::new(proxy(vec![right], &[]), ADULT).lens().unwrap()
+    };
+    let view = |lens: Lens| {
+        let index = Some(Arc::new(TaintIndex::of(&lens, &[], BTreeSet::new())));
+        let mut view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index, specialties: None };
+        view.specialties = view.follows_specialties().then(|| Arc::new(known.clone()));
+        view
+    };
+    let see = |view: &SourceView, item: Item, leads_to: &[Reference]| {
+        view.judge(item, |visit| leads_to.iter().for_each(|to| visit(to.lead())))
+    };
+    let shown = Verdict::Shown(Shown::default());
+    let observation = || item(T::Observation, "1", &[]);
+    let by = |who: &str| to(T::Practitioner, who);
+    let without_psychiatry = view(all_but(&[Label::Psy]));
+    for (leads_to, expected) in [
+        (vec![], shown),
+        (vec![by("paediatrician")], shown),
+        (vec![by("psychiatrist")], Verdict::Withheld(Rule::Label)),
+        (vec![by("paediatrician"), by("psychiatrist")], Verdict::Withheld(Rule::Label)),
+        // Not known, or not known any more: nobody can say.
+        (vec![by("somebody")], Verdict::Withheld(Rule::Undecidable)),
+        (vec![by("long ago")], Verdict::Withheld(Rule::Undecidable)),
+        // It is not seen whoever else it names.
+        (vec![by("psychiatrist"), by("somebody")], Verdict::Withheld(Rule::Label)),
+    ] {
+        assert_eq!(see(&without_psychiatry, observation(), &leads_to), expected, "{leads_to:?}");
+    }
+    // Where a person is registered, and who works there, says nothing of what they have.
+    for kind in [T::Patient, T::PractitionerRole] {
+        assert_eq!(see(&without_psychiatry, item(kind, "1", &[]), &[by("psychiatrist")]), shown, "{kind}");
+    }
+    assert_eq!(see(&view(all_but(&[Label::Hiv])), observation(), &[by("psychiatrist")]), shown);
+    let all = Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[]), ADULT).lens().unwrap();
+    let parent = Case::new(proxy(vec![right(GrantBasis::Parent)], &[]), CHILD).lens().unwrap();
+    let own = Case::new(Standing::own(account()), ADULT).lens().unwrap();
+    for lens in [all, parent, own] {
+        let view = view(lens);
+        assert!(!view.follows_specialties());
+        assert_eq!(see(&view, observation(), &[by("psychiatrist"), by("somebody")]), shown);
+    }
+    // A table may say that a department's things are kept from parents: then it counts for them.
+    let parent = Case::new(proxy(vec![right(GrantBasis::Parent)], &[]), CHILD).lens().unwrap();
+    let mut sets = CodeSets::default();
+    sets.add("urn:department", &[CodePattern::Code("9".to_owned())], Label::ParentRestricted);
+    let parents = SourceView { sets: Arc::new(sets), ..view(parent) };
+    assert!(parents.follows_specialties());
+
+    // In an index of what others refer to, it counts like a label, and who is not known for the worse.
+    let items = |who: &str| {
+        let leads_to = vec![by(who)];
+        vec![(without_psychiatry.labelled(item(T::Encounter, "visit", &[]), &leads_to), leads_to)]
+    };
+    for (who, expected) in [("psychiatrist", true), ("paediatrician", false)] {
+        let index = TaintIndex::of(&without_psychiatry.lens, &items(who), BTreeSet::new());
+        assert_eq!(tainted(&index, &[to(T::Encounter, "visit")]), expected, "{who}");
+    }
+    let [(unknown, _)] = &items("somebody")[..] else { panic!() };
+    assert_eq!(unknown.labels, labels(&[Label::Unknown]));
+    let patient = without_psychiatry.labelled(item(T::Patient, "1", &[]), &[by("psychiatrist")]);
+    assert_eq!(patient.labels, Labels::NONE);
+}
+
+/// Where nothing taints, it is not looked at where things lead; everything else has to be.
+#[test]
+fn an_index_is_clear_only_if_nothing_can_follow_from_it() {
+    let all = || Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[]), ADULT).lens().unwrap();
+    let teen = || Case::new(proxy(vec![right(GrantBasis::Parent)], &[]), TEEN).lens().unwrap();
+    let plain = || vec![(item(T::Encounter, "1", &[]), vec![])];
+    let kept = || vec![(item(T::Encounter, "1", &[Label::Restricted]), vec![])];
+    assert!(TaintIndex::of(&all(), &plain(), BTreeSet::new()).is_clear());
+    assert!(!TaintIndex::of(&all(), &kept(), BTreeSet::new()).is_clear());
+    assert!(!TaintIndex::of(&all(), &plain(), BTreeSet::from([T::Encounter])).is_clear());
+    assert!(!TaintIndex::of(&teen(), &[], BTreeSet::new()).is_clear());
+}
+
+/// What nobody's right hangs on is not read.
+#[test]
+fn labels_of_content_are_read_where_they_decide() {
+    let mut limited = right(GrantBasis::GuardianAdult);
+    limited.scope.sensitivity = Sensitivity::AllBut(labels(&[Label::Hiv]));
+    let lens = |rights, born| Case::new(proxy(rights, &[]), born).lens().unwrap();
+    for (lens, expected) in [
+        (lens(vec![right(GrantBasis::GuardianAdult)], ADULT), false),
+        (lens(vec![right(GrantBasis::Parent)], CHILD), false),
+        (lens(vec![right(GrantBasis::Parent)], TEEN), true),
+        (lens(vec![limited.clone()], ADULT), true),
+        // One shows all; what a clinician keeps from it may be seen by the other, if nothing else is said of it.
+        (lens(vec![right(GrantBasis::GuardianAdult), limited], ADULT), true),
+    ] {
+        assert_eq!(lens.detail().content, expected, "{lens:?}");
+    }
 }

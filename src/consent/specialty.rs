@@ -1,0 +1,60 @@
+//! What the specialty of a practitioner, and the kind of a place or service, say of what they had to do with (portal design,
+//! 3.5 iii).
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::label::Labels;
+use crate::base::clock::Instant;
+use crate::fhir::ResourceType;
+
+/// Types that have one.
+pub const SPECIALISTS: [ResourceType; 5] = [
+    ResourceType::HealthcareService,
+    ResourceType::Location,
+    ResourceType::Organization,
+    ResourceType::Practitioner,
+    ResourceType::PractitionerRole,
+];
+
+/// Labels of those at one source that were looked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Specialties(BTreeMap<ResourceType, HashMap<String, Known>>);
+
+/// What was found, and until when it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    labels: Labels,
+    until: Instant,
+}
+
+impl Specialties {
+    /// Enters what was found out about one.
+    pub fn learn(&mut self, kind: ResourceType, id: String, labels: Labels, until: Instant) {
+        self.0.entry(kind).or_default().insert(id, Known { labels, until });
+    }
+
+    /// What is sensitive about what names this one; `None` where it is not known, or was looked up too long ago.
+    #[must_use]
+    pub fn labels(&self, kind: ResourceType, id: &str, now: Instant) -> Option<Labels> {
+        self.0.get(&kind)?.get(id).filter(|known| now < known.until).map(|known| known.labels)
+    }
+
+    /// Drops what does not count any more.
+    pub fn forget(&mut self, now: Instant) {
+        for known in self.0.values_mut() {
+            known.retain(|_, known| now < known.until);
+        }
+    }
+
+    /// How many are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.values().map(HashMap::len).sum()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.values().all(HashMap::is_empty)
+    }
+}
