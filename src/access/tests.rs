@@ -418,6 +418,24 @@ fn what_is_counted_for_an_answer_is_counted_once_for_all_its_permits() {
     assert!(permit.withheld().is_to_be_told(), "an answer raises one alarm");
     assert!(!owner.withheld().is_to_be_told());
     assert_eq!(world.permit("patient/*.rs", ResourceType::Patient).withheld().by_source(), BTreeMap::new());
+    // What is answered once more is counted once; there is still one alarm.
+    permit.withheld().forget();
+    assert_eq!(owner.withheld().by_source(), BTreeMap::new());
+    assert!(!owner.withheld().is_to_be_told());
+
+    // So with those who have to be looked up.
+    for id in ["2", "1", "2"] {
+        owner.unknown().add(key, ResourceType::Practitioner, id);
+    }
+    owner.unknown().add(key, ResourceType::Location, "1");
+    let named = |kind, id: &str| (kind, id.to_owned());
+    let expected = [
+        named(ResourceType::Location, "1"),
+        named(ResourceType::Practitioner, "1"),
+        named(ResourceType::Practitioner, "2"),
+    ];
+    assert_eq!(permit.unknown().take(), BTreeMap::from([(key, expected.into_iter().collect())]));
+    assert_eq!(owner.unknown().take(), BTreeMap::new(), "whoever takes them forgets them");
 }
 
 /// All but a person's own record, of which nothing waits, is looked at through a view; a backend service is nobody's proxy.

@@ -158,8 +158,8 @@ impl Lens {
         Ok(lens)
     }
 
-    /// What staff see of their own practice's charts: all that the patient may be shown, without what waits for a clinician's
-    /// eye. They change nothing.
+    /// What staff see of their own practice's charts: all that the patient may be shown, and what waits for a clinician's eye,
+    /// which is theirs. They change nothing.
     fn of_staff(self, asking: &Asking<'_>, practice: OrganizationId) -> Result<Self, Rule> {
         if practice != asking.organization {
             return Err(Rule::ScopeSource);

@@ -48,13 +48,39 @@ impl Specialties {
 
     /// How many are known.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.values().map(HashMap::len).sum()
     }
+}
 
-    /// Whether none is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.values().all(HashMap::is_empty)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::Label;
+
+    #[test]
+    fn what_does_not_count_any_more_is_forgotten() {
+        let at = Instant::from_micros;
+        let labels: Labels = [Label::Psy].into_iter().collect();
+        let mut known = Specialties::default();
+        assert_eq!(known.count(), 0);
+        for (kind, id, until) in [
+            (ResourceType::Practitioner, "1", 10),
+            (ResourceType::Practitioner, "2", 11),
+            (ResourceType::Location, "1", 12),
+        ] {
+            known.learn(kind, id.to_owned(), labels, at(until));
+        }
+        let seen = |known: &Specialties, now| {
+            let each =
+                [(ResourceType::Practitioner, "1"), (ResourceType::Practitioner, "2"), (ResourceType::Location, "1")];
+            each.map(|(kind, id)| known.labels(kind, id, at(now)).is_some())
+        };
+        assert_eq!((known.count(), seen(&known, 10)), (3, [false, true, true]));
+        assert_eq!(known.labels(ResourceType::Location, "2", at(0)), None);
+        known.forget(at(10));
+        assert_eq!((known.count(), seen(&known, 0)), (2, [false, true, true]));
+        known.forget(at(11));
+        assert_eq!((known.count(), seen(&known, 0)), (1, [false, false, true]));
     }
 }

@@ -71,7 +71,7 @@ impl Gateway {
         let released = self.read_at(&permit, &place).await?;
         let (raw, source) = (released.raw(), &place.chart.source);
         let theirs = self.viewed(decide(as_viewer)?).await;
-        let theirs = self.knowing_those_named(theirs, raw, &place.chart).await;
+        let theirs = self.knowing_those_named(theirs, raw, place.chart).await;
         let mut explanation = Explanation {
             withheld: Some(Rule::Undecidable),
             is_outline: false,

@@ -138,7 +138,7 @@ impl Gateway {
         if has_learned {
             self.specialties.put(chart.key(), view.sets.version(), |known| {
                 known.forget(now);
-                if known.len() > MAX_KNOWN {
+                if known.count() > MAX_KNOWN {
                     *known = Specialties::default();
                 }
                 for (kind, id, labels) in found {

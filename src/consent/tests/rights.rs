@@ -93,3 +93,30 @@ fn levels_bring_along_what_their_words_say() {
     let found: Vec<Action> = A::ALL.iter().copied().filter(|action| beside.covers_action(*action)).collect();
     assert_eq!(found, [A::Read, A::Export, A::ConnectApp, A::GrantOthers]);
 }
+
+/// Staff look at what their own practice holds, as the patient may be shown it, and change nothing.
+#[test]
+fn staff_see_their_own_practice_s_charts_and_do_nothing_else() {
+    let (here, elsewhere) = (place().0, OrganizationId::mint(&SeededRandom::new(9)));
+    let case = |practice, rules: &[RuleKind], action| {
+        let standing = Standing { staff_of: Some(practice), ..proxy(Vec::new(), rules) };
+        Case { action, ..Case::new(standing, TEEN) }
+    };
+    let lens = case(here, &[], Action::Read).lens().unwrap();
+    assert!(lens.is_clear() && !lens.follows_taint());
+    let sensitive = item(T::Observation, "1", &[Label::Std]);
+    assert_eq!(lens.judge(&sensitive), Verdict::Shown(Shown::default()));
+    // What waits for a clinician's eye does not wait for theirs.
+    let hold = RuleKind::Hold { categories: vec![Category::Results], days: None };
+    let waiting = Item { is_reviewed: false, ..sensitive };
+    let lens = case(here, &[hold], Action::Read).lens().unwrap();
+    assert_eq!(lens.judge(&waiting), Verdict::Shown(Shown::default()));
+    for (practice, rules, action, expected) in [
+        (elsewhere, vec![], Action::Read, Rule::ScopeSource),
+        (here, vec![RuleKind::Deceased], Action::Read, Rule::Deceased),
+        (here, vec![], Action::Message, Rule::ScopeAction),
+        (here, vec![], Action::Export, Rule::ScopeAction),
+    ] {
+        assert_eq!(case(practice, &rules, action).lens(), Err(expected), "{rules:?} {action:?}");
+    }
+}

@@ -163,7 +163,8 @@ fn who_had_to_do_with_something_says_what_it_was_about() {
         Case::new(proxy(vec![right], &[]), ADULT).lens().unwrap()
     };
     let view = |lens: Lens| {
-        let index = Some(Arc::new(TaintIndex::of(&lens, &[], BTreeSet::new())));
+        let items = [(item(T::Encounter, "plain", &[]), vec![]), (item(T::Encounter, "kept", &[Label::Psy]), vec![])];
+        let index = Some(Arc::new(TaintIndex::of(&lens, &items, BTreeSet::new())));
         let mut view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index, specialties: None };
         view.specialties = view.follows_specialties().then(|| Arc::new(known.clone()));
         view
@@ -180,6 +181,9 @@ fn who_had_to_do_with_something_says_what_it_was_about() {
         (vec![by("paediatrician")], shown),
         (vec![by("psychiatrist")], Verdict::Withheld(Rule::Label)),
         (vec![by("paediatrician"), by("psychiatrist")], Verdict::Withheld(Rule::Label)),
+        // Where it leads otherwise counts as it does without.
+        (vec![to(T::Encounter, "plain"), by("paediatrician")], shown),
+        (vec![to(T::Encounter, "kept"), by("paediatrician")], Verdict::Withheld(Rule::Taint)),
         // Not known, or not known any more: nobody can say.
         (vec![by("somebody")], Verdict::Withheld(Rule::Undecidable)),
         (vec![by("long ago")], Verdict::Withheld(Rule::Undecidable)),
