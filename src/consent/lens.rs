@@ -164,9 +164,7 @@ impl Lens {
         if practice != asking.organization {
             return Err(Rule::ScopeSource);
         }
-        if asking.standing.is_deceased(asking.now) {
-            return Err(Rule::Deceased);
-        }
+        asking.standing.lets_look_at_work(asking.now)?;
         if asking.action != Action::Read {
             return Err(Rule::ScopeAction);
         }

@@ -168,6 +168,25 @@ impl Standing {
         right.in_force(now, self.is_deceased(now))
     }
 
+    /// Whether staff may look at this patient at all. Whoever is kept out by name does not come back as a colleague; what holds
+    /// for all proxies is not said of staff.
+    ///
+    /// # Errors
+    /// The [`Rule`] by which they may not.
+    pub fn lets_look_at_work(&self, now: Instant) -> Result<(), Rule> {
+        if self.is_holder_deceased(now) {
+            return Err(Rule::HolderDeceased);
+        }
+        if self.is_deceased(now) {
+            return Err(Rule::Deceased);
+        }
+        let names_them = |kind: &RuleKind| {
+            matches!(kind, RuleKind::Restriction { against: Some(who), effect }
+                if *who == self.account && *effect != Effect::Full)
+        };
+        if self.in_force(now).any(names_them) { Err(Rule::Restriction) } else { Ok(()) }
+    }
+
     /// Whether the account's requests have to be looked at item by item.
     #[must_use]
     pub fn is_plain(&self) -> bool {
@@ -178,7 +197,11 @@ impl Standing {
     /// the person's age, on a practice or on an item is for [`super::Lens`] to say.
     #[must_use]
     pub fn right_until(&self, now: Instant) -> Option<Option<Instant>> {
-        if self.is_own || self.staff_of.is_some() {
+        if self.staff_of.is_some() {
+            let own = first_after(now, self.holder_died.iter());
+            return self.lets_look_at_work(now).is_ok().then(|| own.into_iter().chain(self.next_death(now)).min());
+        }
+        if self.is_own {
             return (!self.is_deceased(now)).then(|| self.next_death(now));
         }
         if self.effect(now) == Effect::Nothing {

@@ -18,7 +18,7 @@ use crate::base::secret::Secret;
 use crate::identity::{Link, PersonState};
 use crate::organization::SourceKey;
 use crate::storage::source_tokens::{self, StoredTokens, UsableTokens};
-use crate::storage::{StorageError, accounts, grants, persons};
+use crate::storage::{StorageError, accounts, consent, persons};
 use crate::upstream::{
     PatientCredential, Refusals, SmartApp, SmartTokens, SourceFailure, TOKEN_PATIENCE, TokenRefusal,
 };
@@ -320,16 +320,14 @@ impl PatientTokens {
         let db = self.acts.db();
         let account = accounts::by_id(db, chart.tokens.account).await?.filter(|account| account.is_active());
         let Some(account) = account else { return Ok(false) };
-        let whose = self.current(chart.person).await?;
-        let mut reached: Vec<PersonId> = account.person.into_iter().collect();
-        let granted = grants::active_for_account(db, account.id, self.clock.now()).await?;
-        reached.extend(granted.into_iter().map(|grant| grant.person));
-        for person in reached {
-            if self.current(person).await? == whose {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let (whose, now) = (self.current(chart.person).await?, self.clock.now());
+        let is_own = match account.person {
+            Some(own) => self.current(own).await? == whose,
+            None => false,
+        };
+        // A grant alone is not enough: whoever died, or is kept out, acts for nobody.
+        let standing = consent::standing(db, account.id, whose, is_own).await?;
+        Ok(standing.right_until(now).is_some())
     }
 
     /// The person that this one is, if they were found to be the same.

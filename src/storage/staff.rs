@@ -5,12 +5,15 @@ use super::statement::{execute, fetch_all, statements};
 use super::{Executor, StorageError, Taken, Tx, generations};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, OrganizationId};
-use crate::identity::StaffRole;
+use crate::identity::{StaffAct, StaffRole};
 
 statements! {
     INSERT = "INSERT INTO staff (account_id, organization_id, role, since) VALUES ($1, $2, $3, $4) \
               ON CONFLICT DO NOTHING";
     END = "UPDATE staff SET ended = $4 WHERE account_id = $1 AND organization_id = $2 AND role = $3 AND ended IS NULL";
+    /// What apps were let see in that role.
+    REVOKE_AT_WORK = "UPDATE authorizations SET revoked = $3 \
+                      WHERE account_id = $1 AND organization_id = $2 AND revoked IS NULL";
     END_ALL = "UPDATE staff SET ended = $2 WHERE organization_id = $1 AND ended IS NULL";
     OF_ACCOUNT = "SELECT s.account_id, s.organization_id, s.role, s.since FROM staff s \
                   JOIN accounts a ON a.id = s.account_id \
@@ -58,6 +61,10 @@ pub async fn end(
     let rows = execute!(&mut *tx, END, account.to_string(), organization.to_string(), role.as_str(), at.micros())?;
     if rows != 1 {
         return Err(StorageError::NotFound { table: "staff" });
+    }
+    if role.may(StaffAct::OpenApp) {
+        // For good: whoever gets the role again opens them again.
+        execute!(&mut *tx, REVOKE_AT_WORK, account.to_string(), organization.to_string(), at.micros())?;
     }
     generations::bump(tx);
     Ok(())

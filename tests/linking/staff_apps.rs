@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use chartgate::base::random::SeededRandom;
 use chartgate::config::Limits;
-use chartgate::consent::{Category, RuleKind};
-use chartgate::identity::{GrantBasis, Period, StaffRole};
+use chartgate::consent::{Category, Effect, RuleKind};
+use chartgate::identity::{GrantBasis, Period, StaffRole, StatusReason};
 use chartgate::practice::{self, NewRule};
 use chartgate::storage::{StorageError, links, staff};
 use data_encoding::BASE64URL_NOPAD;
@@ -163,8 +163,30 @@ async fn what_a_clinician_opens_sees_the_practice_s_own_charts_and_ends_with_the
     }
     assert_eq!(doctor.get("/api/v1/apps").await.json()["apps"].as_array().map(Vec::len), Some(0));
 
-    // The role ends, and the app with it, at the next request.
+    // Whom a court keeps from her by name does not come back as a colleague; whoever is dead looks at nobody.
+    let doctor_account = world.account("doctor").await;
+    let kept_out = RuleKind::Restriction { against: Some(doctor_account), effect: Effect::Nothing };
+    let now = chartgate::base::clock::Clock::now(&*world.clock);
+    let rule = NewRule {
+        person,
+        kind: kept_out,
+        period: Period { from: now, until: None },
+        evidence: "Provenance/1".to_owned(),
+        by: None,
+    };
+    let rule = practice::lay_down(&world.app.acts, &SeededRandom::new(14), now, rule).await.unwrap();
+    assert_ne!(world.get("/fhir/Observation", &token).await.status, 200);
+    let why = StatusReason::PatientRequest;
+    practice::lift(&world.app.acts, &SeededRandom::new(15), now, (rule, None), why).await.unwrap();
+    assert_eq!(found(&world, &token, "Observation").await, before);
+
+    // The role ends, and the app with it, at the next request, for good.
     dismiss(&world, "doctor", StaffRole::Clinician).await;
+    assert_eq!(world.get("/fhir/Observation", &token).await.status, 401);
+    assert_eq!(app.send("GET", "/oauth/userinfo", &[("authorization", &bearer)], "").await.status, 401);
+    world.clock.advance(std::time::Duration::from_secs(1));
+    appoint(&world, "doctor", "riverside", StaffRole::Clinician).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
     assert_eq!(world.get("/fhir/Observation", &token).await.status, 401);
     assert_eq!(app.send("GET", "/oauth/userinfo", &[("authorization", &bearer)], "").await.status, 401);
 }

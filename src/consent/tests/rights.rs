@@ -111,12 +111,53 @@ fn staff_see_their_own_practice_s_charts_and_do_nothing_else() {
     let waiting = Item { is_reviewed: false, ..sensitive };
     let lens = case(here, &[hold], Action::Read).lens().unwrap();
     assert_eq!(lens.judge(&waiting), Verdict::Shown(Shown::default()));
+    let restriction = |against, effect| RuleKind::Restriction { against, effect };
+    let named = |effect| restriction(Some(account()), effect);
+    // What holds for all proxies, or for somebody else, is not said of staff.
+    let others = [
+        restriction(None, Effect::Nothing),
+        restriction(Some(AccountId::mint(&SeededRandom::new(8))), Effect::Nothing),
+        named(Effect::Full),
+    ];
+    assert!(case(here, &others, Action::Read).lens().is_ok());
     for (practice, rules, action, expected) in [
         (elsewhere, vec![], Action::Read, Rule::ScopeSource),
         (here, vec![RuleKind::Deceased], Action::Read, Rule::Deceased),
         (here, vec![], Action::Message, Rule::ScopeAction),
         (here, vec![], Action::Export, Rule::ScopeAction),
+        // Whom a court keeps out does not come back as a colleague.
+        (here, vec![named(Effect::Nothing)], Action::Read, Rule::Restriction),
+        (here, vec![named(Effect::RecordsOnly)], Action::Read, Rule::Restriction),
+        (here, vec![named(Effect::NoContactData)], Action::Read, Rule::Restriction),
     ] {
-        assert_eq!(case(practice, &rules, action).lens(), Err(expected), "{rules:?} {action:?}");
+        let case = case(practice, &rules, action);
+        assert_eq!(case.lens(), Err(expected), "{rules:?} {action:?}");
+        let is_out = matches!(expected, Rule::Deceased | Rule::Restriction);
+        assert_eq!(case.standing.right_until(at(NOW)).is_none(), is_out, "{rules:?} {action:?}");
     }
+    // The dead look at nobody, from the day that is laid down.
+    let dies = |from| Standing {
+        staff_of: Some(here),
+        holder_died: vec![Period { from, until: None }],
+        ..proxy(Vec::new(), &[])
+    };
+    assert_eq!(Case::new(dies(at(NOW)), TEEN).lens(), Err(Rule::HolderDeceased));
+    assert_eq!(dies(at(NOW)).right_until(at(NOW)), None);
+    assert_eq!(dies(at(NOW + 1)).right_until(at(NOW)), Some(Some(at(NOW + 1))));
+    assert_eq!(dies(at(NOW + 1)).right_until(at(NOW + 1)), None);
+}
+
+/// A minor's leave is for the holder of one grant; what it opens stays closed to others.
+#[test]
+fn assent_is_for_one_grant() {
+    let of = |grant| RuleKind::Assent { grant, labels: labels(&[Label::Std]) };
+    let (theirs, other) = (right(GrantBasis::Parent).grant, GrantId::mint(&SeededRandom::new(7)));
+    let sees = |grant| {
+        let standing = proxy(vec![right(GrantBasis::Parent)], &[of(grant)]);
+        let mut case = Case::new(standing, TEEN);
+        case.policy.bands.iter_mut().for_each(|band| band.is_expandable = true);
+        let lens = case.lens().unwrap();
+        matches!(lens.judge(&item(T::Observation, "1", &[Label::Std])), Verdict::Shown(_))
+    };
+    assert!(sees(theirs) && !sees(other));
 }

@@ -91,6 +91,10 @@ fn what_cannot_be_looked_up_is_tainted_for_proxies_and_for_nobody_else() {
 fn what_others_refer_to_is_known_by_its_id() {
     let lens = Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[]), ADULT).lens().unwrap();
     assert!(!lens.detail().id, "nobody flagged an item");
+    let flag =
+        RuleKind::Flag { source: place().1.to_string(), resource_type: "Observation".to_owned(), id: "1".to_owned() };
+    let flagged = Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[flag]), ADULT).lens().unwrap();
+    assert!(flagged.detail().id);
     let view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index: None, specialties: None };
     let text = r#"{"resourceType":"Encounter","id":"e"}"#.to_owned();
     let raw = scan_resource(text.into(), Knowledge::embedded().unwrap()).unwrap();
