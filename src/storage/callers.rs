@@ -32,7 +32,12 @@ statements! {
               SELECT shown_person AS person, -1 AS merged FROM holder WHERE shown_person IS NOT NULL \
               UNION ALL \
               SELECT al.alias_id, al.merged FROM holder \
-              JOIN person_aliases al ON al.person_id = holder.shown_person AND al.undone IS NULL) \
+              JOIN person_aliases al ON al.person_id = holder.shown_person AND al.undone IS NULL), \
+              own AS (\
+              SELECT own_shown AS person FROM holder WHERE own_shown <> shown_person \
+              UNION ALL \
+              SELECT al.alias_id FROM holder JOIN person_aliases al ON al.person_id = holder.own_shown AND al.undone IS NULL \
+              WHERE holder.own_shown <> holder.shown_person) \
               SELECT holder.*, \
               l.id AS link_id, l.person_id AS link_person, l.source_key, l.patient, l.rank, l.method, l.assurance, \
               l.demographics, l.linked, l.state, l.state_since, l.state_reason, \
@@ -55,10 +60,8 @@ statements! {
               UNION ALL \
               SELECT holder.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
               NULL, d.id, NULL, d.valid_from, d.valid_until, NULL, NULL \
-              FROM holder JOIN consent_rules d ON d.document = '\"deceased\"' AND d.ended IS NULL \
-              AND (d.person_id = holder.own_shown OR d.person_id IN (\
-              SELECT al.alias_id FROM person_aliases al WHERE al.person_id = holder.own_shown AND al.undone IS NULL)) \
-              WHERE holder.own_shown <> holder.shown_person \
+              FROM holder JOIN own ON TRUE \
+              JOIN consent_rules d ON d.person_id = own.person AND d.document = '\"deceased\"' AND d.ended IS NULL \
               ORDER BY merged NULLS LAST, link_person, rank, linked, link_id, grant_id, rule_id";
 }
 

@@ -26,12 +26,15 @@ statements! {
                    LEFT JOIN person_aliases a ON a.alias_id = r.person_id AND a.undone IS NULL \
                    WHERE (r.person_id = $1 OR a.person_id = $1) AND r.ended IS NULL ORDER BY r.created, r.id";
     /// Whoever was merged into another person is that person.
-    HOLDER_DIED = "SELECT r.valid_from, r.valid_until FROM accounts o \
-                   LEFT JOIN person_aliases oa ON oa.alias_id = o.person_id AND oa.undone IS NULL \
-                   JOIN consent_rules r ON r.person_id = COALESCE(oa.person_id, o.person_id) OR r.person_id IN (\
-                   SELECT al.alias_id FROM person_aliases al \
-                   WHERE al.person_id = COALESCE(oa.person_id, o.person_id) AND al.undone IS NULL) \
-                   WHERE o.id = $1 AND r.document = '\"deceased\"' AND r.ended IS NULL ORDER BY r.created, r.id";
+    HOLDER_DIED = "WITH shown AS (\
+                   SELECT COALESCE(oa.person_id, o.person_id) AS person FROM accounts o \
+                   LEFT JOIN person_aliases oa ON oa.alias_id = o.person_id AND oa.undone IS NULL WHERE o.id = $1), \
+                   own AS (\
+                   SELECT person FROM shown \
+                   UNION ALL \
+                   SELECT al.alias_id FROM shown JOIN person_aliases al ON al.person_id = shown.person AND al.undone IS NULL) \
+                   SELECT r.valid_from, r.valid_until FROM own JOIN consent_rules r ON r.person_id = own.person \
+                   WHERE r.document = '\"deceased\"' AND r.ended IS NULL ORDER BY r.created, r.id";
     SCOPE = "SELECT scope FROM grants WHERE id = $1";
     /// Scopes of grants that did not end, if they may name one of these.
     SCOPES_NAMING = "SELECT id, person_id, scope FROM grants WHERE state <> 'ended' \

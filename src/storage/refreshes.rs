@@ -39,6 +39,17 @@ statements! {
             LEFT JOIN person_aliases oa ON oa.alias_id = o.person_id AND oa.undone IS NULL \
             WHERE r.hash = $2 AND (a.organization_id IS NULL OR EXISTS (SELECT 1 FROM staff st WHERE st.account_id = a.account_id \
             AND st.organization_id = a.organization_id AND st.role = 'clinician' AND st.ended IS NULL))), \
+            about AS (\
+            SELECT shown_person AS person, 0 AS is_holder FROM held \
+            UNION ALL \
+            SELECT al.alias_id, 0 FROM held \
+            JOIN person_aliases al ON al.person_id = held.shown_person AND al.undone IS NULL \
+            UNION ALL \
+            SELECT own_shown, 1 FROM held WHERE own_shown <> shown_person \
+            UNION ALL \
+            SELECT al.alias_id, 1 FROM held \
+            JOIN person_aliases al ON al.person_id = held.own_shown AND al.undone IS NULL \
+            WHERE held.own_shown <> held.shown_person), \
             laid AS (\
             SELECT g.id AS grant_id, CAST(NULL AS TEXT) AS rule_id, g.basis, g.valid_from, g.valid_until, \
             g.scope AS document \
@@ -47,14 +58,11 @@ statements! {
             WHERE COALESCE(ga.person_id, g.person_id) = held.shown_person \
             UNION ALL \
             SELECT NULL, s.id, NULL, s.valid_from, s.valid_until, s.document \
-            FROM held JOIN consent_rules s ON s.ended IS NULL AND (s.person_id = held.shown_person OR s.person_id IN \
-            (SELECT al.alias_id FROM person_aliases al WHERE al.person_id = held.shown_person AND al.undone IS NULL)) \
+            FROM about JOIN consent_rules s ON s.person_id = about.person AND s.ended IS NULL WHERE about.is_holder = 0 \
             UNION ALL \
             SELECT NULL, d.id, NULL, d.valid_from, d.valid_until, NULL \
-            FROM held JOIN consent_rules d ON d.document = '\"deceased\"' AND d.ended IS NULL \
-            AND (d.person_id = held.own_shown OR d.person_id IN \
-            (SELECT al.alias_id FROM person_aliases al WHERE al.person_id = held.own_shown AND al.undone IS NULL)) \
-            WHERE held.own_shown <> held.shown_person) \
+            FROM about JOIN consent_rules d ON d.person_id = about.person AND d.document = '\"deceased\"' AND d.ended IS NULL \
+            WHERE about.is_holder = 1) \
             SELECT c.id, c.name, c.redirect_uris, c.launch_uri, c.scopes, c.secret_hash, c.kind, c.state, c.key_set, \
             c.key_set_uri, c.sources, c.requires_pushed_requests, c.requires_bound_tokens, c.registration_hash, \
             held.*, laid.* \
