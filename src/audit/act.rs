@@ -61,7 +61,7 @@ named! {
 pub const EXPLAINED_ACCESS: &str = "explain-access";
 
 /// By which way staff opened an app for a patient; under why they did.
-pub const AT_WORK: &str = "at-work";
+pub use crate::storage::audit::AT_WORK;
 
 /// Why staff opened an app for a record, or looked at who sees what of it, where that is what the entry tells.
 #[must_use]

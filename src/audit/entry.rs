@@ -5,7 +5,7 @@ use crate::base::id::AuditEventId;
 use crate::base::random::Random;
 use crate::base::source_key::SourceKey;
 use crate::fhir::interaction::Interaction;
-use crate::storage::audit::{AuditOutcome, AuditRow};
+use crate::storage::audit::{AuditOutcome, AuditRow, at_work_for};
 
 /// What will be said of one request.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Entry {
             released: None,
             withheld: None,
             rule: None,
-            object: None,
+            object: subject.standing.as_ref().and_then(|standing| standing.staff_of).map(at_work_for),
             sources: Vec::new(),
         })
     }
@@ -58,8 +58,9 @@ impl Entry {
     }
 
     /// Item by item it was decided by the tables of what is sensitive in this version.
+    /// Not said of a look at work, which does not hang on them.
     pub fn by_label_tables(&mut self, version: &str) {
-        self.0.object = Some(format!("LabelTables/{version}"));
+        self.0.object.get_or_insert_with(|| format!("LabelTables/{version}"));
     }
 
     /// It was refused by this rule.

@@ -7,7 +7,7 @@ use super::challenges::ChallengeUse;
 use super::consent::{self, AtWork, ConsentPage};
 use super::pushed;
 use super::seal::Binding;
-use crate::audit::ActKind;
+use crate::audit::{AT_WORK, ActKind};
 use crate::base::clock::Instant;
 use crate::base::id::{AccountId, AuthorizationId, OrganizationId, SessionId};
 use crate::identity::StaffAct;
@@ -380,6 +380,7 @@ impl AuthorizationServer {
             redeemed: None,
         };
         let act = self.new_act(ActKind::Consent).on("Authorization", authorization.id).under("user");
+        let act = if staff_of.is_some() { act.by_way_of(AT_WORK) } else { act };
         let launch = request.launch;
         let granted = self
             .act(move |tx| {

@@ -15,6 +15,7 @@ use crate::consent::{
 };
 use crate::gateway::Outlook;
 use crate::identity::{Grant, GrantBasis, GrantState, Link, Period, StatusReason};
+use crate::storage::audit::AuditRow;
 use crate::storage::consent::{self, ConsentRule};
 use crate::storage::{StorageError, accounts, audit, grants, persons};
 
@@ -106,7 +107,9 @@ impl AuthorizationServer {
                     people.gone.push(Gone { name, basis: grant.basis, at, reason });
                     continue;
                 }
-                let mut looks = looks.iter().filter(|look| look.kind == "fhir" && look.account == Some(grant.account));
+                let is_by_grant =
+                    |look: &&AuditRow| look.kind == "fhir" && look.account == Some(grant.account) && !look.is_at_work();
+                let mut looks = looks.iter().filter(is_by_grant);
                 let last_look = looks.next().map(|look| look.recorded);
                 let shared = self.shared(grant, (name, links.clone()), true).await?;
                 people.see_mine.push(Shared { last_look, ..shared });

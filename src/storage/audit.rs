@@ -16,7 +16,7 @@ use super::statement::{execute, fetch_all, fetch_optional, statements};
 use super::{DatabaseInconsistency, Db, Executor, StorageError, Taken, Tx};
 use crate::base::clock::Instant;
 use crate::base::hash::{equal_in_constant_time, hmac_sha256};
-use crate::base::id::{AccountId, AuditEventId, ChainId, PersonId};
+use crate::base::id::{AccountId, AuditEventId, ChainId, OrganizationId, PersonId};
 use crate::base::keys::{KeyUse, MasterKey};
 use crate::base::secret::Secret;
 use crate::base::source_key::SourceKey;
@@ -129,7 +129,7 @@ pub struct AuditRow {
     /// The rule that decided.
     pub rule: Option<String>,
     /// What an act was done to, as `Type/id`. Of a read by a proxy, the version of the tables by
-    /// which it was decided; other reads have none.
+    /// which it was decided; of one at work, the practice for which; other reads have none.
     pub object: Option<String>,
     /// From which sources a read was answered, and how many resources came from each.
     pub sources: Vec<(SourceKey, i64)>,
@@ -187,7 +187,25 @@ struct Stored<'r>(
     #[serde(default)] Cow<'r, [(SourceKey, i64)]>,
 );
 
+/// [`AuditRow::object`] of a read by staff of this practice.
+#[must_use]
+pub fn at_work_for(practice: OrganizationId) -> String {
+    format!("{PRACTICE}{practice}")
+}
+
+const PRACTICE: &str = "Organization/";
+
+/// [`AuditRow::interaction`] where staff opened an app for a patient, or let it have what it asks for.
+pub const AT_WORK: &str = "at-work";
+
 impl AuditRow {
+    /// Whether staff looked for their practice, or let an app do so: whatever else the account may do.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        let is_look = || self.object.as_deref().is_some_and(|object| object.starts_with(PRACTICE));
+        self.interaction.as_deref() == Some(AT_WORK) || (self.kind == "fhir" && is_look())
+    }
+
     fn stored(&self) -> Stored<'_> {
         Stored(
             self.id,

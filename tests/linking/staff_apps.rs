@@ -121,6 +121,8 @@ async fn what_a_clinician_opens_sees_the_practice_s_own_charts_and_ends_with_the
     assert_eq!(info["fhirUser"], user);
 
     world.grant("clerk", "maria", GrantBasis::PatientConsent).await;
+    // The doctor may see her record at home as well: what is looked at here is looked at as staff all the same.
+    world.grant("doctor", "maria", GrantBasis::PatientConsent).await;
 
     // What Riverside holds, all of it, and nothing of Lakeside's; nothing of what is kept here about sharing.
     let own = format!("{}.", world.practice("riverside").source);

@@ -110,10 +110,10 @@ impl Known {
         match (row.account, app) {
             // A service of a practice, and nobody by hand.
             (None, Some(app)) => return vec![json!({"name": app, "requestor": true})],
-            (Some(account), _) if Some(account) == self.own => {
+            (Some(account), _) if Some(account) == self.own && !row.is_at_work() => {
                 agents.push(json!({"who": {"reference": format!("Patient/{}", self.person)}, "requestor": true}));
             }
-            (Some(account), _) if self.holders.contains_key(&account) => {
+            (Some(account), _) if self.holders.contains_key(&account) && !row.is_at_work() => {
                 let (related, name) = self.holders.get(&account).cloned().unwrap_or_default();
                 let mut agent = json!({"who": {"reference": format!("RelatedPerson/{related}")}, "requestor": true});
                 if let (Some(name), Some(map)) = (name, agent.as_object_mut()) {

@@ -44,6 +44,7 @@ impl Look {
             by: match look.by {
                 LookedBy::Holder => "whoever it was linked to",
                 LookedBy::Proxy => "somebody who acts for them",
+                LookedBy::Staff => "staff of a practice, at work",
                 LookedBy::Service => "a service",
             },
             app: look.app,

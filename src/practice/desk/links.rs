@@ -64,6 +64,8 @@ pub enum LookedBy {
     Holder,
     /// Somebody who acts for them.
     Proxy,
+    /// Staff, at work.
+    Staff,
     /// A service of an organization.
     Service,
 }
@@ -249,6 +251,7 @@ impl Desk {
             Some(Exposed {
                 at: row.recorded,
                 by: match row.account {
+                    _ if row.is_at_work() => LookedBy::Staff,
                     None => LookedBy::Service,
                     account if account == own => LookedBy::Holder,
                     Some(_) => LookedBy::Proxy,
