@@ -95,6 +95,10 @@ fn what_others_refer_to_is_known_by_its_id() {
         RuleKind::Flag { source: place().1.to_string(), resource_type: "Observation".to_owned(), id: "1".to_owned() };
     let flagged = Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[flag]), ADULT).lens().unwrap();
     assert!(flagged.detail().id);
+    // Likewise whether a clinician has looked, where something waits for that.
+    let hold = RuleKind::Hold { categories: vec![Category::Results], days: None };
+    let held = Case::new(proxy(vec![right(GrantBasis::GuardianAdult)], &[hold]), ADULT).lens().unwrap();
+    assert!(held.detail().review && !lens.detail().review);
     let view = SourceView { lens, sets: Arc::default(), contacts: Arc::default(), index: None, specialties: None };
     let text = r#"{"resourceType":"Encounter","id":"e"}"#.to_owned();
     let raw = scan_resource(text.into(), Knowledge::embedded().unwrap()).unwrap();
