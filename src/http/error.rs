@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use crate::authorization::{AuthorizeError, RegisterError, TokenError};
+use crate::http::pages::{say, told};
 use crate::oauth::error::{ErrorCode, OauthError};
 
 use super::pages::{self, ErrorPage};
@@ -91,7 +92,7 @@ impl IntoResponse for AuthorizeError {
         match self {
             Self::Page(error) => pages::render_with(
                 StatusCode::BAD_REQUEST,
-                &ErrorPage::new("This cannot go on", &sentence(error.description)),
+                &ErrorPage::new(say("error.cannot-go"), &sentence(&told(error.description))),
                 None,
             ),
             Self::Storage(error) => page_unavailable(&error),
@@ -103,7 +104,7 @@ impl IntoResponse for AuthorizeError {
 #[must_use]
 pub fn page_unavailable(error: &dyn std::error::Error) -> Response {
     tracing::error!(error = %error, "a page could not be made");
-    let page = ErrorPage::new("Something is not working", "Please try again in a moment.");
+    let page = ErrorPage::new(say("error.something-not-working"), say("error.please-try-again-moment"));
     let mut response = pages::render_with(StatusCode::SERVICE_UNAVAILABLE, &page, None);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     response

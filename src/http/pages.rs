@@ -80,7 +80,7 @@ pub(in crate::http) use qr::qr_path;
 pub(in crate::http) use see_as::{compared, is_compared};
 pub use sign_in::SignInTemplate;
 pub(in crate::http) use style::path as style_path;
-pub(in crate::http) use words::{say, say_with};
+pub(in crate::http) use words::{say, say_with, told};
 
 /// What pages need to know of this installation.
 pub struct Pages {

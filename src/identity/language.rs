@@ -9,3 +9,14 @@ named! {
         Spanish = "es",
     }
 }
+
+impl Language {
+    /// What it calls itself.
+    #[must_use]
+    pub const fn own_name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::Spanish => "Español",
+        }
+    }
+}

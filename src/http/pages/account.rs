@@ -33,6 +33,7 @@ use crate::accounts::{AccountError, Accounts};
 use crate::authorization::SignedIn;
 use crate::http::error::page_unavailable;
 use crate::http::form::{LONGEST_FORM, form_pairs};
+use crate::http::pages::{say, say_with, told};
 use crate::http::route::{get, post};
 use crate::storage::StorageError;
 
@@ -197,30 +198,23 @@ pub(super) fn problem(error: &AccountError, next: Next) -> Result<String, Instea
         AccountError::Password(crate::accounts::PasswordError::Unavailable) => {
             return Err(Instead::of(page_unavailable(error)));
         }
-        AccountError::Wrong => "This is not right, or too old.".to_owned(),
+        AccountError::Wrong => say("account.not-right-too").to_owned(),
         AccountError::Throttled(throttled) => {
             let seconds = throttled.wait.as_secs().max(1);
-            format!("Too many attempts. Please wait {} and try again.", super::sign_in::in_words(seconds))
+            say_with("sign-in.too-many", &[("time", &super::sign_in::in_words(seconds))])
         }
-        AccountError::Held => "You got back into your account a short time ago. This is possible again 24 hours after \
-                               that."
-            .to_owned(),
-        AccountError::Contact(error) => format!("Please look again: {error}."),
-        AccountError::Username(error) => format!("Please look again: {error}."),
-        AccountError::UsernameTaken => "This username cannot be had. Please choose another one.".to_owned(),
-        AccountError::Password(error) => format!("Please choose another password: {error}."),
+        AccountError::Held => say("invite.held").to_owned(),
+        AccountError::Contact(error) => say_with("account.look-again", &[("why", &told(error))]),
+        AccountError::Username(error) => say_with("account.look-again", &[("why", &told(error))]),
+        AccountError::UsernameTaken => say("account.username-cannot-be").to_owned(),
+        AccountError::Password(error) => say_with("account.choose-password", &[("why", &told(error))]),
         AccountError::Elsewhere(error) => {
             tracing::warn!(%error, "a sign-in elsewhere failed");
-            "The other site does not answer as it must. Try again in a moment, or sign in another way.".to_owned()
+            say("account.other-site-does").to_owned()
         }
-        AccountError::IdentityTaken => {
-            "This sign-in is connected to another account. Disconnect it there first.".to_owned()
-        }
-        AccountError::NotProofed => {
-            "The other site did not show who you are surely enough for this. Your practice can do it at the desk."
-                .to_owned()
-        }
-        AccountError::LastWay => "This is the last way to sign in. Add another one first.".to_owned(),
+        AccountError::IdentityTaken => say("account.sign-connected-another").to_owned(),
+        AccountError::NotProofed => say("account.other-site-did").to_owned(),
+        AccountError::LastWay => say("account.last-way-sign").to_owned(),
     })
 }
 

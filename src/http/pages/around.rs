@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use http::{HeaderMap, header};
 
 use super::consent::who_in;
 use super::{Form, Posted, Session, forbidden, not_found, see_other};
@@ -19,6 +20,8 @@ use crate::storage::StorageError;
 
 tokio::task_local! {
     static AROUND: Arc<Around>;
+    /// What the browser of somebody who is not signed in asks for.
+    static ASKED_FOR: Language;
 }
 
 /// What stands around a page.
@@ -44,9 +47,26 @@ pub(in crate::http) fn head() -> Option<Arc<Around>> {
     AROUND.try_with(Arc::clone).ok()
 }
 
-/// The language of whoever reads the page.
+/// The language of whoever reads the page: the one they chose, before a sign-in the one that their browser asks for.
 pub(in crate::http) fn language() -> Language {
-    AROUND.try_with(|around| around.language).unwrap_or(Language::English)
+    let chosen = AROUND.try_with(|around| around.language);
+    chosen.or_else(|_| ASKED_FOR.try_with(|language| *language)).unwrap_or(Language::English)
+}
+
+/// The best of `Accept-Language` that pages are written in (RFC 9110 §12.5.4); English where it asks for none of them.
+fn asked_for(headers: &HeaderMap) -> Language {
+    let mut best = (0.0, Language::English);
+    let lists = headers.get_all(header::ACCEPT_LANGUAGE).into_iter().filter_map(|value| value.to_str().ok());
+    for range in lists.flat_map(|list| list.split(',')) {
+        let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()).unwrap_or(0.0);
+        let primary = tag.split('-').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match Language::parse(&primary) {
+            Some(language) if weight > best.0 => best = (weight, language),
+            _ => {}
+        }
+    }
+    best.1
 }
 
 /// Whose record pages are about, as the reader chose.
@@ -69,7 +89,9 @@ pub(crate) async fn surround(
     next: Next,
 ) -> Response {
     let is_file = ["/static/", "/favicon.ico"].iter().any(|path| request.uri().path().starts_with(path));
-    let Some(signed_in) = session.signed_in().filter(|_| !is_file) else { return next.run(request).await };
+    let Some(signed_in) = session.signed_in().filter(|_| !is_file) else {
+        return ASKED_FOR.scope(asked_for(request.headers()), next.run(request)).await;
+    };
     let chosen = session.pages.person_in_view(request.headers()).map(str::to_owned);
     match around((&accounts, &server, &gateway), &session, signed_in, chosen.as_deref()).await {
         Ok(around) => AROUND.scope(Arc::new(around), next.run(request)).await,
@@ -136,5 +158,28 @@ pub(in crate::http) mod tests {
         };
         let persons = vec![whose(true), whose(false)];
         AROUND.sync_scope(Arc::new(Around { language, persons, form_token: hostile.to_owned() }), make)
+    }
+
+    /// By hand, from RFC 9110 §12.5.4: the greatest weight counts, of equals the first, and zero means no.
+    #[test]
+    fn before_a_sign_in_the_browser_says_which_language() {
+        use Language::{English, Spanish};
+        for (asked, language) in [
+            ("es", Spanish),
+            ("es-MX,es;q=0.9,en;q=0.8", Spanish),
+            ("en-US,en;q=0.9,es;q=0.8", English),
+            ("en;q=0.5, ES-us;q=0.7", Spanish),
+            ("fr-FR,es;q=0.3", Spanish),
+            ("es;q=0", English),
+            ("es;q=x", English),
+            ("fr", English),
+            ("est", English),
+            ("", English),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_LANGUAGE, asked.parse().unwrap());
+            assert_eq!(asked_for(&headers), language, "{asked}");
+        }
+        assert_eq!(asked_for(&HeaderMap::new()), English);
     }
 }

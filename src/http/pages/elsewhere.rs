@@ -17,6 +17,7 @@ use crate::accounts::{AccountError, Accounts, Arrived, ElsewhereAnswer, Errand, 
 use crate::authorization::AuthorizationServer;
 use crate::base::secret::Secret;
 use crate::http::form::{field, query_pairs};
+use crate::http::pages::{say, say_with};
 use crate::storage::sessions::SessionState;
 
 /// A browser that goes elsewhere or comes back.
@@ -87,9 +88,9 @@ pub(super) async fn get(
 /// A page that leads there by a link, as a form of ours may lead nowhere else.
 pub(super) fn way_there(going: &Going, title: &str, name: &str, url: &str, back: &'static str) -> Response {
     let page = FormPage::new(title)
-        .says(format!("You go to {name} now, sign in there, and come back."))
-        .link_to(url.to_owned(), "Go on")
-        .link(back, "Not now");
+        .says(say_with("elsewhere.go", &[("name", name)]))
+        .link_to(url.to_owned(), say("sign-in.go"))
+        .link(back, say("chart.not-now"));
     let mut response = page.respond();
     going.browser.remember(&mut response);
     response
@@ -146,20 +147,20 @@ fn signed_in(pages: &Pages, begun: &NewSession, request: Option<&str>, next: Opt
 
 /// The same for everybody, whatever addresses the provider knows: an address joins no accounts.
 fn unknown() -> Response {
-    FormPage::new("No account is connected to this sign-in")
-        .says("You have an account here? Sign in to it as you usually do, then connect this sign-in under “Your account”.")
-        .says("You are new? Begin with the activation code that your practice gave you.")
-        .link("/sign-in?next=/account", "Sign in")
-        .link("/invite", "Use an activation code")
+    FormPage::new(say("elsewhere.no-account-connected"))
+        .says(say("elsewhere.you-have-an"))
+        .says(say("elsewhere.you-new-begin"))
+        .link("/sign-in?next=/account", say("sign-in.sign"))
+        .link("/invite", say("sign-in.use-an-activation"))
         .respond()
 }
 
 /// What is said of a refusal; whoever must show once more who they are goes on to `next` from there.
 pub(super) fn refused(error: &AccountError, next: Next) -> Result<Response, Instead> {
     let text = match error {
-        AccountError::Wrong => "This took too long, was answered already, or began in another browser.".to_owned(),
+        AccountError::Wrong => say("elsewhere.took-too-long").to_owned(),
         other => problem(other, next)?,
     };
-    let page = FormPage::new("Not signed in there").says(text).link("/sign-in", "Back to the sign-in");
+    let page = FormPage::new(say("elsewhere.not-signed-there")).says(text).link("/sign-in", say("recover.back-sign"));
     Ok(waiting(page.respond_with(StatusCode::UNPROCESSABLE_ENTITY), error))
 }

@@ -1,3 +1,4 @@
+use crate::http::pages::say;
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
@@ -36,20 +37,20 @@ impl ErrorPage {
 /// A request whose head is too large.
 #[must_use]
 pub fn head_too_large() -> Response {
-    let text = "Your browser sent more than can be read. Delete the cookies of this site and try again.";
-    super::render_with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &ErrorPage::new("Too much", text), None)
+    let text = say("error.your-browser-sent");
+    super::render_with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &ErrorPage::new(say("error.too-much"), text), None)
 }
 
 /// A path that no route has.
 #[must_use]
 pub fn not_found() -> Response {
-    let text = "There is no page at this address.";
-    super::render_with(StatusCode::NOT_FOUND, &ErrorPage::new("Not found", text), None)
+    let text = say("error.there-no-page");
+    super::render_with(StatusCode::NOT_FOUND, &ErrorPage::new(say("error.not-found"), text), None)
 }
 
 /// A form that did not come from a page of ours, or from one that is too old.
 #[must_use]
 pub fn forbidden() -> Response {
-    let text = "This form is too old or did not come from this site. Go back, reload the page and try again.";
-    super::render_with(StatusCode::FORBIDDEN, &ErrorPage::new("Please try again", text), None)
+    let text = say("error.form-too-old");
+    super::render_with(StatusCode::FORBIDDEN, &ErrorPage::new(say("error.please-try-again"), text), None)
 }

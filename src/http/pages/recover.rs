@@ -15,6 +15,7 @@ use super::{Browser, Form, Pages, PeerAddress, Session, forbidden, page_for, see
 use crate::accounts::{AccountError, Accounts, Returning};
 use crate::base::secret::Secret;
 use crate::http::form::{LONGEST_FORM, field, form_pairs, query_pairs};
+use crate::http::pages::{say, say_with};
 use crate::http::route::{get, post};
 
 /// The routes.
@@ -46,11 +47,11 @@ fn own_form(browser: &Browser, headers: &HeaderMap, body: &[u8]) -> Result<Pairs
 }
 
 fn ask_page(browser: &Browser) -> FormPage {
-    FormPage::new("The way back to your account")
-        .says("For a forgotten password, and for a forgotten username: we write to the addresses of your account.")
-        .asks("/recover", token(browser), "Send a link")
-        .field(Field::text("name", "Username or e-mail address", "username"))
-        .link("/sign-in", "Back to the sign-in")
+    FormPage::new(say("recover.way-back-your"))
+        .says(say("recover.forgotten-password-forgotten"))
+        .asks("/recover", token(browser), say("recover.send-link"))
+        .field(Field::text("name", say("recover.username-e-mail"), "username"))
+        .link("/sign-in", say("recover.back-sign"))
 }
 
 /// `GET /recover`.
@@ -68,10 +69,10 @@ async fn asked(
 ) -> Result<Response, Instead> {
     let pairs = own_form(&browser, &headers, &body)?;
     match accounts.ask_for_recovery(field(&pairs, "name").unwrap_or_default(), address).await {
-        Ok(()) => Ok(FormPage::new("Look into your mail")
-            .says("If there is such an account, we have written to its confirmed addresses. The link in there is good for 30 minutes.")
-            .says("Nothing came? Look among unwanted mail, or ask for a new invitation at your practice: nothing is lost by it.")
-            .link("/sign-in", "Back to the sign-in")
+        Ok(()) => Ok(FormPage::new(say("recover.look-into-your"))
+            .says(say("recover.if-there-such"))
+            .says(say("recover.nothing-came-look"))
+            .link("/sign-in", say("recover.back-sign"))
             .respond()),
         Err(error) => {
             let text = problem(&error, Next::Overview)?;
@@ -83,9 +84,9 @@ async fn asked(
 /// `GET /recover/link`: changes nothing, mail scanners open links.
 async fn link(browser: Browser, RawQuery(query): RawQuery) -> Response {
     let pairs = query_pairs(query.as_deref());
-    let page = FormPage::new("The way back to your account")
-        .says("Go on if it was you who asked for this.")
-        .asks("/recover/link", token(&browser), "Go on")
+    let page = FormPage::new(say("recover.way-back-your"))
+        .says(say("recover.go-if-was"))
+        .asks("/recover/link", token(&browser), say("sign-in.go"))
         .hidden("token", field(&pairs, "token").unwrap_or_default());
     page_for(&browser, StatusCode::OK, &page)
 }
@@ -107,25 +108,25 @@ async fn linked(
         }
         Err(error) => {
             let text = problem(&error, Next::Overview)?;
-            let page = FormPage::new("This link is no good").says(text).link("/recover", "Ask for a new one");
+            let page =
+                FormPage::new(say("recover.link-no-good")).says(text).link("/recover", say("recover.ask-new-one"));
             Ok(page.respond_with(StatusCode::UNPROCESSABLE_ENTITY))
         }
     }
 }
 
 fn finish_page(browser: &Browser, returning: &Returning) -> FormPage {
-    let page = FormPage::new("Choose a new password").says(format!("Your username is {}.", returning.username));
+    let page = FormPage::new(say("recover.choose-new-password"))
+        .says(say_with("recover.username", &[("name", &returning.username)]));
     let page = if returning.can_show.totp || returning.can_show.codes > 0 {
-        page.says("Type the six digits that your authenticator shows, or one of the codes that you saved.")
-            .says("You have neither at hand? A slip from the desk of your practice will do: type the code on it.")
+        page.says(say("sign-in.type-six-digits")).says(say("recover.you-have-neither"))
     } else {
-        page.says("The mail alone does not show that it is you, and your account has neither an authenticator nor saved codes.")
-            .says("Ask at the desk of your practice for a slip: there you show who you are, and nothing is lost. Type its code here.")
+        page.says(say("recover.mail-alone-does")).says(say("recover.ask-at-desk"))
     };
-    page.asks("/recover/finish", token(browser), "Change the password")
-        .field(Field::text("code", "Code", "one-time-code"))
-        .field(Field::password("new_password", "New password", "new-password"))
-        .link("/sign-in", "Back to the sign-in")
+    page.asks("/recover/finish", token(browser), say("recover.change-password"))
+        .field(Field::text("code", say("contact.code"), "one-time-code"))
+        .field(Field::password("new_password", say("recover.new-password"), "new-password"))
+        .link("/sign-in", say("recover.back-sign"))
 }
 
 /// `GET /recover/finish`.

@@ -14,20 +14,21 @@ use super::{Browser, Form, PeerAddress, Session, forbidden, page_for, see_other}
 use crate::accounts::{AccountError, Accounts, Completed};
 use crate::authorization::AuthorizationServer;
 use crate::http::form::{field, form_pairs, query_pairs};
+use crate::http::pages::say;
 use http::StatusCode;
 
 fn page(browser: &Browser, request: &str, next: Option<&str>) -> FormPage {
-    FormPage::new("One thing more")
-        .says("Type the six digits that your authenticator shows, or one of the codes that you saved.")
+    FormPage::new(say("sign-in.one-thing-more"))
+        .says(say("sign-in.type-six-digits"))
         .asks(
             "/sign-in/second-factor",
             browser.pages.form_token(Form::SecondStep, browser.value().as_bytes()),
-            "Sign in",
+            say("sign-in.sign"),
         )
         .hidden("request", request)
         .hidden("next", next.unwrap_or_default())
-        .field(Field::text("code", "Code", "one-time-code"))
-        .link("/sign-in", "Begin again")
+        .field(Field::text("code", say("contact.code"), "one-time-code"))
+        .link("/sign-in", say("sign-in.begin-again"))
 }
 
 /// `GET /sign-in/second-factor`.
@@ -69,10 +70,10 @@ fn signed_in(browser: &Browser, completed: &Completed, next: &str) -> Response {
     let mut response = match &completed.new_code {
         None => see_other(next),
         Some(code) => super::render(
-            &FormPage::new("You are signed in")
-                .says("The code that you used is no good any more. Write this one down in its place:")
+            &FormPage::new(say("sign-in.you-signed"))
+                .says(say("sign-in.code-you-used"))
                 .lists(vec![code.expose().clone()])
-                .link_to(next.to_owned(), "Go on"),
+                .link_to(next.to_owned(), say("sign-in.go")),
         )
         .into_response(),
     };

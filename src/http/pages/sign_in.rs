@@ -15,6 +15,7 @@ use crate::authorization::AuthorizationServer;
 use crate::base::secret::Secret;
 use crate::http::error::page_unavailable;
 use crate::http::form::{field, form_pairs, query_pairs};
+use crate::http::pages::{say, say_with};
 use crate::storage::sessions::SessionState;
 
 /// What the sign-in page shows.
@@ -138,12 +139,12 @@ pub(super) fn on_from(sealed: Option<&str>, next: Option<&str>) -> String {
 fn refused(mut page: SignInTemplate, browser: &Browser, error: &SignInError) -> Response {
     let (status, wait) = match error {
         SignInError::Wrong | SignInError::Password(crate::accounts::PasswordError::Length) => {
-            page.problem = Some("The username or the password is not right.".to_owned());
+            page.problem = Some(say("sign-in.username-password-not").to_owned());
             (StatusCode::UNPROCESSABLE_ENTITY, None)
         }
         SignInError::Throttled(throttled) => {
             let seconds = throttled.wait.as_secs().max(1);
-            page.problem = Some(format!("Too many attempts. Please wait {} and try again.", in_words(seconds)));
+            page.problem = Some(say_with("sign-in.too-many", &[("time", &in_words(seconds))]));
             (StatusCode::TOO_MANY_REQUESTS, Some(seconds))
         }
         SignInError::Password(error) => return page_unavailable(error),
@@ -158,9 +159,9 @@ fn refused(mut page: SignInTemplate, browser: &Browser, error: &SignInError) -> 
 
 pub(super) fn in_words(seconds: u64) -> String {
     match seconds {
-        1 => "1 second".to_owned(),
-        2..=119 => format!("{seconds} seconds"),
-        _ => format!("{} minutes", seconds.div_ceil(60)),
+        1 => say("sign-in.1-second").to_owned(),
+        2..=119 => say_with("sign-in.seconds", &[("seconds", &seconds.to_string())]),
+        _ => say_with("sign-in.minutes", &[("minutes", &seconds.div_ceil(60).to_string())]),
     }
 }
 

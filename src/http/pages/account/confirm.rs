@@ -12,17 +12,18 @@ use super::super::{Form, Session, see_other};
 use super::{Instead, Next, own_form, problem, who};
 use crate::accounts::Accounts;
 use crate::http::form::{field, query_pairs};
+use crate::http::pages::say;
 
 /// `GET /account/contact/confirm`: changes nothing, mail scanners open links.
 pub(super) async fn get(session: Session, RawQuery(query): RawQuery) -> Result<Response, Instead> {
     let signed_in = who(&session)?;
     let pairs = query_pairs(query.as_deref());
     let form_token = session.pages.form_token(Form::ConfirmContact, &signed_in.hash);
-    let page = FormPage::new("Confirm your address")
-        .says("From now on you are written to at this address, and can get back in by it.")
-        .asks("/account/contact/confirm", form_token, "Confirm")
+    let page = FormPage::new(say("contact.confirm-your-address"))
+        .says(say("contact.from-now-you"))
+        .asks("/account/contact/confirm", form_token, say("contact.confirm-more"))
         .hidden("token", field(&pairs, "token").unwrap_or_default());
-    Ok(page.link("/account", "Not now").respond())
+    Ok(page.link("/account", say("chart.not-now")).respond())
 }
 
 /// `POST /account/contact/confirm`.
@@ -37,8 +38,8 @@ pub(super) async fn post(
         Ok(()) => Ok(see_other("/account/contact")),
         Err(error) => {
             let text = problem(&error, Next::Contact)?;
-            let page = FormPage::new("The address was not confirmed").says(text);
-            let page = page.link("/account/contact", "Your addresses");
+            let page = FormPage::new(say("contact.address-was-not")).says(text);
+            let page = page.link("/account/contact", say("contact.your-addresses"));
             Ok(page.respond_with(StatusCode::UNPROCESSABLE_ENTITY))
         }
     }

@@ -11,6 +11,7 @@ use super::super::posted::Posted;
 use super::super::{Form, Session, not_found, render, see_other};
 use super::{Instead, Next, problem, proved};
 use crate::accounts::{AccountError, Accounts, Errand};
+use crate::http::pages::say;
 use askama::Template;
 
 struct Connected {
@@ -60,7 +61,7 @@ async fn page(accounts: &Accounts, session: &Session, problem: Option<String>) -
     let known = accounts.elsewhere(signed_in.account).await?;
     let connected = known.into_iter().map(|known| Connected {
         id: known.id.to_string(),
-        name: known.provider.unwrap_or_else(|| "A site that is not offered any more".to_owned()),
+        name: known.provider.unwrap_or_else(|| say("identities.site-not-offered").to_owned()),
         since: minute(known.created),
         last_used: known.last_used.map(minute).unwrap_or_default(),
     });
@@ -84,7 +85,9 @@ pub(super) async fn connect(
     let name = accounts.providers().find(|(key, _)| *key == posted.text("provider")).map(|(_, name)| name.to_owned());
     let Some(name) = name else { return Ok(not_found()) };
     match accounts.begin_elsewhere(posted.text("provider"), Errand::Connect, going.traveller()).await {
-        Ok(url) => Ok(way_there(&going, "Connect another sign-in", &name, url.as_str(), "/account/identities")),
+        Ok(url) => {
+            Ok(way_there(&going, say("identities.connect-another-sign"), &name, url.as_str(), "/account/identities"))
+        }
         Err(error) => said(&accounts, &going.session, &error).await,
     }
 }

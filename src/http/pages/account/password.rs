@@ -14,14 +14,19 @@ use crate::accounts::Accounts;
 use crate::authorization::SignedIn;
 use crate::base::secret::Secret;
 use crate::http::form::field;
+use crate::http::pages::say;
 
 fn page(session: &Session, signed_in: &SignedIn) -> FormPage {
-    FormPage::new("Another password")
-        .says("A few words are good. Nothing else is asked of it, and it never has to be changed.")
-        .says("Everybody else who is signed in to your account is signed out.")
-        .asks("/account/password", session.pages.form_token(Form::Password, &signed_in.hash), "Change the password")
-        .field(Field::password("new_password", "New password", "new-password"))
-        .link("/account", "Back to your account")
+    FormPage::new(say("password.another-password"))
+        .says(say("password.few-words-good"))
+        .says(say("password.everybody-else-who"))
+        .asks(
+            "/account/password",
+            session.pages.form_token(Form::Password, &signed_in.hash),
+            say("recover.change-password"),
+        )
+        .field(Field::password("new_password", say("recover.new-password"), "new-password"))
+        .link("/account", say("contact.back-your-account"))
 }
 
 /// `GET /account/password`.
@@ -40,7 +45,9 @@ pub(super) async fn post(
     let (signed_in, pairs) = own_form(&session, &headers, &body, Form::Password)?;
     let new = Secret::new(field(&pairs, "new_password").unwrap_or_default().to_owned());
     match accounts.change_password(signed_in, &new).await {
-        Ok(()) => Ok(FormPage::new("The password was changed").link("/account", "Back to your account").respond()),
+        Ok(()) => Ok(FormPage::new(say("password.password-was-changed"))
+            .link("/account", say("contact.back-your-account"))
+            .respond()),
         Err(error) => {
             let text = problem(&error, Next::Password)?;
             Ok(page(&session, signed_in).problem(Some(text)).respond())

@@ -14,16 +14,20 @@ use crate::accounts::Accounts;
 use crate::authorization::SignedIn;
 use crate::base::secret::Secret;
 use crate::http::form::{field, query_pairs};
+use crate::http::pages::{say, say_with};
 
 fn page(accounts: &Accounts, session: &Session, signed_in: &SignedIn, next: Next) -> FormPage {
-    let page = FormPage::new("It is you?")
-        .says("Before you go on, please show once more that it is you. This is good for five minutes.")
-        .asks("/account/prove", session.pages.form_token(Form::Prove, &signed_in.hash), "Go on")
+    let page = FormPage::new(say("prove.you"))
+        .says(say("prove.before-you-go"))
+        .asks("/account/prove", session.pages.form_token(Form::Prove, &signed_in.hash), say("sign-in.go"))
         .hidden("next", next.name())
-        .field(Field::password("password", "Password", "current-password"))
-        .link("/account", "Back to your account");
+        .field(Field::password("password", say("account.password"), "current-password"))
+        .link("/account", say("contact.back-your-account"));
     accounts.providers().fold(page, |page, (key, name)| {
-        page.link_named(format!("/sign-in/with/{key}?again=yes&next=/account"), format!("Or sign in with {name} again"))
+        page.link_named(
+            format!("/sign-in/with/{key}?again=yes&next=/account"),
+            say_with("prove.sign-again", &[("name", name)]),
+        )
     })
 }
 

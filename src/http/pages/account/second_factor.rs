@@ -14,6 +14,7 @@ use crate::accounts::{AccountError, Accounts, SecondFactors};
 use crate::authorization::SignedIn;
 use crate::base::secret::Secret;
 use crate::http::form::field;
+use crate::http::pages::{say, say_with};
 use crate::identity::TotpSecret;
 
 const PATH: &str = "/account/second-factor";
@@ -24,23 +25,20 @@ fn token(session: &Session, signed_in: &SignedIn) -> String {
 
 fn overview(session: &Session, signed_in: &SignedIn, has: SecondFactors) -> FormPage {
     let token = || token(session, signed_in);
-    let page = FormPage::new("Second factor and saved codes").link("/account/saved-codes", "New saved codes");
-    let page = page.link("/account", "Back to your account").says(match has.codes {
-        0 => "You have no saved codes. With one of them you get back in when you forget your password.".to_owned(),
-        1 => "You have one saved code left.".to_owned(),
-        codes => format!("You have {codes} saved codes left."),
+    let page =
+        FormPage::new(say("account.second-factor")).link("/account/saved-codes", say("second-factor.new-saved-codes"));
+    let page = page.link("/account", say("contact.back-your-account")).says(match has.codes {
+        0 => say("second-factor.you-have-no").to_owned(),
+        1 => say("second-factor.you-have-one").to_owned(),
+        codes => say_with("second-factor.you-have-saved", &[("codes", &codes.to_string())]),
     });
     if has.totp {
         return page
-            .says("At each sign-in you type what your authenticator shows. To end that, type your password.")
-            .asks("/account/second-factor/off", token(), "Do not ask for it any more")
-            .field(Field::password("password", "Password", "current-password"));
+            .says(say("second-factor.at-each-sign"))
+            .asks("/account/second-factor/off", token(), say("second-factor.do-not-ask"))
+            .field(Field::password("password", say("account.password"), "current-password"));
     }
-    page.says("An authenticator is an app that shows six digits. With it, your password alone lets nobody in.").asks(
-        PATH,
-        token(),
-        "Set up an authenticator",
-    )
+    page.says(say("second-factor.an-authenticator-an")).asks(PATH, token(), say("second-factor.set-up-an"))
 }
 
 /// `GET /account/second-factor`.
@@ -57,13 +55,13 @@ async fn secret_page(
     secret: &TotpSecret,
 ) -> Result<FormPage, Instead> {
     let username = accounts.username(signed_in.account).await?.unwrap_or_default();
-    Ok(FormPage::new("Set up an authenticator")
-        .says("Enter this into the authenticator as a new account, by hand:")
+    Ok(FormPage::new(say("second-factor.set-up-an"))
+        .says(say("second-factor.enter-into-authenticator"))
         .lists(vec![secret.typed()])
-        .link_to(secret.uri("Chartgate", &username), "Or open the authenticator on this device")
-        .says("Then type the six digits that it shows.")
-        .asks("/account/second-factor/confirm", token(session, signed_in), "Use this authenticator")
-        .field(Field::text("code", "Code", "one-time-code")))
+        .link_to(secret.uri("Chartgate", &username), say("second-factor.open-authenticator-device"))
+        .says(say("second-factor.then-type-six"))
+        .asks("/account/second-factor/confirm", token(session, signed_in), say("second-factor.use-authenticator"))
+        .field(Field::text("code", say("contact.code"), "one-time-code")))
 }
 
 /// `POST /account/second-factor`: a new secret.
@@ -89,7 +87,7 @@ pub(super) async fn confirm(
 ) -> Result<Response, Instead> {
     let (signed_in, pairs) = own_form(&session, &headers, &body, Form::SecondFactor)?;
     match accounts.confirm_totp(signed_in, field(&pairs, "code").unwrap_or_default()).await {
-        Ok(codes) => Ok(codes_page("Your authenticator is in use", &codes)),
+        Ok(codes) => Ok(codes_page(say("second-factor.your-authenticator-use"), &codes)),
         Err(error) => {
             let text = problem(&error, Next::SecondFactor)?;
             let Ok(secret) = accounts.waiting_totp(signed_in).await else {
@@ -102,9 +100,9 @@ pub(super) async fn confirm(
 
 fn codes_page(title: &str, codes: &[Secret<String>]) -> Response {
     FormPage::new(title)
-        .says("Write these codes down, or print them. Each gets you in once when you have nothing else. They are not shown again.")
+        .says(say("second-factor.write-these-codes"))
         .lists(codes.iter().map(|code| code.expose().clone()).collect())
-        .link(PATH, "I have them")
+        .link(PATH, say("second-factor.i-have-them"))
         .respond()
 }
 
@@ -118,7 +116,9 @@ pub(super) async fn off(
     let (signed_in, pairs) = own_form(&session, &headers, &body, Form::SecondFactor)?;
     let password = Secret::new(field(&pairs, "password").unwrap_or_default().to_owned());
     match accounts.end_totp(signed_in, &password).await {
-        Ok(()) => Ok(FormPage::new("Your authenticator is not asked for any more").link(PATH, "Back").respond()),
+        Ok(()) => {
+            Ok(FormPage::new(say("second-factor.your-authenticator-not")).link(PATH, say("close.back")).respond())
+        }
         Err(error) => failed(&accounts, &session, signed_in, &error).await,
     }
 }
@@ -126,10 +126,10 @@ pub(super) async fn off(
 /// `GET /account/saved-codes`.
 pub(super) async fn codes(State(accounts): State<Arc<Accounts>>, session: Session) -> Result<Response, Instead> {
     let signed_in = proved(&accounts, &session, Next::SavedCodes)?;
-    Ok(FormPage::new("New saved codes")
-        .says("You get ten codes. The old ones are no good any more.")
-        .asks("/account/saved-codes", token(&session, signed_in), "Show new codes")
-        .link(PATH, "Back")
+    Ok(FormPage::new(say("second-factor.new-saved-codes"))
+        .says(say("second-factor.you-get-ten"))
+        .asks("/account/saved-codes", token(&session, signed_in), say("second-factor.show-new-codes"))
+        .link(PATH, say("close.back"))
         .respond())
 }
 
@@ -142,7 +142,7 @@ pub(super) async fn renew(
 ) -> Result<Response, Instead> {
     let (signed_in, _) = own_form(&session, &headers, &body, Form::SecondFactor)?;
     match accounts.renew_codes(signed_in).await {
-        Ok(codes) => Ok(codes_page("Your new codes", &codes)),
+        Ok(codes) => Ok(codes_page(say("second-factor.your-new-codes"), &codes)),
         Err(error) => failed(&accounts, &session, signed_in, &error).await,
     }
 }

@@ -13,6 +13,7 @@ use super::super::{Form, Session, not_found, render, see_other};
 use super::{Instead, own_form, who};
 use crate::accounts::{Accounts, Device, ElsewhereOverview};
 use crate::http::form::field;
+use crate::http::pages::say;
 
 struct Row {
     id: String,
@@ -99,7 +100,7 @@ pub(super) async fn get(State(accounts): State<Arc<Accounts>>, session: Session)
 }
 
 fn identity(known: ElsewhereOverview) -> WayIn {
-    let name = known.provider.unwrap_or_else(|| "a site that is not offered any more".to_owned());
+    let name = known.provider.unwrap_or_else(|| say("sessions.site-not-offered").to_owned());
     WayIn { id: known.id.to_string(), name, since: minute(known.created) }
 }
 

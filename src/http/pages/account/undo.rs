@@ -12,15 +12,16 @@ use super::super::{Browser, Form, forbidden, page_for};
 use super::{Instead, Next, problem};
 use crate::accounts::Accounts;
 use crate::http::form::{field, form_pairs, query_pairs};
+use crate::http::pages::say;
 
 /// `GET /undo-contact`.
 pub(super) async fn get(browser: Browser, RawQuery(query): RawQuery) -> Response {
     let pairs = query_pairs(query.as_deref());
     let form_token = browser.pages.form_token(Form::UndoContact, browser.value().as_bytes());
-    let page = FormPage::new("Bring the old address back")
-        .says("Your old address takes its place in your account again, and everybody is signed out.")
-        .says("Then choose a new password: by the way back, if you cannot sign in.")
-        .asks("/undo-contact", form_token, "Bring it back")
+    let page = FormPage::new(say("undo.bring-old-address"))
+        .says(say("undo.your-old-address"))
+        .says(say("undo.then-choose-new"))
+        .asks("/undo-contact", form_token, say("undo.bring-back"))
         .hidden("token", field(&pairs, "token").unwrap_or_default());
     page_for(&browser, StatusCode::OK, &page)
 }
@@ -38,14 +39,14 @@ pub(super) async fn post(
         return Ok(forbidden());
     }
     match accounts.undo_contact(field(&pairs, "token").unwrap_or_default()).await {
-        Ok(()) => Ok(FormPage::new("Your old address is back")
-            .says("Everybody was signed out.")
-            .link("/recover", "Choose a new password")
-            .link("/sign-in", "Sign in")
+        Ok(()) => Ok(FormPage::new(say("undo.your-old-address-back"))
+            .says(say("undo.everybody-was-signed"))
+            .link("/recover", say("recover.choose-new-password"))
+            .link("/sign-in", say("sign-in.sign"))
             .respond()),
         Err(error) => {
             let text = problem(&error, Next::Overview)?;
-            let page = FormPage::new("This cannot be undone").says(text).link("/sign-in", "Sign in");
+            let page = FormPage::new(say("undo.cannot-be-undone")).says(text).link("/sign-in", say("sign-in.sign"));
             Ok(page.respond_with(StatusCode::UNPROCESSABLE_ENTITY))
         }
     }
