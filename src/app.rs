@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
+use axum::handler::Handler as _;
 
 use crate::accounts::{Accounts, ChartAccess, Claims, Redemptions};
 use crate::authorization::AuthorizationServer;
@@ -79,17 +80,26 @@ fn pages(state: &AppState) -> Router<AppState> {
         .layer(axum::middleware::from_fn_with_state(state.clone(), http::pages::surround))
 }
 
+/// The pages with nothing around them.
+fn bare_pages(state: &AppState) -> Router<AppState> {
+    Router::new()
+        .merge(http::oauth::consent_router())
+        .merge(http::oauth::encounter_router())
+        .merge(http::pages::recover::router())
+        .layer(axum::middleware::from_fn_with_state(state.clone(), http::pages::speak))
+}
+
 /// Every public route.
 fn router(state: AppState) -> Router {
+    let speaking = axum::middleware::from_fn_with_state(state.clone(), http::pages::speak);
     Router::new()
         .merge(http::smart::router::<AppState>())
         .merge(http::brands::router())
         .merge(http::oauth::router())
         .merge(pages(&state))
-        .merge(http::oauth::encounter_router())
-        .merge(http::pages::recover::router())
+        .merge(bare_pages(&state))
         .merge(http::api::router())
         .merge(http::fhir::router())
-        .fallback(http::fallback::not_found)
+        .fallback(http::fallback::not_found.layer(speaking))
         .with_state(state)
 }

@@ -18,4 +18,4 @@ mod words;
 pub use carrier::{Carrier, CarrierError, Failed, Parcel};
 pub use outbox::{Letter, Outbox, Unreadable};
 pub use template::Template;
-pub use words::{Day, InvitationCode, Link, Minutes, OneTimeCode, Site};
+pub use words::{Day, InvitationCode, Link, Minutes, OneTimeCode, Site, spanish_month};

@@ -12,6 +12,7 @@ mod mergers;
 mod minors;
 mod proxies;
 mod registered_apps;
+mod spanish;
 mod staff_apps;
 mod succession;
 mod tightened;

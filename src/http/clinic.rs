@@ -31,6 +31,7 @@ use super::pages::{ErrorPage, Form, Pages, Posted, Session, forbidden, not_found
 use crate::accounts::Accounts;
 use crate::authorization::{AuthorizationServer, SignedIn};
 use crate::gateway::Gateway;
+use crate::http::pages::{say, told};
 use crate::http::route::{get, post};
 use crate::practice::{AtWork, Desk, DeskError};
 
@@ -192,20 +193,14 @@ pub(super) fn refusal(error: &DeskError) -> Response {
     let (status, title, text) = match error {
         DeskError::NotFound => return not_found(),
         DeskError::Storage(error) => return page_unavailable(error),
-        DeskError::NotYours => (
-            StatusCode::FORBIDDEN,
-            "Not yours to do",
-            "Your role does not cover this. Ask your administrator.".to_owned(),
-        ),
-        DeskError::NeedsSecondFactor => (
-            StatusCode::FORBIDDEN,
-            "A second factor is needed",
-            "Work begins after a sign-in with more than a password.".to_owned(),
-        ),
-        DeskError::Unreachable => {
-            (StatusCode::BAD_GATEWAY, "The EHR does not answer", "Please try again in a moment.".to_owned())
+        DeskError::NotYours => (StatusCode::FORBIDDEN, say("work.not-yours-do"), say("work.your-role-does").to_owned()),
+        DeskError::NeedsSecondFactor => {
+            (StatusCode::FORBIDDEN, say("work.second-factor-needed"), say("work.work-begins-after").to_owned())
         }
-        DeskError::Refused(_, text) => (StatusCode::UNPROCESSABLE_ENTITY, "Not done", sentence(text)),
+        DeskError::Unreachable => {
+            (StatusCode::BAD_GATEWAY, say("work.ehr-does-not"), say("error.please-try-again-moment").to_owned())
+        }
+        DeskError::Refused(_, text) => (StatusCode::UNPROCESSABLE_ENTITY, say("work.not-done"), sentence(&told(text))),
     };
     render_with(status, &ErrorPage::new(title, &text), None)
 }

@@ -92,7 +92,7 @@ impl IntoResponse for AuthorizeError {
         match self {
             Self::Page(error) => pages::render_with(
                 StatusCode::BAD_REQUEST,
-                &ErrorPage::new(say("error.cannot-go"), &sentence(&told(error.description))),
+                &ErrorPage::new(say("error.cannot-go-on"), &sentence(&told(error.description))),
                 None,
             ),
             Self::Storage(error) => page_unavailable(&error),

@@ -30,7 +30,7 @@ use crate::oauth::error::OauthError;
 
 pub use bearer::{NotAuthenticated, authenticate, bearer_token};
 
-/// The OAuth routes. The authorization endpoint answers browsers, never scripts of other origins (RFC 9700 §2.6).
+/// The OAuth routes of programs.
 pub fn router<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -45,12 +45,24 @@ where
         .route("/oauth/userinfo", get(userinfo::get).merge(post(userinfo::get)))
         .layer(from_fn(any_origin));
     Router::new()
-        .route("/oauth/authorize", get(authorize::get).merge(post(authorize::post)))
-        .route("/oauth/consent", get(consent::get).merge(post(consent::post)))
         .route("/oauth/introspect", post(introspect::post))
         .route("/oauth/register", post(register::post))
         .route("/oauth/register/{client}", get(register::get).merge(put(register::put)).merge(delete(register::delete)))
         .merge(scripted)
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+/// The OAuth routes of people. The authorization endpoint answers browsers, never scripts of other origins (RFC 9700 §2.6).
+pub fn consent_router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<AuthorizationServer>: FromRef<S>,
+    Arc<Accounts>: FromRef<S>,
+    Arc<Pages>: FromRef<S>,
+{
+    Router::new()
+        .route("/oauth/authorize", get(authorize::get).merge(post(authorize::post)))
+        .route("/oauth/consent", get(consent::get).merge(post(consent::post)))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 

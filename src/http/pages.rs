@@ -63,8 +63,8 @@ use crate::storage::Db;
 
 pub(in crate::http) use access::looks;
 pub(in crate::http) use agent::browser_in_words;
-pub(crate) use around::surround;
 pub(in crate::http) use around::{head, language};
+pub(crate) use around::{speak, surround};
 pub use browser::{Browser, PeerAddress, Session};
 pub use consent::ConsentTemplate;
 pub(in crate::http) use consent::box_text;
@@ -80,7 +80,7 @@ pub(in crate::http) use qr::qr_path;
 pub(in crate::http) use see_as::{compared, is_compared};
 pub use sign_in::SignInTemplate;
 pub(in crate::http) use style::path as style_path;
-pub(in crate::http) use words::{say, say_with, told};
+pub(in crate::http) use words::{parts, say, say_with, told};
 
 /// What pages need to know of this installation.
 pub struct Pages {
@@ -354,7 +354,12 @@ pub fn answer(answer: AuthorizeAnswer, browser: &Browser, session: &Session) -> 
 }
 
 #[cfg(test)]
+pub(in crate::http) use around::tests::read_by;
+
+#[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     /// A page with what stands around it, in Spanish.
@@ -430,6 +435,41 @@ mod tests {
                 std::fs::write(folder.join(name), page.unwrap()).unwrap();
             }
         }
+    }
+
+    /// What a page shows, piece by piece, without a value that is in it: text, and what is read out.
+    fn shown(html: &str, value: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for part in html.split('<').skip(1) {
+            let (tag, text) = part.split_once('>').unwrap_or((part, ""));
+            let labels = ["aria-label=\"", "placeholder=\"", "title=\"", "alt=\""];
+            let labels = labels.iter().filter_map(|name| tag.split_once(name)?.1.split('"').next());
+            found.extend(labels.chain([text]).map(|text| text.replace(value, "").trim().to_owned()));
+        }
+        found.retain(|text| text.chars().filter(|c| c.is_alphabetic()).count() > 1);
+        found
+    }
+
+    /// Rule: what a page says in English it does not say to somebody who reads Spanish. Names are the same to all.
+    #[test]
+    fn a_page_in_spanish_has_no_english_left() {
+        use crate::identity::Language::{English, Spanish};
+        let read = |language| around::tests::read_by(language, "Ana Reed", || all("Ana Reed"));
+        let names = ["Chartgate", "English", "Español", "No"];
+        // What samples hold where a page is given words by its handler.
+        let samples = ["how", "kind", "problem", "topic", "why", "Back"];
+        let is_known = |text: &&String| {
+            let text = text.trim_matches(|c: char| !c.is_alphabetic());
+            names.contains(&text) || samples.contains(&text)
+        };
+        let mut left = BTreeSet::new();
+        for (english, spanish) in read(English).into_iter().zip(read(Spanish)) {
+            let (english, spanish) = (english.unwrap(), spanish.unwrap());
+            assert!(spanish.contains("<html lang=\"es\">") && english.contains("<html lang=\"en\">"), "{spanish}");
+            let (english, spanish) = (shown(&english, "Ana Reed"), shown(&spanish, "Ana Reed"));
+            left.extend(english.intersection(&spanish).filter(|text| !is_known(text)).cloned());
+        }
+        assert_eq!(left, BTreeSet::new());
     }
 
     /// Rule: whatever a value holds, the page has no more tags and attributes than it has with a harmless one.

@@ -150,12 +150,22 @@ const SPANISH_MONTHS: [&str; 12] = [
     "diciembre",
 ];
 
+/// A month in Spanish, from 1.
+#[must_use]
+pub fn spanish_month(month: i8) -> &'static str {
+    named(SPANISH_MONTHS, month)
+}
+
+fn named(months: [&'static str; 12], month: i8) -> &'static str {
+    let index = usize::try_from(month).unwrap_or(1).saturating_sub(1);
+    months.get(index).copied().unwrap_or_default()
+}
+
 impl Day {
     fn parts(self, months: [&'static str; 12]) -> (i16, &'static str, i8) {
         let at = jiff::Timestamp::from_microsecond(self.0.micros()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let date = at.to_zoned(jiff::tz::TimeZone::UTC).date();
-        let month = usize::try_from(date.month()).unwrap_or(1).saturating_sub(1);
-        (date.year(), months.get(month).copied().unwrap_or_default(), date.day())
+        (date.year(), named(months, date.month()), date.day())
     }
 
     /// `November 22, 2026`.

@@ -44,6 +44,15 @@ async fn in_spanish(world: &World, registrar: &mut Browser) {
         ("/clinic/queue", "Por revisar"),
         ("/clinic/grants", "Mostrar quién actúa por él"),
         ("/account", "Usted entra como registrar."),
+        ("/clinic", "Buscar a un paciente"),
+        ("/clinic/invitations", "Códigos"),
+        ("/clinic/work", "Trabajar en Riverside Family Practice"),
+        ("/clinic/staff", "No le corresponde"),
+        ("/apps", "No hay ninguna aplicación conectada."),
+        ("/find", "Tengo un código de Riverside Family Practice"),
+        ("/invite", "Escriba lo que tiene"),
+        ("/account/sessions", "Un navegador"),
+        ("/nowhere", "No hay ninguna página en esta dirección."),
     ] {
         let page = registrar.get(page).await.body;
         assert!(page.contains("<html lang=\"es\">") && page.contains(words), "{page}");

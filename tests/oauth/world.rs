@@ -126,6 +126,7 @@ impl World {
         let pages = Pages::new(&config, &master_key, random.clone());
         let router = Router::new()
             .merge(chartgate::http::oauth::router())
+            .merge(chartgate::http::oauth::consent_router())
             .merge(chartgate::http::smart::router())
             .merge(chartgate::http::pages::router())
             .with_state(State { server: server.clone(), accounts: accounts.clone(), pages });

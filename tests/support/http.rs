@@ -111,11 +111,18 @@ fn unescape(text: &str) -> String {
 pub(crate) struct Client {
     pub(crate) address: SocketAddr,
     pub(crate) cookies: BTreeMap<String, String>,
+    /// `Accept-Language`.
+    pub(crate) languages: Option<String>,
 }
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, cookies: BTreeMap::new() }
+        Self { address, cookies: BTreeMap::new(), languages: None }
+    }
+
+    /// The same browser, of somebody who reads these languages (`Accept-Language`).
+    pub(crate) fn reading(self, languages: &str) -> Self {
+        Self { languages: Some(languages.to_owned()), ..self }
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
@@ -143,6 +150,9 @@ impl Client {
         if !self.cookies.is_empty() {
             let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.push_str(&format!("cookie: {}\r\n", cookies.join("; ")));
+        }
+        if let Some(languages) = &self.languages {
+            request.push_str(&format!("accept-language: {languages}\r\n"));
         }
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::{Head, Staff, StaffForm, refusal, sentence};
 use crate::authorization::{AuthorizationServer, LaunchError, LaunchableApp};
-use crate::http::pages::{leave, render};
+use crate::http::pages::{leave, render, told};
 use crate::identity::StaffAct;
 use crate::oauth::client::ClientId;
 use crate::practice::{Desk, DeskError};
@@ -64,7 +64,9 @@ pub(super) async fn post(
     let Some(client) = ClientId::parse(posted.text("app")) else { return refusal(&DeskError::NotFound) };
     let person = match desk.patient_to_open_for(member, number).await {
         Ok(person) => person,
-        Err(DeskError::Refused(_, problem)) => return page(&server, &staff, number, Some(sentence(&problem))).await,
+        Err(DeskError::Refused(_, problem)) => {
+            return page(&server, &staff, number, Some(sentence(&told(problem)))).await;
+        }
         Err(error) => return refusal(&error),
     };
     match server.open_app_at_work(member, &client, person).await {

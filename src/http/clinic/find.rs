@@ -8,7 +8,8 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::{Head, StaffForm, refusal};
-use crate::http::pages::{render, render_with};
+use crate::http::pages::say;
+use crate::http::pages::{render, render_with, told};
 use crate::identity::StaffAct;
 use crate::practice::{Desk, DeskError, Found, Wanted};
 
@@ -25,14 +26,14 @@ impl Line {
     fn new(found: Found) -> Self {
         let patient = found.patient;
         let note = match (patient.is_deceased, patient.is_active()) {
-            (true, _) => "has died",
-            (_, false) => "not in use, or merged into another record",
+            (true, _) => say("desk.has-died"),
+            (_, false) => say("desk.not-use-merged"),
             _ => "",
         };
         Self {
             source: found.source.to_string(),
             name: patient.display(),
-            birth_date: patient.birth_date.unwrap_or_else(|| "unknown".to_owned()),
+            birth_date: patient.birth_date.unwrap_or_else(|| say("desk.unknown").to_owned()),
             numbers: patient.numbers.join(", "),
             patient: patient.id,
             note,
@@ -68,9 +69,11 @@ pub(super) async fn post(State(desk): State<Arc<Desk>>, StaffForm { staff, poste
     let page = |lines, problem| FindTemplate { head: staff.head(), lines, verifies, freezes, problem };
     match desk.find(member, &wanted).await {
         Ok(found) => render(&page(found.into_iter().map(Line::new).collect(), None)),
-        Err(DeskError::Refused(_, problem)) => {
-            render_with(StatusCode::UNPROCESSABLE_ENTITY, &page(Vec::new(), Some(super::sentence(&problem))), None)
-        }
+        Err(DeskError::Refused(_, problem)) => render_with(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &page(Vec::new(), Some(super::sentence(&told(problem)))),
+            None,
+        ),
         Err(error) => refusal(&error),
     }
 }

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::issue::{Choice, reasons};
 use super::{Head, Staff, StaffForm, refusal, sentence};
-use crate::http::pages::{Posted, render, render_with, say, say_with, see_other};
+use crate::http::pages::{Posted, render, render_with, say, say_with, see_other, told};
 use crate::identity::{GrantState, StaffAct, StatusReason};
 use crate::practice::{Acting, Desk, DeskError, Settlement};
 
@@ -106,7 +106,7 @@ pub(super) async fn post(State(desk): State<Arc<Desk>>, StaffForm { staff, poste
             render(&page)
         }
         Err(DeskError::Refused(_, problem)) => {
-            page.problem = Some(sentence(&problem));
+            page.problem = Some(sentence(&told(problem)));
             render_with(StatusCode::UNPROCESSABLE_ENTITY, &page, None)
         }
         Err(error) => refusal(&error),

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{Head, Staff, StaffForm, issue, refusal};
+use crate::http::pages::say;
 use crate::http::pages::{render, see_other};
 use crate::identity::{Channel, MOST_WRONG_ANSWERS, StaffAct};
 use crate::practice::{Desk, DeskError, Seen};
@@ -60,11 +61,11 @@ pub(super) async fn get(State(desk): State<Arc<Desk>>, staff: Staff) -> Response
         let day = |at: crate::base::clock::Instant| at.to_fhir().chars().take(10).collect::<String>();
         Line {
             id: seen.invitation.id.to_string(),
-            kind: if seen.invitation.proxy.is_some() { "for somebody who acts for" } else { "for" },
-            patient: seen.patient.unwrap_or_else(|| "a patient".to_owned()),
+            kind: if seen.invitation.proxy.is_some() { say("desk.somebody-who-acts") } else { say("desk.for") },
+            patient: seen.patient.unwrap_or_else(|| say("desk.a-patient").to_owned()),
             standing: seen.standing,
             channel: seen.invitation.channel.as_str(),
-            contact: seen.contact.unwrap_or_else(|| "none on file".to_owned()),
+            contact: seen.contact.unwrap_or_else(|| say("desk.none-file").to_owned()),
             issued: day(seen.invitation.issued),
             until: day(seen.invitation.expires),
             tries_left: MOST_WRONG_ANSWERS.saturating_sub(seen.invitation.wrong_answers),

@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::{Head, StaffForm, refusal};
-use crate::http::pages::{Posted, qr_path, render, render_with, say, see_other};
+use crate::http::pages::{Posted, qr_path, render, render_with, say, see_other, told};
 use crate::identity::matching::birth_date;
 use crate::identity::{Channel, Document, GrantBasis, ProxyDraft, StaffAct, StatusReason};
 use crate::practice::{Desk, DeskError, Handed, Issued, NewInvitation, NewProofing};
@@ -85,7 +85,7 @@ pub(super) async fn verify(StaffForm { staff, posted }: StaffForm) -> Response {
 
 /// The papers to choose from.
 fn documents() -> Vec<Choice> {
-    Document::ALL.iter().map(|d| Choice { value: d.as_str(), words: d.words() }).collect()
+    Document::ALL.iter().map(|d| Choice { value: d.as_str(), words: say(&format!("paper.{}", d.as_str())) }).collect()
 }
 
 fn form(staff: &super::Staff, posted: &Posted, problem: Option<String>) -> VerifyTemplate {
@@ -105,17 +105,8 @@ fn form(staff: &super::Staff, posted: &Posted, problem: Option<String>) -> Verif
     }
 }
 
-pub(super) const fn basis_words(basis: GrantBasis) -> &'static str {
-    match basis {
-        GrantBasis::Parent => "Parent",
-        GrantBasis::GuardianMinor => "Guardian of a minor",
-        GrantBasis::GuardianAdult => "Guardian of an adult, by a court",
-        GrantBasis::HealthCarePowerOfAttorney => "Health care power of attorney",
-        GrantBasis::PatientConsent => "The patient wants it",
-        GrantBasis::BestInterest => "Best interest, by a clinician",
-        GrantBasis::Foster => "Foster care or agency",
-        GrantBasis::Executor => "Executor",
-    }
+pub(super) fn basis_words(basis: GrantBasis) -> &'static str {
+    say(&format!("basis.{}", basis.as_str()))
 }
 
 /// The reasons of one kind that staff choose from, in the reader's language.
@@ -140,7 +131,7 @@ pub(super) async fn post(State(desk): State<Arc<Desk>>, StaffForm { staff, poste
 }
 
 fn again(staff: &super::Staff, posted: &Posted, problem: &str) -> Response {
-    render_with(StatusCode::UNPROCESSABLE_ENTITY, &form(staff, posted, Some(super::sentence(problem))), None)
+    render_with(StatusCode::UNPROCESSABLE_ENTITY, &form(staff, posted, Some(super::sentence(&told(problem)))), None)
 }
 
 /// What staff say that they saw.

@@ -8,6 +8,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::{Head, StaffForm, refusal};
+use crate::http::pages::say;
 use crate::http::pages::{ErrorPage, render, render_with, see_other};
 use crate::practice::{Desk, DeskError, Exposed, Exposure, LookedBy};
 
@@ -42,10 +43,10 @@ impl Look {
         Self {
             at: look.at.to_fhir(),
             by: match look.by {
-                LookedBy::Holder => "whoever it was linked to",
-                LookedBy::Proxy => "somebody who acts for them",
-                LookedBy::Staff => "staff of a practice, at work",
-                LookedBy::Service => "a service",
+                LookedBy::Holder => say("work.whoever-was-linked"),
+                LookedBy::Proxy => say("work.somebody-who-acts"),
+                LookedBy::Staff => say("work.staff-practice-at"),
+                LookedBy::Service => say("work.service"),
             },
             app: look.app,
             what: look.what,
@@ -59,8 +60,8 @@ pub(super) async fn freeze(State(desk): State<Arc<Desk>>, StaffForm { staff, pos
     let chart = (posted.text("source"), posted.text("patient"));
     match desk.freeze(&staff.at_work.member, chart).await {
         Ok(()) => {
-            let text = "Nothing flows from this record to anybody from now on, and open codes for it have ended.";
-            let page = ErrorPage::new("Stopped", text).leading_to("/clinic", "Back to the desk");
+            let text = say("work.nothing-flows-from");
+            let page = ErrorPage::new(say("work.stopped"), text).leading_to("/clinic", say("work.back-desk"));
             render_with(StatusCode::OK, &page, None)
         }
         Err(error) => refusal(&error),

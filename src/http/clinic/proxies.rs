@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::issue::{Choice, reasons, seen, slip};
 use super::{Head, Staff, StaffForm, refusal, sentence};
-use crate::http::pages::{render, render_with, say, say_with, see_other};
+use crate::http::pages::{render, render_with, say, say_with, see_other, told};
 use crate::identity::{Document, GrantBasis, RequestOrigin, StatusReason};
 use crate::practice::{Approval, Desk, DeskError, Handed, QueuedProxy};
 
@@ -135,7 +135,7 @@ async fn again(desk: &Desk, staff: &Staff, id: &str, problem: &str) -> Response 
     match page(desk, staff).await {
         Ok(mut page) => {
             for line in page.lines.iter_mut().filter(|line| line.id == id) {
-                line.problem = Some(sentence(problem));
+                line.problem = Some(sentence(&told(problem)));
             }
             render_with(StatusCode::UNPROCESSABLE_ENTITY, &page, None)
         }

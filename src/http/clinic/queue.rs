@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{Head, Staff, StaffForm, refusal};
-use crate::http::pages::{render, say, say_with, see_other};
+use crate::http::pages::{render, say, say_with, see_other, told};
 use crate::identity::StaffAct;
 use crate::practice::{Desk, DeskError, QueuedClaim, Ruling, Stopped, TaskLine};
 
@@ -113,7 +113,7 @@ impl Claim {
                 say_with("queue.numbered", &[who.as_slice(), &[("number", said.number.as_str())]].concat())
             },
             since: day(claim.made),
-            doubts: claim.reasons.join(", "),
+            doubts: claim.reasons.iter().map(told).collect::<Vec<_>>().join(", "),
             candidate,
         }
     }
@@ -124,7 +124,7 @@ impl Stop {
         Self {
             link: stopped.link.to_string(),
             patient: stopped.patient,
-            why: stopped.reason,
+            why: told(stopped.reason),
             since: day(stopped.at),
             is_frozen: stopped.is_frozen,
         }

@@ -10,7 +10,8 @@ use http::StatusCode;
 use super::services::not_done;
 use super::{Head, Staff, StaffForm};
 use crate::authorization::{AuthorizationServer, NewClient, NewProof, RegistrationError, ServiceError};
-use crate::http::pages::{Posted, render, see_other};
+use crate::http::pages::{Posted, render, see_other, told};
+use crate::http::pages::{say, say_with};
 use crate::oauth::client::{Client, ClientAuthentication, ClientId, ClientKeys, Requirements};
 use crate::oauth::jwk::KeySet;
 use crate::oauth::scope::ScopeSet;
@@ -124,9 +125,9 @@ fn line(client: Client) -> Line {
         id: client.id.to_string(),
         name: client.name,
         proof: match client.authentication {
-            ClientAuthentication::None => "nothing: a public app",
-            ClientAuthentication::Secret(_) => "a secret",
-            ClientAuthentication::Keys(_) => "keys",
+            ClientAuthentication::None => say("clients.nothing-public-app"),
+            ClientAuthentication::Secret(_) => say("clients.secret"),
+            ClientAuthentication::Keys(_) => say("clients.keys"),
         },
         scopes: client.scopes.to_string(),
         redirect_uris: client.redirect_uris,
@@ -166,7 +167,7 @@ async fn register(server: &AuthorizationServer, staff: &Staff, posted: &Posted) 
             page(server, staff, typed, Some(made)).await
         }
         Err(ServiceError::Refused(error)) if !is_storage(&error) => {
-            page(server, staff, Typed::new(posted, error.to_string()), None).await
+            page(server, staff, Typed::new(posted, told(error)), None).await
         }
         Err(error) => not_done(error),
     }
@@ -183,23 +184,23 @@ fn read(posted: &Posted) -> Result<NewClient, String> {
     let optional = |name: &str| Some(text(name)).filter(|text| !text.is_empty());
     let (scopes, unknown) = ScopeSet::parse(&text("scope"));
     if let Some(unknown) = unknown.first() {
-        return Err(format!("{unknown} is not a scope"));
+        return Err(say_with("clients.not-scope", &[("unknown", unknown)]));
     }
     let keys = text("keys");
     let proof = match text("proof").as_str() {
         "none" => NewProof::None,
         "secret" => NewProof::Secret,
         "keys" if keys.starts_with('{') => {
-            let keys = KeySet::parse(keys.as_bytes()).map_err(|error| error.to_string())?;
+            let keys = KeySet::parse(keys.as_bytes()).map_err(told)?;
             NewProof::Keys(ClientKeys::Inline(keys))
         }
         "keys" => NewProof::Keys(ClientKeys::Uri(keys)),
-        _ => return Err("say how it proves itself".to_owned()),
+        _ => return Err(say("clients.say-how-proves").to_owned()),
     };
-    let source = |key: &str| key.parse().map_err(|_| format!("{key} is not the key of a source"));
+    let source = |key: &str| key.parse().map_err(|_| say_with("clients.not-key-source", &[("key", key)]));
     Ok(NewClient {
         id: match optional("id") {
-            Some(id) => Some(ClientId::parse(&id).ok_or("this is no client id")?),
+            Some(id) => Some(ClientId::parse(&id).ok_or(say("clients.no-client-id"))?),
             None => None,
         },
         name: text("name"),

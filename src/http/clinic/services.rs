@@ -7,7 +7,8 @@ use http::StatusCode;
 
 use super::{Head, Staff, StaffForm, refusal};
 use crate::authorization::{AuthorizationServer, NewService, RegistrationError, ServiceError};
-use crate::http::pages::{Posted, render, see_other};
+use crate::http::pages::{Posted, render, see_other, told};
+use crate::http::pages::{say, say_with};
 use crate::oauth::client::{Client, ClientId, ClientKeys};
 use crate::oauth::jwk::KeySet;
 use crate::oauth::scope::ScopeSet;
@@ -90,7 +91,7 @@ pub(super) async fn post(
     match done {
         Ok(()) => see_other("/clinic/services"),
         Err(ServiceError::Refused(error)) if !matches!(error, RegistrationError::Storage(_)) => {
-            page(&server, &staff, wrong(&posted, field_of(&error), error.to_string())).await
+            page(&server, &staff, wrong(&posted, field_of(&error), told(&error))).await
         }
         Err(error) => not_done(error),
     }
@@ -102,15 +103,15 @@ fn read(posted: &Posted) -> Result<NewService, Typed> {
     let keys = match keys.starts_with('{') {
         true => KeySet::parse(keys.as_bytes())
             .map(ClientKeys::Inline)
-            .map_err(|error| wrong(posted, "keys", error.to_string()))?,
+            .map_err(|error| wrong(posted, "keys", told(error)))?,
         false => ClientKeys::Uri(keys.to_owned()),
     };
     let (scopes, unknown) = ScopeSet::parse(posted.text("scope"));
     if let Some(unknown) = unknown.first() {
-        return Err(wrong(posted, "scope", format!("{unknown} is not a scope")));
+        return Err(wrong(posted, "scope", say_with("clients.not-scope", &[("unknown", unknown)])));
     }
     if scopes.of_system().is_empty() {
-        return Err(wrong(posted, "scope", "name at least one system/ scope".to_owned()));
+        return Err(wrong(posted, "scope", say("clients.name-at-least").to_owned()));
     }
     Ok(NewService { name: posted.text("name").to_owned(), keys, scopes })
 }

@@ -11,7 +11,7 @@ use super::issue::{Choice, basis_words};
 use super::{Head, Staff, StaffForm, refusal, sentence};
 use crate::fhir::ResourceType;
 use crate::gateway::{Gateway, Refusal};
-use crate::http::pages::{Posted, Practice, render, render_with, say};
+use crate::http::pages::{Posted, Practice, render, render_with, say, say_with, told};
 use crate::identity::{GrantBasis, StaffAct, ViewReason};
 use crate::practice::{Desk, DeskError, Viewed, Viewer};
 
@@ -111,7 +111,7 @@ pub(super) async fn post(
             render(&page)
         }
         Err(DeskError::Refused(_, problem)) => {
-            page.problem = Some(sentence(&problem));
+            page.problem = Some(sentence(&told(problem)));
             render_with(StatusCode::UNPROCESSABLE_ENTITY, &page, None)
         }
         Err(error) => refusal(&error),
@@ -126,7 +126,8 @@ async fn line(gateway: &Gateway, viewed: &Viewed, viewer: &Viewer, item: &str) -
         None => None,
     };
     Line {
-        name: viewer.name.clone(),
+        // Beside the names that people chose for themselves, the one of nobody in particular.
+        name: if viewer.state == "not let in" { told(&viewer.name) } else { viewer.name.clone() },
         basis: basis_words(viewer.basis),
         state: viewer.state,
         practices: outlook.iter().map(Practice::new).collect(),
@@ -140,17 +141,22 @@ async fn explained(gateway: &Gateway, viewed: &Viewed, viewer: &Viewer, asked: (
         Ok(found) => {
             let verdict = match found.withheld {
                 Some(rule) => {
-                    format!("not seen, by the rule {}: {}", rule.as_str(), say(&format!("rule.{}", rule.as_str())))
+                    let words = say(&format!("rule.{}", rule.as_str()));
+                    say_with("viewers.not-seen", &[("rule", rule.as_str()), ("words", words)])
                 }
-                None if found.is_outline => "seen as an outline".to_owned(),
-                None if found.hides_contacts => "seen without contact data".to_owned(),
-                None => "seen".to_owned(),
+                None if found.is_outline => say("viewers.seen-as-an").to_owned(),
+                None if found.hides_contacts => say("viewers.seen-without-contact").to_owned(),
+                None => say("see-as.whole").to_owned(),
             };
-            let policy = found.policy.map(|(name, version, legal)| format!(" ({name}, version {version}: {legal})"));
-            let tables = found.label_tables.map(|version| format!(" (label tables {version})"));
+            let policy = found.policy.map(|(name, version, legal)| {
+                say_with("viewers.policy", &[("name", &name), ("version", &version.to_string()), ("legal", &legal)])
+            });
+            let tables = found.label_tables.map(|version| say_with("viewers.tables", &[("version", &version)]));
             format!("{verdict}{}{}", policy.unwrap_or_default(), tables.unwrap_or_default())
         }
-        Err(Refusal::NotFound | Refusal::Denied(_) | Refusal::Invalid { .. }) => "there is no such item".to_owned(),
-        Err(_) => "this cannot be told now".to_owned(),
+        Err(Refusal::NotFound | Refusal::Denied(_) | Refusal::Invalid { .. }) => {
+            say("viewers.there-no-such").to_owned()
+        }
+        Err(_) => say("viewers.cannot-be-told").to_owned(),
     }
 }

@@ -7,7 +7,8 @@ use http::StatusCode;
 
 use super::{Arriving, StaffForm, refusal};
 use crate::http::error::page_unavailable;
-use crate::http::pages::{ErrorPage, Form, Posted, render, render_with, see_other, style_path};
+use crate::http::pages::say;
+use crate::http::pages::{ErrorPage, Form, Posted, render, render_with, see_other, style_path, told};
 use crate::practice::{Desk, DeskError};
 
 struct Place {
@@ -40,7 +41,7 @@ pub(super) async fn get(State(desk): State<Arc<Desk>>, arriving: Arriving) -> Re
     let places = memberships.into_iter().map(|(organization, member)| Place {
         id: organization.id.to_string(),
         name: organization.name,
-        roles: member.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", "),
+        roles: member.roles.iter().map(|role| told(role.as_str())).collect::<Vec<_>>().join(", "),
     });
     render(&WorkTemplate {
         style: style_path(),
@@ -63,14 +64,15 @@ pub(super) async fn begin(State(desk): State<Arc<Desk>>, posted: Posted) -> Resp
             response
         }
         Err(DeskError::NotYours) => {
-            let text = "Work begins within five minutes of a sign-in. Please sign in again.";
-            let page = ErrorPage::new("Sign in again", text).leading_to("/sign-in?next=/clinic", "Sign in");
+            let text = say("work.work-begins-within");
+            let page = ErrorPage::new(say("work.sign-again"), text)
+                .leading_to("/sign-in?next=/clinic", say("sign-in.sign-in"));
             render_with(StatusCode::FORBIDDEN, &page, None)
         }
         Err(DeskError::NeedsSecondFactor) => {
-            let text = "Work begins after a sign-in with more than a password: with an authenticator or a passkey. Set one \
-                        up in your account, then sign in again.";
-            let page = ErrorPage::new("A second factor is needed", text).leading_to("/account", "Your account");
+            let text = say("work.set-up-second-factor");
+            let page =
+                ErrorPage::new(say("work.second-factor-needed"), text).leading_to("/account", say("home.account"));
             render_with(StatusCode::FORBIDDEN, &page, None)
         }
         Err(error) => refusal(&error),

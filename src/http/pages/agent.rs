@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, header};
 
+use super::words::{say, say_with};
+
 const BROWSERS: [(&str, &str); 6] = [
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
@@ -31,9 +33,33 @@ pub(in crate::http) fn browser_in_words(headers: &HeaderMap) -> String {
     }
 }
 
+/// What was written down of a browser then, in the reader's language.
+pub(in crate::http) fn browser_told(known: &str) -> String {
+    let some = |browser: &str| if browser == "A browser" { say("browser.some").to_owned() } else { browser.to_owned() };
+    match known.split_once(" on ") {
+        Some((browser, system)) => say_with("browser.on", &[("browser", &some(browser)), ("system", system)]),
+        None => some(known),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::pages::read_by;
+    use crate::identity::Language;
+
+    #[test]
+    fn what_was_written_down_is_read_in_either_language() {
+        for (known, spanish) in [
+            ("Firefox on Windows", "Firefox en Windows"),
+            ("A browser on Mac", "Un navegador en Mac"),
+            ("A browser", "Un navegador"),
+            ("Opera", "Opera"),
+        ] {
+            assert_eq!(browser_told(known), known);
+            assert_eq!(read_by(Language::Spanish, "Ana", || browser_told(known)), spanish);
+        }
+    }
 
     #[test]
     fn browsers_are_known_again() {

@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, header};
 
+use super::browser::SessionUnavailable;
 use super::consent::who_in;
 use super::{Form, Posted, Session, forbidden, not_found, see_other};
 use crate::accounts::Accounts;
@@ -20,8 +21,8 @@ use crate::storage::StorageError;
 
 tokio::task_local! {
     static AROUND: Arc<Around>;
-    /// What the browser of somebody who is not signed in asks for.
-    static ASKED_FOR: Language;
+    /// The language of a page with nothing around it.
+    static ALONE: Language;
 }
 
 /// What stands around a page.
@@ -50,7 +51,7 @@ pub(in crate::http) fn head() -> Option<Arc<Around>> {
 /// The language of whoever reads the page: the one they chose, before a sign-in the one that their browser asks for.
 pub(in crate::http) fn language() -> Language {
     let chosen = AROUND.try_with(|around| around.language);
-    chosen.or_else(|_| ASKED_FOR.try_with(|language| *language)).unwrap_or(Language::English)
+    chosen.or_else(|_| ALONE.try_with(|language| *language)).unwrap_or(Language::English)
 }
 
 /// The best of `Accept-Language` that pages are written in (RFC 9110 §12.5.4); English where it asks for none of them.
@@ -90,13 +91,29 @@ pub(crate) async fn surround(
 ) -> Response {
     let is_file = ["/static/", "/favicon.ico"].iter().any(|path| request.uri().path().starts_with(path));
     let Some(signed_in) = session.signed_in().filter(|_| !is_file) else {
-        return ASKED_FOR.scope(asked_for(request.headers()), next.run(request)).await;
+        return ALONE.scope(asked_for(request.headers()), next.run(request)).await;
     };
     let chosen = session.pages.person_in_view(request.headers()).map(str::to_owned);
     match around((&accounts, &server, &gateway), &session, signed_in, chosen.as_deref()).await {
         Ok(around) => AROUND.scope(Arc::new(around), next.run(request)).await,
         Err(error) => page_unavailable(&error),
     }
+}
+
+/// Finds out in which language a page is read that has nothing around it: what an app asks, and the way back in.
+pub(crate) async fn speak(
+    State(accounts): State<Arc<Accounts>>,
+    session: Result<Session, SessionUnavailable>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let chosen = match session.as_ref().map(Session::signed_in) {
+        Ok(Some(signed_in)) => accounts.language(signed_in.account).await.ok(),
+        _ => None,
+    };
+    // Without an answer the page speaks as the browser asks: it is not the page's to say that something is broken.
+    let language = chosen.unwrap_or_else(|| asked_for(request.headers()));
+    ALONE.scope(language, next.run(request)).await
 }
 
 async fn around(

@@ -14,6 +14,7 @@ use crate::base::secret::Secret;
 use crate::http::brands::Directory;
 use crate::http::error::page_unavailable;
 use crate::http::form::{field, query_pairs};
+use crate::http::pages::{say, say_with, told};
 use crate::storage::Db;
 
 /// What the page shows.
@@ -66,9 +67,9 @@ pub(super) async fn get(
     RawQuery(query): RawQuery,
 ) -> Response {
     let Some(signed_in) = session.signed_in() else {
-        let text = "Sign in first. Without an account, your practice gives you a code, and the page for codes makes one: \
-                    what you say of yourself must belong to somebody.";
-        let page = ErrorPage::new("Sign in first", text).leading_to("/sign-in?next=/claim", "Sign in");
+        let text = say("claim.sign-in-first-why");
+        let page =
+            ErrorPage::new(say("claim.sign-in-first"), text).leading_to("/sign-in?next=/claim", say("sign-in.sign-in"));
         return render_with(StatusCode::OK, &page, None);
     };
     let organization = field(&query_pairs(query.as_deref()), "organization").unwrap_or_default().to_owned();
@@ -121,7 +122,7 @@ fn again(posted: &Posted, hash: &[u8; 32], problem: &str) -> Response {
         family: text("family"),
         birth_date: text("birth_date"),
         number: text("number"),
-        problem: Some(format!("Please look again: {problem}.")),
+        problem: Some(say_with("account.look-again", &[("why", &told(problem))])),
         provers: posted.browser.pages.provers().to_vec(),
     };
     render_with(StatusCode::UNPROCESSABLE_ENTITY, &page, None)
@@ -137,12 +138,12 @@ pub(super) async fn code(State(claims): State<Arc<Claims>>, posted: Posted) -> R
     match claims.prove(signed_in.account, &code).await {
         Ok(ClaimAnswer::Linked(_)) => see_other("/"),
         Ok(ClaimAnswer::Queued) => {
-            let text = "Thank you. Your practice must look at this first; they were told.";
-            render_with(StatusCode::OK, &ErrorPage::new("Your practice looks at it", text), None)
+            let text = say("claim.thank-you-your");
+            render_with(StatusCode::OK, &ErrorPage::new(say("claim.your-practice-looks"), text), None)
         }
         Err(ClaimError::Storage(error)) => page_unavailable(&error),
         Err(_) => {
-            let problem = "This code is not right, or has ended.";
+            let problem = say("claim.code-not-right");
             code_page(&posted, &signed_in.hash, StatusCode::UNPROCESSABLE_ENTITY, Some(problem))
         }
     }

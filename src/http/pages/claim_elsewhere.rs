@@ -14,6 +14,7 @@ use super::posted::Posted;
 use super::{ErrorPage, Form, Session, not_found, render_with, see_other};
 use crate::accounts::{AccountError, Accounts, ClaimAnswer, ClaimError, Claims, Errand, ProvedElsewhere};
 use crate::http::error::page_unavailable;
+use crate::http::pages::{say, say_with, told};
 
 /// `POST /claim/elsewhere`: the way there.
 pub(super) async fn begin(
@@ -27,7 +28,7 @@ pub(super) async fn begin(
     let name = accounts.provers().find(|(known, _)| *known == key).map(|(_, name)| name.to_owned());
     let Some(name) = name else { return Ok(not_found()) };
     match accounts.begin_elsewhere(key, Errand::Prove(organization), going.traveller()).await {
-        Ok(url) => Ok(way_there(&going, "Prove who you are", &name, url.as_str(), "/find")),
+        Ok(url) => Ok(way_there(&going, say("claim.prove"), &name, url.as_str(), "/find")),
         Err(error) => refused(&error, Next::Find),
     }
 }
@@ -35,18 +36,17 @@ pub(super) async fn begin(
 fn question(proved: &ProvedElsewhere, form_token: String) -> FormPage {
     let about = &proved.demographics;
     let name = about.given.iter().chain([&about.family]).map(String::as_str).collect::<Vec<_>>().join(" ");
-    let items = [name, format!("Born on {}", about.birth_date)].into_iter().chain(proved.contacts.iter().cloned());
-    let practice = proved.practice.as_deref().unwrap_or("the practice");
-    FormPage::new("Is this you?")
-        .says(format!("{} says that you are:", proved.provider))
+    let items = [name, say_with("claim.born", &[("day", &about.birth_date)])]
+        .into_iter()
+        .chain(proved.contacts.iter().cloned());
+    let practice = proved.practice.as_deref().unwrap_or(say("claim.the-practice"));
+    FormPage::new(say("redeem.is-it-you"))
+        .says(say_with("claim.says", &[("provider", &proved.provider)]))
         .lists(items.collect())
-        .says(format!(
-            "If exactly one record at {practice} has this name, this birth date and one of these telephones or addresses, it \
-             is linked to your account. If not, the practice looks at it."
-        ))
-        .asks("/claim/proved", form_token, "Yes, this is me")
+        .says(say_with("claim.if-one", &[("practice", practice)]))
+        .asks("/claim/proved", form_token, say("redeem.yes-me"))
         .hidden("proof", &proved.id)
-        .link("/find", "No, this is not me")
+        .link("/find", say("claim.no-not-me"))
 }
 
 /// `GET /claim/proved`: what was said, to be looked at.
@@ -69,8 +69,8 @@ pub(super) async fn confirm(
     match accounts.confirm_proof(&signed_in, posted.text("proof")).await {
         Ok(proved) => Ok(linked(claims.proofed(signed_in.account, posted.address.0, proved).await)),
         Err(AccountError::NotFound) => {
-            let page = FormPage::new("This took too long").says(problem(&AccountError::Wrong, Next::Find)?);
-            Ok(page.link("/find", "Begin again").respond_with(StatusCode::UNPROCESSABLE_ENTITY))
+            let page = FormPage::new(say("claim.took-too-long")).says(problem(&AccountError::Wrong, Next::Find)?);
+            Ok(page.link("/find", say("sign-in.begin-again")).respond_with(StatusCode::UNPROCESSABLE_ENTITY))
         }
         Err(error) => refused(&error, Next::Find),
     }
@@ -80,12 +80,12 @@ fn linked(answer: Result<ClaimAnswer, ClaimError>) -> Response {
     match answer {
         Ok(ClaimAnswer::Linked(_)) => see_other("/"),
         Ok(ClaimAnswer::Queued) => {
-            let text = "Thank you. Your practice must look at this first; they were told.";
-            render_with(StatusCode::OK, &ErrorPage::new("Your practice looks at it", text), None)
+            let text = say("claim.thank-you-your");
+            render_with(StatusCode::OK, &ErrorPage::new(say("claim.your-practice-looks"), text), None)
         }
-        Err(ClaimError::Refused(_, problem)) => FormPage::new("This cannot go on")
-            .says(format!("Please look again: {problem}."))
-            .link("/find", "Find your practice")
+        Err(ClaimError::Refused(_, problem)) => FormPage::new(say("error.cannot-go-on"))
+            .says(say_with("account.look-again", &[("why", &told(problem))]))
+            .link("/find", say("home.find"))
             .respond_with(StatusCode::UNPROCESSABLE_ENTITY),
         Err(error) => page_unavailable(&error),
     }

@@ -14,6 +14,7 @@ use crate::base::id::LinkId;
 use crate::base::secret::Secret;
 use crate::http::error::page_unavailable;
 use crate::http::form::{field, form_pairs, query_pairs};
+use crate::http::pages::say;
 
 /// What the page before the sign-in at the EHR says.
 #[derive(Template)]
@@ -169,24 +170,11 @@ fn refusal(error: &ChartAccessError) -> Response {
     let (status, text) = match error {
         ChartAccessError::NotFound => return not_found(),
         ChartAccessError::Storage(error) => return page_unavailable(error),
-        ChartAccessError::Unreachable(_) => {
-            (StatusCode::BAD_GATEWAY, "The practice cannot be reached at the moment. Please try again later.")
-        }
-        ChartAccessError::Stale => (
-            StatusCode::BAD_REQUEST,
-            "This sign-in took too long, was used before, or was begun elsewhere. Go to the first page and begin again.",
-        ),
-        ChartAccessError::Refused => {
-            (StatusCode::FORBIDDEN, "The practice did not agree. Nothing was connected. You can try again.")
-        }
-        ChartAccessError::OtherPatient => (
-            StatusCode::FORBIDDEN,
-            "At the practice, another patient was chosen than the one whose record is linked here. Nothing was connected.",
-        ),
-        ChartAccessError::NotTheirs => (
-            StatusCode::FORBIDDEN,
-            "Somebody else connected this record. They, and the person whose record it is, can change that.",
-        ),
+        ChartAccessError::Unreachable(_) => (StatusCode::BAD_GATEWAY, say("chart.practice-cannot-be")),
+        ChartAccessError::Stale => (StatusCode::BAD_REQUEST, say("chart.sign-took-too")),
+        ChartAccessError::Refused => (StatusCode::FORBIDDEN, say("chart.practice-did-not")),
+        ChartAccessError::OtherPatient => (StatusCode::FORBIDDEN, say("chart.at-practice-another")),
+        ChartAccessError::NotTheirs => (StatusCode::FORBIDDEN, say("chart.somebody-else-connected")),
     };
-    render_with(status, &ErrorPage::new("Not changed", text), None)
+    render_with(status, &ErrorPage::new(say("chart.not-changed"), text), None)
 }

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::{Form, Session, render_with, words};
 use crate::authorization::{AtWork, ConsentItem, ConsentPage, Problem};
+use crate::http::pages::{say, say_with, told};
 use crate::identity::{GrantBasis, Language};
 use crate::smart::words::Heading;
 
@@ -48,7 +49,7 @@ pub struct ConsentTemplate {
 
 /// Who a record belongs to, in words.
 pub(super) fn who(name: Option<&str>, basis: Option<GrantBasis>) -> String {
-    who_in(Language::English, name, basis)
+    who_in(super::around::language(), name, basis)
 }
 
 /// The same in a language.
@@ -63,26 +64,31 @@ pub(super) fn who_in(language: Language, name: Option<&str>, basis: Option<Grant
     }
 }
 
+/// What limits, where it has words. They have a group of their own: another text may read the same.
+fn limit_word(code: &str) -> Option<&'static str> {
+    words::find(super::around::language(), &format!("limit.{code}"))
+}
+
 /// A limit, with every alternative of its value: what is granted is what people read.
 fn limit((name, value): &(String, String)) -> String {
     // A token search value: the code says more to people than the address of its code system.
     let code = |token: &str| {
         let code = token.rsplit('|').next().filter(|code| !code.is_empty()).unwrap_or(token);
-        code.replace('-', " ")
+        limit_word(code).map_or_else(|| code.replace('-', " "), str::to_owned)
     };
     let codes: Vec<String> = value.split(',').map(code).collect();
-    format!("{name}: {}", codes.join(" or "))
+    format!("{}: {}", limit_word(name).unwrap_or(name), codes.join(&format!(" {} ", say("sign-in.or"))))
 }
 
 /// What a box stands for, in words.
 pub(in crate::http) fn box_text(item: &ConsentItem) -> String {
-    let mut text = item.text.to_owned();
+    let mut text = told(item.text);
     if !item.limits.is_empty() {
         let limits: Vec<String> = item.limits.iter().map(limit).collect();
-        text = format!("{text}, only {}", limits.join(" and "));
+        text = say_with("consent.limited", &[("what", &text), ("limits", &limits.join(say("consent.and")))]);
     }
     if item.writes {
-        text.push_str(" (also add or change)");
+        text.push_str(say("consent.writes"));
     }
     text
 }
@@ -98,7 +104,7 @@ impl ConsentTemplate {
         };
         let groups = Heading::ALL
             .into_iter()
-            .map(|heading| Group { heading: heading.text().to_owned(), boxes: of(Some(heading)) })
+            .map(|heading| Group { heading: told(heading.text()), boxes: of(Some(heading)) })
             .filter(|group| !group.boxes.is_empty());
         Self {
             style: super::style::path(),
@@ -114,7 +120,9 @@ impl ConsentTemplate {
                 .map(|person| PersonChoice {
                     value: person.person.to_string(),
                     who: match &page.at_work {
-                        Some(_) => person.name.clone().unwrap_or_else(|| "A patient without a name".to_owned()),
+                        Some(_) => {
+                            person.name.clone().unwrap_or_else(|| say("consent.patient-without-name").to_owned())
+                        }
                         None => who(person.name.as_deref(), person.basis),
                     },
                     chosen: person.chosen,

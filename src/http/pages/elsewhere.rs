@@ -89,7 +89,7 @@ pub(super) async fn get(
 pub(super) fn way_there(going: &Going, title: &str, name: &str, url: &str, back: &'static str) -> Response {
     let page = FormPage::new(title)
         .says(say_with("elsewhere.go", &[("name", name)]))
-        .link_to(url.to_owned(), say("sign-in.go"))
+        .link_to(url.to_owned(), say("sign-in.go-on"))
         .link(back, say("chart.not-now"));
     let mut response = page.respond();
     going.browser.remember(&mut response);
@@ -150,8 +150,8 @@ fn unknown() -> Response {
     FormPage::new(say("elsewhere.no-account-connected"))
         .says(say("elsewhere.you-have-an"))
         .says(say("elsewhere.you-new-begin"))
-        .link("/sign-in?next=/account", say("sign-in.sign"))
-        .link("/invite", say("sign-in.use-an-activation"))
+        .link("/sign-in?next=/account", say("sign-in.sign-in"))
+        .link("/invite", say("sign-in.use-code"))
         .respond()
 }
 
@@ -161,6 +161,7 @@ pub(super) fn refused(error: &AccountError, next: Next) -> Result<Response, Inst
         AccountError::Wrong => say("elsewhere.took-too-long").to_owned(),
         other => problem(other, next)?,
     };
-    let page = FormPage::new(say("elsewhere.not-signed-there")).says(text).link("/sign-in", say("recover.back-sign"));
+    let page =
+        FormPage::new(say("elsewhere.not-signed-in")).says(text).link("/sign-in", say("recover.back-to-sign-in"));
     Ok(waiting(page.respond_with(StatusCode::UNPROCESSABLE_ENTITY), error))
 }

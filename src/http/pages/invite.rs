@@ -12,6 +12,7 @@ use super::{Browser, ErrorPage, Form, page_for, render_with, see_other};
 use crate::accounts::{AnswerError, Answered, Answers, Redemptions, RenewError, Typist};
 use crate::base::secret::Secret;
 use crate::http::error::page_unavailable;
+use crate::http::pages::say;
 
 /// What the page shows.
 #[derive(Template)]
@@ -135,19 +136,9 @@ fn answered_page(posted: &Posted, answered: Answered) -> Response {
 
 fn refused(posted: &Posted, error: &AnswerError) -> Response {
     let (status, problem, code_problem) = match error {
-        AnswerError::Mistyped => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            None,
-            Some("The code is mistyped: please compare it letter by letter. No try was used."),
-        ),
-        AnswerError::Wrong => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            Some("Code, birth date and family name do not go together, or the code cannot be used any more."),
-            None,
-        ),
-        AnswerError::TooMany => {
-            (StatusCode::TOO_MANY_REQUESTS, Some("Too many tries. Please wait an hour and try again."), None)
-        }
+        AnswerError::Mistyped => (StatusCode::UNPROCESSABLE_ENTITY, None, Some(say("redeem.code-mistyped-please"))),
+        AnswerError::Wrong => (StatusCode::UNPROCESSABLE_ENTITY, Some(say("redeem.code-birth-date")), None),
+        AnswerError::TooMany => (StatusCode::TOO_MANY_REQUESTS, Some(say("redeem.too-many-tries")), None),
         AnswerError::Storage(error) => return page_unavailable(error),
     };
     let text = |name: &str| posted.text(name).to_owned();
@@ -179,8 +170,8 @@ pub(super) async fn renew(State(redemptions): State<Arc<Redemptions>>, posted: P
         Err(RenewError::Storage(error)) => page_unavailable(&error),
         Err(RenewError::Gone) => see_other("/invite"),
         Err(RenewError::AskStaff) => {
-            let text = "Enough new codes were sent. Please ask your practice: they can give you one at once.";
-            render_with(StatusCode::TOO_MANY_REQUESTS, &ErrorPage::new("Ask your practice", text), None)
+            let text = say("redeem.enough-new-codes");
+            render_with(StatusCode::TOO_MANY_REQUESTS, &ErrorPage::new(say("redeem.ask-your-practice"), text), None)
         }
     }
 }

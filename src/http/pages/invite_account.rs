@@ -13,7 +13,7 @@ use super::{Browser, Form, Session, page_for, see_other};
 use crate::accounts::{AccountError, Accounts, NewAccount, PasswordError, Redemptions};
 use crate::base::secret::Secret;
 use crate::http::error::page_unavailable;
-use crate::identity::Language;
+use crate::http::pages::{say, say_with, told};
 
 /// What the page shows.
 #[derive(Template)]
@@ -105,7 +105,7 @@ fn chosen(posted: &Posted) -> NewAccount {
         email: Some(username.clone()).filter(|name| name.contains('@')),
         username,
         password: Secret::new(posted.text("password").to_owned()),
-        language: Language::English,
+        language: super::around::language(),
         person: None,
         address: posted.address.0,
         browser: browser_in_words(&posted.headers),
@@ -119,16 +119,22 @@ fn refused(posted: &Posted, error: &AccountError) -> Response {
         ..InviteAccountTemplate::new(&posted.browser)
     };
     match error {
-        AccountError::Username(error) => page.username_problem = Some(format!("Choose another name: {error}.")),
-        AccountError::Contact(error) => page.username_problem = Some(format!("Choose another name: {error}.")),
+        AccountError::Username(error) => {
+            page.username_problem = Some(say_with("redeem.another-name", &[("why", &told(error))]))
+        }
+        AccountError::Contact(error) => {
+            page.username_problem = Some(say_with("redeem.another-name", &[("why", &told(error))]))
+        }
         // Said only to somebody who has shown a code that is good.
         AccountError::UsernameTaken => {
-            let text = "Choose another name. If this account is yours, sign in with it instead.";
+            let text = say("redeem.choose-another-name");
             page.username_problem = Some(text.to_owned());
         }
-        AccountError::Throttled(_) => page.username_problem = Some("Too many tries. Please wait a while.".to_owned()),
+        AccountError::Throttled(_) => page.username_problem = Some(say("redeem.wait-a-while").to_owned()),
         AccountError::Password(PasswordError::Unavailable) => return page_unavailable(error),
-        AccountError::Password(error) => page.password_problem = Some(format!("Choose another password: {error}.")),
+        AccountError::Password(error) => {
+            page.password_problem = Some(say_with("redeem.another-password", &[("why", &told(error))]))
+        }
         error => return page_unavailable(error),
     }
     page_for(&posted.browser, StatusCode::UNPROCESSABLE_ENTITY, &page)

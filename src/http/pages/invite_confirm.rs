@@ -11,6 +11,7 @@ use super::posted::Posted;
 use super::{Browser, ErrorPage, Form, Session, render, render_with, see_other};
 use crate::accounts::{ConfirmError, Pending, Redemptions};
 use crate::http::error::page_unavailable;
+use crate::http::pages::say;
 
 /// What the page shows.
 #[derive(Template)]
@@ -88,29 +89,16 @@ pub(super) async fn post(State(redemptions): State<Arc<Redemptions>>, posted: Po
 }
 
 fn denied() -> Response {
-    let text = "Nothing was linked and nothing was shown. The code cannot be used any more, and the practice was told. \
-                They will find out whose it is.";
-    render_with(StatusCode::OK, &ErrorPage::new("Thank you", text), None)
+    let text = say("redeem.nothing-was-linked");
+    render_with(StatusCode::OK, &ErrorPage::new(say("redeem.thank-you"), text), None)
 }
 
 fn refused(error: &ConfirmError) -> Response {
     let (status, text) = match error {
-        ConfirmError::Gone => (
-            StatusCode::CONFLICT,
-            "This code was used already, or it took too long. If it was you, your record is on your first page. If not, \
-             please ask your practice for a new code.",
-        ),
-        ConfirmError::Review => (
-            StatusCode::CONFLICT,
-            "Your practice must look at this first. They were told, and nothing was linked. You can call them: they see \
-             what is missing.",
-        ),
-        ConfirmError::Held => (
-            StatusCode::FORBIDDEN,
-            "You got back into your account a short time ago. This is possible 24 hours after that; the code stays good \
-             until it ends.",
-        ),
+        ConfirmError::Gone => (StatusCode::CONFLICT, say("redeem.code-was-used")),
+        ConfirmError::Review => (StatusCode::CONFLICT, say("redeem.your-practice-must")),
+        ConfirmError::Held => (StatusCode::FORBIDDEN, say("redeem.you-got-back")),
         ConfirmError::Storage(error) => return page_unavailable(error),
     };
-    render_with(status, &ErrorPage::new("Not linked", text), None)
+    render_with(status, &ErrorPage::new(say("redeem.not-linked"), text), None)
 }

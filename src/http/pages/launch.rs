@@ -16,6 +16,7 @@ use crate::fhir::ResourceType;
 use crate::gateway::Gateway;
 use crate::http::error::page_unavailable;
 use crate::http::form::{field, form_pairs, query_pairs};
+use crate::http::pages::say;
 use crate::oauth::client::ClientId;
 use crate::oauth::launch::LaunchContext;
 
@@ -92,7 +93,7 @@ pub(super) async fn get(
         style: super::style::path(),
         form_token: session.pages.form_token(Form::Launch, &signed_in.hash),
         person: reached.person.to_string(),
-        who: reached.name.unwrap_or_else(|| "this person".to_owned()),
+        who: reached.name.unwrap_or_else(|| say("launch.this-person").to_owned()),
         apps: apps.into_iter().map(|app| AppChoice { client: app.client.to_string(), name: app.name }).collect(),
         visits_missing: visits.is_err(),
         visits: visits.unwrap_or_default(),

@@ -23,7 +23,8 @@ use crate::base::id::{AccountId, PersonId};
 use crate::gateway::{Gateway, Refusal};
 use crate::http::error::page_unavailable;
 use crate::http::form::{field, query_pairs};
-use crate::http::pages::Pages;
+use crate::http::pages::say;
+use crate::http::pages::{Pages, told};
 use crate::identity::Assurance;
 
 #[cfg(test)]
@@ -65,7 +66,9 @@ impl Viewed {
         let header = Header {
             person: reached.person.to_string(),
             // As the head of the page calls them; somebody of whom nothing is shown is not in it.
-            who: super::around::who(reached.person).or(reached.name).unwrap_or_else(|| "this person".to_owned()),
+            who: super::around::who(reached.person)
+                .or(reached.name)
+                .unwrap_or_else(|| say("launch.this-person").to_owned()),
             is_partial: !reached.subject.standing.as_ref().is_some_and(|standing| standing.is_own),
             is_limited: reached.subject.links.iter().any(|link| link.assurance == Assurance::Claimed),
         };
@@ -100,12 +103,18 @@ fn refused(refusal: &Refusal) -> Vec<String> {
     let issues = refusal.issues();
     match refusal {
         Refusal::Unavailable { .. } if !issues.is_empty() => {
-            issues.into_iter().map(|issue| issue.details_text).collect()
+            issues.into_iter().map(|issue| told(issue.details_text)).collect()
         }
-        Refusal::Denied(_) => vec!["This part of the record is not shown here.".to_owned()],
-        Refusal::Throttled { .. } => vec!["Too many pages were asked for. Please wait a minute.".to_owned()],
-        _ => vec!["This cannot be shown at the moment. Please try again.".to_owned()],
+        Refusal::Denied(_) => vec![say("record.part-record-not").to_owned()],
+        Refusal::Throttled { .. } => vec![say("record.too-many-pages").to_owned()],
+        _ => vec![say("record.not-now").to_owned()],
     }
+}
+
+/// The addresses of the parts, each the last of the key of its words.
+#[cfg(test)]
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    part::PARTS.iter().map(|part| part.path)
 }
 
 #[cfg(test)]

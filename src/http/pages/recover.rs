@@ -51,7 +51,7 @@ fn ask_page(browser: &Browser) -> FormPage {
         .says(say("recover.forgotten-password-forgotten"))
         .asks("/recover", token(browser), say("recover.send-link"))
         .field(Field::text("name", say("recover.username-e-mail"), "username"))
-        .link("/sign-in", say("recover.back-sign"))
+        .link("/sign-in", say("recover.back-to-sign-in"))
 }
 
 /// `GET /recover`.
@@ -72,7 +72,7 @@ async fn asked(
         Ok(()) => Ok(FormPage::new(say("recover.look-into-your"))
             .says(say("recover.if-there-such"))
             .says(say("recover.nothing-came-look"))
-            .link("/sign-in", say("recover.back-sign"))
+            .link("/sign-in", say("recover.back-to-sign-in"))
             .respond()),
         Err(error) => {
             let text = problem(&error, Next::Overview)?;
@@ -85,8 +85,8 @@ async fn asked(
 async fn link(browser: Browser, RawQuery(query): RawQuery) -> Response {
     let pairs = query_pairs(query.as_deref());
     let page = FormPage::new(say("recover.way-back-your"))
-        .says(say("recover.go-if-was"))
-        .asks("/recover/link", token(&browser), say("sign-in.go"))
+        .says(say("recover.go-on-if-you"))
+        .asks("/recover/link", token(&browser), say("sign-in.go-on"))
         .hidden("token", field(&pairs, "token").unwrap_or_default());
     page_for(&browser, StatusCode::OK, &page)
 }
@@ -126,7 +126,7 @@ fn finish_page(browser: &Browser, returning: &Returning) -> FormPage {
     page.asks("/recover/finish", token(browser), say("recover.change-password"))
         .field(Field::text("code", say("contact.code"), "one-time-code"))
         .field(Field::password("new_password", say("recover.new-password"), "new-password"))
-        .link("/sign-in", say("recover.back-sign"))
+        .link("/sign-in", say("recover.back-to-sign-in"))
 }
 
 /// `GET /recover/finish`.

@@ -23,7 +23,7 @@ fn page(browser: &Browser, request: &str, next: Option<&str>) -> FormPage {
         .asks(
             "/sign-in/second-factor",
             browser.pages.form_token(Form::SecondStep, browser.value().as_bytes()),
-            say("sign-in.sign"),
+            say("sign-in.sign-in"),
         )
         .hidden("request", request)
         .hidden("next", next.unwrap_or_default())
@@ -70,10 +70,10 @@ fn signed_in(browser: &Browser, completed: &Completed, next: &str) -> Response {
     let mut response = match &completed.new_code {
         None => see_other(next),
         Some(code) => super::render(
-            &FormPage::new(say("sign-in.you-signed"))
+            &FormPage::new(say("sign-in.signed-in"))
                 .says(say("sign-in.code-you-used"))
                 .lists(vec![code.expose().clone()])
-                .link_to(next.to_owned(), say("sign-in.go")),
+                .link_to(next.to_owned(), say("sign-in.go-on")),
         )
         .into_response(),
     };

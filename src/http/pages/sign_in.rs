@@ -159,7 +159,7 @@ fn refused(mut page: SignInTemplate, browser: &Browser, error: &SignInError) -> 
 
 pub(super) fn in_words(seconds: u64) -> String {
     match seconds {
-        1 => say("sign-in.1-second").to_owned(),
+        1 => say("sign-in.second").to_owned(),
         2..=119 => say_with("sign-in.seconds", &[("seconds", &seconds.to_string())]),
         _ => say_with("sign-in.minutes", &[("minutes", &seconds.div_ceil(60).to_string())]),
     }

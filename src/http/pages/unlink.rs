@@ -12,6 +12,7 @@ use super::{ErrorPage, Form, Session, not_found, render, render_with, see_other}
 use crate::accounts::{Accounts, UnlinkReason};
 use crate::http::error::page_unavailable;
 use crate::http::form::{field, query_pairs};
+use crate::http::pages::say;
 
 /// What the page says before a link ends.
 #[derive(Template)]
@@ -62,9 +63,8 @@ pub(super) async fn post(State(accounts): State<Arc<Accounts>>, posted: Posted) 
     let why = if is_wrong { UnlinkReason::NotMine } else { UnlinkReason::Unwanted };
     match accounts.unlink(&signed_in, link, why).await {
         Ok(true) if is_wrong => {
-            let text = "The record is not linked to you any more, and no app sees it through you. The practice was told \
-                        and will find out whose it is, and what was looked at.";
-            render_with(StatusCode::OK, &ErrorPage::new("Thank you", text), None)
+            let text = say("unlink.record-not-linked");
+            render_with(StatusCode::OK, &ErrorPage::new(say("redeem.thank-you"), text), None)
         }
         Ok(true) => see_other("/"),
         Ok(false) => not_found(),

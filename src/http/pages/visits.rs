@@ -9,6 +9,7 @@ use crate::fhir::ResourceType;
 use crate::fhir::interaction::Interaction;
 use crate::fhir::search::Handling;
 use crate::gateway::{Gateway, Refusal};
+use crate::http::pages::say;
 
 /// So many of the latest are offered.
 const OFFERED: &str = "30";
@@ -77,7 +78,10 @@ impl Encounter {
         let kind = self.kinds.into_iter().find_map(of_concept).or_else(|| self.class.and_then(|class| class.display));
         let place = self.service_provider.and_then(|provider| provider.display);
         let text: Vec<String> = [day, kind, place].into_iter().flatten().collect();
-        Some(Visit { id: self.id?, text: if text.is_empty() { "Visit".to_owned() } else { text.join(", ") } })
+        Some(Visit {
+            id: self.id?,
+            text: if text.is_empty() { say("visit.visit").to_owned() } else { text.join(", ") },
+        })
     }
 }
 

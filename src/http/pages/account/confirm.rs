@@ -21,7 +21,7 @@ pub(super) async fn get(session: Session, RawQuery(query): RawQuery) -> Result<R
     let form_token = session.pages.form_token(Form::ConfirmContact, &signed_in.hash);
     let page = FormPage::new(say("contact.confirm-your-address"))
         .says(say("contact.from-now-you"))
-        .asks("/account/contact/confirm", form_token, say("contact.confirm-more"))
+        .asks("/account/contact/confirm", form_token, say("contact.confirm"))
         .hidden("token", field(&pairs, "token").unwrap_or_default());
     Ok(page.link("/account", say("chart.not-now")).respond())
 }

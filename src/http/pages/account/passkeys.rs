@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
-use super::super::agent::browser_in_words;
+use super::super::agent::{browser_in_words, browser_told};
 use super::super::apps::minute;
 use super::super::{Form, Session, not_found, render_scripted, see_other};
 use super::{Instead, Next, own_form, problem, proved};
@@ -75,7 +75,7 @@ async fn page(
             .iter()
             .map(|key| Row {
                 id: key.id.to_string(),
-                name: key.name.clone(),
+                name: browser_told(&key.name),
                 created: minute(key.created),
                 last_used: key.last_used.map(minute),
             })

@@ -17,16 +17,16 @@ use crate::http::form::{field, query_pairs};
 use crate::http::pages::{say, say_with};
 
 fn page(accounts: &Accounts, session: &Session, signed_in: &SignedIn, next: Next) -> FormPage {
-    let page = FormPage::new(say("prove.you"))
+    let page = FormPage::new(say("prove.title"))
         .says(say("prove.before-you-go"))
-        .asks("/account/prove", session.pages.form_token(Form::Prove, &signed_in.hash), say("sign-in.go"))
+        .asks("/account/prove", session.pages.form_token(Form::Prove, &signed_in.hash), say("sign-in.go-on"))
         .hidden("next", next.name())
         .field(Field::password("password", say("account.password"), "current-password"))
         .link("/account", say("contact.back-your-account"));
     accounts.providers().fold(page, |page, (key, name)| {
         page.link_named(
             format!("/sign-in/with/{key}?again=yes&next=/account"),
-            say_with("prove.sign-again", &[("name", name)]),
+            say_with("prove.or-sign-in-again", &[("name", name)]),
         )
     })
 }

@@ -38,7 +38,7 @@ fn overview(session: &Session, signed_in: &SignedIn, has: SecondFactors) -> Form
             .asks("/account/second-factor/off", token(), say("second-factor.do-not-ask"))
             .field(Field::password("password", say("account.password"), "current-password"));
     }
-    page.says(say("second-factor.an-authenticator-an")).asks(PATH, token(), say("second-factor.set-up-an"))
+    page.says(say("second-factor.about-authenticator")).asks(PATH, token(), say("second-factor.set-up"))
 }
 
 /// `GET /account/second-factor`.
@@ -55,7 +55,7 @@ async fn secret_page(
     secret: &TotpSecret,
 ) -> Result<FormPage, Instead> {
     let username = accounts.username(signed_in.account).await?.unwrap_or_default();
-    Ok(FormPage::new(say("second-factor.set-up-an"))
+    Ok(FormPage::new(say("second-factor.set-up"))
         .says(say("second-factor.enter-into-authenticator"))
         .lists(vec![secret.typed()])
         .link_to(secret.uri("Chartgate", &username), say("second-factor.open-authenticator-device"))

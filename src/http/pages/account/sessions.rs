@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 
+use super::super::agent::browser_told;
 use super::super::apps::minute;
 use super::super::{Form, Session, not_found, render, see_other};
 use super::{Instead, own_form, who};
@@ -47,13 +48,13 @@ pub(in crate::http::pages) struct SessionsTemplate {
 }
 
 impl Row {
-    fn new(device: Device) -> Self {
+    fn new(device: &Device) -> Self {
         Self {
             id: device.id.to_string(),
             signed_in: minute(device.signed_in),
             last_used: minute(device.last_used),
             is_this: device.is_this,
-            browser: device.browser,
+            browser: browser_told(&device.browser),
         }
     }
 }
@@ -87,12 +88,12 @@ pub(super) async fn get(State(accounts): State<Arc<Accounts>>, session: Session)
     Ok(render(&SessionsTemplate {
         style: super::super::style::path(),
         form_token: form_token(Form::EndSession),
-        sessions: accounts.devices(signed_in).await?.into_iter().map(Row::new).collect(),
+        sessions: accounts.devices(signed_in).await?.iter().map(Row::new).collect(),
         is_held: accounts.is_held(signed_in.account).await?,
         has_authenticator: accounts.second_factors(signed_in.account).await?.totp,
         passkey_token: form_token(Form::Passkey),
         passkeys: passkeys
-            .map(|key| WayIn { id: key.id.to_string(), name: key.name, since: minute(key.created) })
+            .map(|key| WayIn { id: key.id.to_string(), name: browser_told(&key.name), since: minute(key.created) })
             .collect(),
         identity_token: form_token(Form::Identities),
         identities: identities.map(identity).collect(),

@@ -42,11 +42,11 @@ pub(super) async fn post(
         Ok(()) => Ok(FormPage::new(say("undo.your-old-address-back"))
             .says(say("undo.everybody-was-signed"))
             .link("/recover", say("recover.choose-new-password"))
-            .link("/sign-in", say("sign-in.sign"))
+            .link("/sign-in", say("sign-in.sign-in"))
             .respond()),
         Err(error) => {
             let text = problem(&error, Next::Overview)?;
-            let page = FormPage::new(say("undo.cannot-be-undone")).says(text).link("/sign-in", say("sign-in.sign"));
+            let page = FormPage::new(say("undo.cannot-be-undone")).says(text).link("/sign-in", say("sign-in.sign-in"));
             Ok(page.respond_with(StatusCode::UNPROCESSABLE_ENTITY))
         }
     }

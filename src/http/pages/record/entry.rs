@@ -11,6 +11,7 @@ use super::list::status_of;
 use super::part::Part;
 use super::{Header, Viewed, refused};
 use crate::gateway::Refusal;
+use crate::http::pages::say;
 use crate::http::pages::{ErrorPage, not_found, render, render_with, style};
 
 /// What the page shows.
@@ -47,7 +48,7 @@ pub(in crate::http::pages) async fn get(Path((part, id)): Path<(String, String)>
         Ok(found) => found,
         Err(Refusal::Invalid { .. } | Refusal::NotFound) => return not_found(),
         Err(refusal) => {
-            let page = ErrorPage::new("This cannot be shown", &refused(&refusal).join(" "));
+            let page = ErrorPage::new(say("record.not-shown"), &refused(&refusal).join(" "));
             return render_with(status_of(&refusal), &page, None);
         }
     };
@@ -60,13 +61,13 @@ pub(in crate::http::pages) async fn get(Path((part, id)): Path<(String, String)>
 /// Why there is no entry: it was taken back, its practice did not answer, or there is none.
 fn missing(notes: &[String], withdrawn: usize) -> Response {
     if withdrawn > 0 {
-        let page = ErrorPage::new("This entry was taken back", "The practice says that it was entered in error.");
+        let page = ErrorPage::new(say("record.entry-was-taken"), say("record.practice-says-was"));
         return render_with(StatusCode::GONE, &page, None);
     }
     if notes.is_empty() {
         return not_found();
     }
-    let page = ErrorPage::new("This cannot be shown", &notes.join(" "));
+    let page = ErrorPage::new(say("record.not-shown"), &notes.join(" "));
     render_with(StatusCode::SERVICE_UNAVAILABLE, &page, None)
 }
 

@@ -8,6 +8,7 @@ use super::{Viewed, refused};
 use crate::fhir::interaction::{Interaction, is_id};
 use crate::gateway::Refusal;
 use crate::http::fhir;
+use crate::http::pages::say;
 use crate::http::pages::{ErrorPage, not_found, render_with};
 
 /// `GET /record/file/{id}?person=…`.
@@ -22,7 +23,7 @@ pub(in crate::http::pages) async fn get(Path(id): Path<String>, viewed: Viewed) 
         },
         Err(Refusal::Invalid { .. } | Refusal::NotFound | Refusal::Denied(_)) => not_found(),
         Err(refusal) => {
-            let page = ErrorPage::new("The file cannot be opened", &refused(&refusal).join(" "));
+            let page = ErrorPage::new(say("record.file-cannot-be"), &refused(&refusal).join(" "));
             render_with(status_of(&refusal), &page, None)
         }
     }

@@ -11,6 +11,7 @@ use crate::fhir::ResourceType;
 use crate::fhir::interaction::Interaction;
 use crate::fhir::search::Handling;
 use crate::gateway::{Gateway, Refusal};
+use crate::http::pages::told;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -134,7 +135,7 @@ fn found(gateway: &Gateway, bundle: &Value) -> Found {
     let issues = issues.filter(|issue| issue.get("code").and_then(Value::as_str) != Some("suppressed"));
     let texts = issues.filter_map(|issue| issue.pointer("/details/text").and_then(Value::as_str));
     let withdrawn = entries("match").filter(|resource| is_withdrawn(resource)).count();
-    Found { notes: texts.map(str::to_owned).collect(), next: next_of(bundle), lines, withdrawn }
+    Found { notes: texts.map(told).collect(), next: next_of(bundle), lines, withdrawn }
 }
 
 fn next_of(bundle: &Value) -> Option<String> {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use self::when::When;
 use crate::gateway::Practice;
+use crate::http::pages::say;
 
 /// What people read of one resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl<'a, P: Fn(&str) -> Option<Practice>> Reader<'a, P> {
         let when = When::new(practice.as_ref().and_then(|practice| practice.zone.clone()));
         let mut line = kinds::line(resource, &self.included, &when);
         id.clone_into(&mut line.id);
-        line.practice = practice.map_or_else(|| "A practice".to_owned(), |practice| practice.name);
+        line.practice = practice.map_or_else(|| say("record.a-practice").to_owned(), |practice| practice.name);
         Some(line)
     }
 }

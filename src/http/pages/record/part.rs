@@ -1,13 +1,13 @@
 //! The parts of a record, as people look for them.
 
 use crate::fhir::ResourceType;
+use crate::http::pages::say;
 
 /// One part: where it is, what it is called, and what is asked for it.
 #[derive(Debug)]
 pub(super) struct Part {
     /// The last segment of its address.
     pub(super) path: &'static str,
-    pub(super) heading: &'static str,
     pub(super) resource_type: ResourceType,
     /// What is asked besides the person: newest first where FHIR R4 has a date to sort by.
     pub(super) parameters: &'static [(&'static str, &'static str)],
@@ -31,11 +31,10 @@ const fn latest(parameters: &'static [(&'static str, &'static str)]) -> Option<S
 }
 
 macro_rules! parts {
-    ($($path:literal $heading:literal $type:ident [$($parameter:expr),*] $summary:expr;)*) => {
+    ($($path:literal $type:ident [$($parameter:expr),*] $summary:expr;)*) => {
         /// All parts, in the order of the page.
         pub(super) const PARTS: &[Part] = &[$(Part {
             path: $path,
-            heading: $heading,
             resource_type: ResourceType::$type,
             parameters: &[$($parameter),*],
             summary: $summary,
@@ -44,37 +43,42 @@ macro_rules! parts {
 }
 
 parts! {
-    "appointments" "Appointments" Appointment [("_sort", "-date")]
+    "appointments" Appointment [("_sort", "-date")]
         Some(Summary { parameters: &[("_sort", "date"), ("status", "booked")], is_ahead: true, shown: 3 });
-    "results" "Test results" Observation [("_sort", "-date"), ("category", "laboratory")]
+    "results" Observation [("_sort", "-date"), ("category", "laboratory")]
         latest(&[("_sort", "-date"), ("category", "laboratory")]);
-    "medications" "Medicines" MedicationRequest [("_sort", "-authoredon"), ("_include", "MedicationRequest:medication")]
+    "medications" MedicationRequest [("_sort", "-authoredon"), ("_include", "MedicationRequest:medication")]
         latest(&[("_sort", "-authoredon"), ("status", "active"), ("_include", "MedicationRequest:medication")]);
     // All of them: one that is left out may kill.
-    "allergies" "Allergies" AllergyIntolerance [("_sort", "-date")]
+    "allergies" AllergyIntolerance [("_sort", "-date")]
         Some(Summary { parameters: &[("_sort", "-date")], is_ahead: false, shown: 50 });
-    "conditions" "Health problems" Condition [("_sort", "-recorded-date")]
+    "conditions" Condition [("_sort", "-recorded-date")]
         latest(&[("_sort", "-recorded-date"), ("clinical-status", "active,recurrence,relapse")]);
-    "immunizations" "Vaccinations" Immunization [("_sort", "-date")] latest(&[("_sort", "-date")]);
-    "vitals" "Weight, blood pressure and other measurements" Observation
+    "immunizations" Immunization [("_sort", "-date")] latest(&[("_sort", "-date")]);
+    "vitals" Observation
         [("_sort", "-date"), ("category", "vital-signs")] None;
-    "findings" "All findings and measurements" Observation [("_sort", "-date")] None;
-    "reports" "Reports" DiagnosticReport [("_sort", "-date")] None;
-    "documents" "Documents and notes" DocumentReference [("_sort", "-date")] None;
-    "visits" "Visits" Encounter [("_sort", "-date")] None;
-    "procedures" "Procedures" Procedure [("_sort", "-date")] None;
-    "messages" "Messages" Communication [("_sort", "-sent")] None;
-    "plans" "Care plans" CarePlan [("_sort", "-date")] None;
-    "goals" "Goals" Goal [("_sort", "-start-date")] None;
-    "team" "Care team" CareTeam [] None;
-    "coverage" "Insurance" Coverage [] None;
-    "bills" "Bills" Invoice [("_sort", "-date")] None;
+    "findings" Observation [("_sort", "-date")] None;
+    "reports" DiagnosticReport [("_sort", "-date")] None;
+    "documents" DocumentReference [("_sort", "-date")] None;
+    "visits" Encounter [("_sort", "-date")] None;
+    "procedures" Procedure [("_sort", "-date")] None;
+    "messages" Communication [("_sort", "-sent")] None;
+    "plans" CarePlan [("_sort", "-date")] None;
+    "goals" Goal [("_sort", "-start-date")] None;
+    "team" CareTeam [] None;
+    "coverage" Coverage [] None;
+    "bills" Invoice [("_sort", "-date")] None;
 }
 
 impl Part {
     /// The part at this address.
     pub(super) fn at(path: &str) -> Option<&'static Self> {
         PARTS.iter().find(|part| part.path == path)
+    }
+
+    /// What it is called.
+    pub(super) fn heading(&self) -> &'static str {
+        say(&format!("part.{}", self.path))
     }
 
     /// Whether its entries have earlier and later values of the same kind.
@@ -92,7 +96,7 @@ mod tests {
     #[test]
     fn every_part_has_an_address_and_a_name_of_its_own() {
         let paths: BTreeSet<&str> = PARTS.iter().map(|part| part.path).collect();
-        let headings: BTreeSet<&str> = PARTS.iter().map(|part| part.heading).collect();
+        let headings: BTreeSet<&str> = PARTS.iter().map(Part::heading).collect();
         assert_eq!((paths.len(), headings.len()), (PARTS.len(), PARTS.len()));
         assert!(Part::at("results").is_some() && Part::at("Results").is_none() && Part::at("").is_none());
     }

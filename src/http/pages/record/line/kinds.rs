@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::when::When;
 use super::{Fact, Line, all, concept, concepts, names, text};
+use crate::http::pages::told;
 
 /// The words for a resource, but for its id and practice.
 pub(super) fn line(resource: &Value, included: &BTreeMap<String, &Value>, when: &When) -> Line {
@@ -39,7 +40,7 @@ struct Words(Line);
 
 impl Words {
     fn new(title: Option<String>, otherwise: &str, when: String) -> Self {
-        Self(Line { title: title.unwrap_or_else(|| otherwise.to_owned()), when, ..Line::default() })
+        Self(Line { title: title.unwrap_or_else(|| told(otherwise)), when, ..Line::default() })
     }
 
     fn fact(mut self, name: &'static str, text: Option<String>) -> Self {
@@ -55,9 +56,9 @@ impl Words {
 
     /// What is to be known first. Of several states all are told.
     fn state(mut self, state: Option<&str>) -> Self {
-        self.0.state = match (self.0.state.take(), state) {
+        self.0.state = match (self.0.state.take(), state.map(told)) {
             (Some(before), Some(state)) => Some(format!("{before}. {state}")),
-            (before, state) => before.or_else(|| state.map(str::to_owned)),
+            (before, state) => before.or(state),
         };
         self
     }

@@ -4,16 +4,22 @@ use serde_json::Value;
 
 use super::when::When;
 use super::{all, concept, text};
+use crate::http::pages::{say, say_with, told};
 
 /// What was found; `None` where the resource holds no value of its own.
 pub(super) fn of(holder: &Value, when: &When) -> Option<String> {
     let plain = || ["/valueString", "/valueTime"].iter().find_map(|pointer| text(holder, pointer)).map(str::to_owned);
-    let truth =
-        || holder.get("valueBoolean").and_then(Value::as_bool).map(|truth| if truth { "Yes" } else { "No" }.to_owned());
+    let truth = || {
+        holder
+            .get("valueBoolean")
+            .and_then(Value::as_bool)
+            .map(|truth| if truth { say("record.yes") } else { say("redeem.no") }.to_owned())
+    };
     let whole = || holder.get("valueInteger").filter(|value| value.is_number()).map(ToString::to_string);
     let date = || text(holder, "/valueDateTime").map(|at| when.tell(at));
-    let series = || holder.get("valueSampledData").map(|_| "A series of measurements: ask the practice".to_owned());
-    let missing = || concept(holder.get("dataAbsentReason")).map(|why| format!("No value: {why}"));
+    let series = || holder.get("valueSampledData").map(|_| say("record.series-measurements-ask").to_owned());
+    let missing =
+        || concept(holder.get("dataAbsentReason")).map(|why| say_with("record.no-value-why", &[("why", &why)]));
     quantity(holder.get("valueQuantity"))
         .or_else(|| concept(holder.get("valueCodeableConcept")))
         .or_else(plain)
@@ -40,9 +46,9 @@ pub(super) fn quantity(quantity: Option<&Value>) -> Option<String> {
 pub(super) fn range(value: Option<&Value>) -> Option<String> {
     let value = value?;
     match (quantity(value.get("low")), quantity(value.get("high"))) {
-        (Some(low), Some(high)) => Some(format!("{low} to {high}")),
-        (Some(low), None) => Some(format!("{low} or more")),
-        (None, Some(high)) => Some(format!("{high} or less")),
+        (Some(low), Some(high)) => Some(say_with("record.low-to-high", &[("low", &low), ("high", &high)])),
+        (Some(low), None) => Some(say_with("record.or-more", &[("low", &low)])),
+        (None, Some(high)) => Some(say_with("record.or-less", &[("high", &high)])),
         (None, None) => None,
     }
 }
@@ -72,7 +78,7 @@ pub(super) fn flag(holder: &Value) -> Option<String> {
     let word = |one: &Value| {
         let mut codings = all(one, "coding").filter(|coding| text(coding, "/system") == Some(INTERPRETATION));
         let known = codings.find_map(|coding| interpretation(text(coding, "/code")?));
-        known.map(str::to_owned).or_else(|| concept(Some(one)))
+        known.map(told).or_else(|| concept(Some(one)))
     };
     let words: Vec<String> = all(holder, "interpretation").filter_map(word).collect();
     (!words.is_empty()).then(|| words.join(", "))

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::when::When;
 use super::super::{has_code, value};
 use super::{Line, Words, all, concept, concepts, first_of, names, notes, said, sentence, state_of, text};
+use crate::http::pages::{say_with, told};
 
 /// FHIR R4 condition-ver-status and allergyintolerance-verification, by code: a practice's own text may say it otherwise.
 fn verification(resource: &Value) -> Option<&'static str> {
@@ -20,12 +21,13 @@ fn verification(resource: &Value) -> Option<&'static str> {
 
 pub(super) fn allergy(resource: &Value, when: &When) -> Line {
     let reactions: Vec<String> = all(resource, "reaction").map(reaction).filter(|text| !text.is_empty()).collect();
-    let kinds: Vec<String> = all(resource, "category").filter_map(Value::as_str).map(sentence).collect();
+    let kinds: Vec<String> =
+        all(resource, "category").filter_map(Value::as_str).map(|kind| told(sentence(kind))).collect();
     let high = (text(resource, "/criticality") == Some("high")).then_some("High risk");
     Words::new(concept(resource.get("code")), "Allergy that the practice has not named", String::new())
         .facts("Reaction", &reactions)
         .facts("Kind", &kinds)
-        .fact("State", concept(resource.get("clinicalStatus")).map(|word| sentence(&word)))
+        .fact("State", concept(resource.get("clinicalStatus")).map(|word| told(sentence(&word))))
         .fact("Since", onset(resource, when))
         .fact("Last time", text(resource, "/lastOccurrence").map(|at| when.tell(at)))
         .fact("Recorded", text(resource, "/recordedDate").map(|at| when.tell(at)))
@@ -39,8 +41,8 @@ pub(super) fn allergy(resource: &Value, when: &When) -> Line {
 fn reaction(reaction: &Value) -> String {
     let mut words = concepts(reaction.get("manifestation"));
     words.extend(said(reaction, "/description"));
-    words.extend(concept(reaction.get("substance")).map(|what| format!("to {what}")));
-    words.extend(text(reaction, "/severity").map(|severity| format!("({severity})")));
+    words.extend(concept(reaction.get("substance")).map(|what| say_with("record.reaction-to", &[("what", &what)])));
+    words.extend(text(reaction, "/severity").map(|severity| format!("({})", told(severity))));
     words.join(" ")
 }
 
@@ -48,7 +50,7 @@ pub(super) fn condition(resource: &Value, when: &When) -> Line {
     let ended =
         text(resource, "/abatementDateTime").map(|at| when.tell(at)).or_else(|| said(resource, "/abatementString"));
     Words::new(concept(resource.get("code")), "Problem that the practice has not named", String::new())
-        .fact("State", concept(resource.get("clinicalStatus")).map(|word| sentence(&word)))
+        .fact("State", concept(resource.get("clinicalStatus")).map(|word| told(sentence(&word))))
         .fact("Severity", concept(resource.get("severity")))
         .facts("Where", &concepts(resource.get("bodySite")))
         .fact("Since", onset(resource, when))
@@ -62,7 +64,7 @@ pub(super) fn condition(resource: &Value, when: &When) -> Line {
 fn onset(resource: &Value, when: &When) -> Option<String> {
     let at = ["/onsetDateTime", "/onsetPeriod/start"].iter().find_map(|at| text(resource, at)).map(|at| when.tell(at));
     at.or_else(|| said(resource, "/onsetString"))
-        .or_else(|| value::quantity(resource.get("onsetAge")).map(|age| format!("the age of {age}")))
+        .or_else(|| value::quantity(resource.get("onsetAge")).map(|age| say_with("record.age", &[("age", &age)])))
         .or_else(|| value::range(resource.get("onsetRange")))
 }
 

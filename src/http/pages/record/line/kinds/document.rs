@@ -6,6 +6,7 @@ use super::super::File;
 use super::super::when::When;
 use super::{Line, Words, all, concept, concepts, first_of, names, notes, report_state, said, state_of, text};
 use crate::fhir::interaction::is_id;
+use crate::http::pages::say;
 
 pub(super) fn report(resource: &Value, when: &When) -> Line {
     let at = when.first(resource, &["/effectiveDateTime", "/effectivePeriod/start", "/issued"]);
@@ -65,12 +66,12 @@ impl Words {
 fn name(attachment: &Value) -> String {
     let kind = match text(attachment, "/contentType").unwrap_or_default().split(';').next().unwrap_or_default().trim() {
         "application/pdf" => " (PDF)",
-        "image/png" | "image/jpeg" | "image/gif" | "image/tiff" => " (picture)",
-        "text/plain" | "text/rtf" | "application/rtf" => " (text)",
-        "text/html" => " (web page)",
+        "image/png" | "image/jpeg" | "image/gif" | "image/tiff" => say("record.picture"),
+        "text/plain" | "text/rtf" | "application/rtf" => say("record.text-file"),
+        "text/html" => say("record.web-page"),
         _ => "",
     };
-    format!("{}{kind}", text(attachment, "/title").unwrap_or("the file"))
+    format!("{}{kind}", text(attachment, "/title").unwrap_or(say("record.file")))
 }
 
 fn file(attachment: &Value) -> Option<File> {

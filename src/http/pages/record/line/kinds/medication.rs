@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::value;
 use super::super::when::When;
 use super::{Line, Words, all, concept, concepts, notes, said, state_of, text};
+use crate::http::pages::{say, say_with};
 
 pub(super) fn line(resource: &Value, included: &BTreeMap<String, &Value>, when: &When) -> Line {
     let refills = resource.pointer("/dispenseRequest/numberOfRepeatsAllowed").filter(|count| count.is_number());
@@ -69,11 +70,16 @@ fn dose(dose: &Value) -> Option<String> {
     let mut words: Vec<String> = all(dose, "doseAndRate").filter_map(amount).collect();
     words.extend(concept(dose.pointer("/timing/code")));
     words.extend(concept(dose.get("route")));
-    words.extend(concept(dose.get("asNeededCodeableConcept")).map(|why| format!("as needed for {why}")));
-    words.extend((dose.get("asNeededBoolean").and_then(Value::as_bool) == Some(true)).then(|| "as needed".to_owned()));
+    words.extend(
+        concept(dose.get("asNeededCodeableConcept")).map(|why| say_with("record.as-needed-for", &[("why", &why)])),
+    );
+    words.extend(
+        (dose.get("asNeededBoolean").and_then(Value::as_bool) == Some(true))
+            .then(|| say("record.as-needed").to_owned()),
+    );
     // How often is often said by numbers alone: half of a dosage would be worse than none.
     match words.is_empty() || dose.pointer("/timing/code").is_none() {
-        true => Some("as the practice told you: ask it".to_owned()),
+        true => Some(say("record.as-practice-told").to_owned()),
         false => Some(words.join(", ")),
     }
 }

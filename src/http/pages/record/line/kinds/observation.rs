@@ -3,6 +3,7 @@ use serde_json::Value;
 use super::super::value;
 use super::super::when::When;
 use super::{Line, Words, all, concept, names, notes, report_state, text};
+use crate::http::pages::{say, say_with};
 
 pub(super) fn line(resource: &Value, when: &When) -> Line {
     let at = when.first(resource, &["/effectiveDateTime", "/effectivePeriod/start", "/effectiveInstant", "/issued"]);
@@ -16,7 +17,7 @@ pub(super) fn line(resource: &Value, when: &When) -> Line {
         .fact("Method", concept(resource.get("method")))
         .facts("Note", &notes(resource))
         .facts("By", &names(resource, "performer", ""))
-        .fact("Parts", (members > 0).then(|| format!("{members}, each listed by itself")))
+        .fact("Parts", (members > 0).then(|| say_with("record.members", &[("count", &members.to_string())])))
         .state(report_state(text(resource, "/status")));
     words.0.codes = codes(resource);
     words.0
@@ -25,9 +26,9 @@ pub(super) fn line(resource: &Value, when: &When) -> Line {
 /// One part of a panel, such as one of both numbers of a blood pressure, with what is said of it.
 fn component(part: &Value, when: &When) -> Option<String> {
     let name = concept(part.get("code"))?;
-    let found = value::of(part, when).unwrap_or_else(|| "no value".to_owned());
+    let found = value::of(part, when).unwrap_or_else(|| say("record.no-value").to_owned());
     let flag = value::flag(part).map(|flag| format!(" ({flag})")).unwrap_or_default();
-    let range = value::reference(part).map(|range| format!(", range {range}")).unwrap_or_default();
+    let range = value::reference(part).map(|range| say_with("record.range", &[("range", &range)])).unwrap_or_default();
     Some(format!("{name} {found}{flag}{range}"))
 }
 

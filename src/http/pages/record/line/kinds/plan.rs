@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::value;
 use super::super::when::When;
 use super::{Line, Words, all, concept, first_of, names, notes, said, state_of, text};
+use crate::http::pages::say_with;
 
 pub(super) fn line(resource: &Value, when: &When) -> Line {
     let title = said(resource, "/title")
@@ -50,7 +51,7 @@ fn aim(target: &Value, when: &When) -> Option<String> {
         .or_else(|| value::range(target.get("detailRange")))
         .or_else(|| concept(target.get("detailCodeableConcept")))
         .or_else(|| said(target, "/detailString"));
-    let due = text(target, "/dueDate").map(|day| format!("by {}", when.tell(day)));
+    let due = text(target, "/dueDate").map(|day| say_with("record.by", &[("day", &when.tell(day))]));
     let words: Vec<String> = [measure, detail, due].into_iter().flatten().collect();
     (!words.is_empty()).then(|| words.join(" "))
 }
