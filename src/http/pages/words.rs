@@ -59,7 +59,7 @@ mod tests {
 
     use super::*;
     use crate::authorization::LookKind;
-    use crate::consent::{Category, Rule};
+    use crate::consent::{Category, Label, Rule};
     use crate::identity::{Document, GrantBasis, StatusReason, ViewReason};
     use crate::storage::staff_tasks::StaffTaskKind;
 
@@ -78,6 +78,7 @@ mod tests {
         keys.extend(Document::ALL.iter().map(|paper| format!("paper.{}", paper.as_str())));
         keys.extend(Rule::ALL.iter().map(|rule| format!("rule.{}", rule.as_str())));
         keys.extend(StatusReason::ALL.iter().map(|reason| format!("reason.{}", reason.as_str())));
+        keys.extend(Label::ALL.iter().filter(|label| label.is_content()).map(|l| format!("label.{}", l.as_str())));
         keys.extend(ViewReason::ALL.iter().map(|reason| format!("view.{}", reason.as_str())));
         keys.extend(["mental-health", "sexual-health", "substances"].map(|topic| format!("topic.{topic}")));
         keys
