@@ -313,6 +313,61 @@ mod tests {
         )
     }
 
+    /// Of what is nobody's care, or is said by what it belongs to, the words say nothing; and only who asks is told.
+    #[test]
+    fn words_are_read_of_care_alone_and_for_whom_they_matter() {
+        let mut sets = CodeSets::default();
+        let hiv: Labels = [Label::Hiv].into_iter().collect();
+        sets.look_for(super::super::free_text::Words::new([("HIV".to_owned(), hiv)]).unwrap());
+        let detail = |words| Detail {
+            id: false,
+            codes: false,
+            days: false,
+            review: false,
+            content: true,
+            words,
+            edition: words,
+        };
+        for (kind, expected) in [
+            ("Observation", Some(hiv)),
+            ("Medication", Some(hiv)),
+            ("Communication", Some(hiv)),
+            ("Patient", None),
+            ("Practitioner", None),
+            ("Location", None),
+            ("Provenance", None),
+        ] {
+            let resource = json!({"resourceType": kind, "id": "1", "meta": {"versionId": "7"}, "text": {"div": "HIV"}});
+            let text = resource.to_string();
+            let raw = scan_resource(text.clone().into(), Knowledge::embedded().unwrap()).unwrap();
+            let item = describe(&raw, &sets, detail(true));
+            assert_eq!(item.suspicion.map(|suspicion| suspicion.labels), expected, "{kind}");
+            assert_eq!(item.edition, Some(Edition { version: "7".to_owned(), length: text.len() }));
+            let unasked = describe(&raw, &sets, detail(false));
+            assert_eq!((unasked.suspicion, unasked.edition), (None, None), "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_edition_is_told_by_its_version_and_its_length() {
+        let raw = |version: Value, note: &str| {
+            let resource =
+                json!({"resourceType": "Observation", "id": "1", "meta": {"versionId": version}, "note": note});
+            scan_resource(resource.to_string().into(), Knowledge::embedded().unwrap()).unwrap()
+        };
+        let first = raw(json!("1"), "abc");
+        let known = edition(&first).unwrap();
+        for (other, expected) in [
+            (first, true),
+            (raw(json!("2"), "abc"), false),
+            (raw(json!("1"), "ab"), false),
+            (raw(json!(null), "abc"), false),
+        ] {
+            assert_eq!(known.is_of(&other), expected);
+        }
+        assert_eq!(edition(&raw(json!(null), "abc")), None);
+    }
+
     fn labels(resource: &Value) -> Vec<Label> {
         item(resource).labels.each().collect()
     }

@@ -558,6 +558,7 @@ fn every_number_is_there_once_and_what_waits_is_named() {
         include_str!("exchange.rs"),
         include_str!("minors.rs"),
         include_str!("people.rs"),
+        include_str!("reviews.rs"),
         include_str!("traces.rs"),
         include_str!("../accounts/addresses.rs"),
         include_str!("../linking/charts.rs"),
