@@ -4,6 +4,7 @@
 mod about;
 mod assurance;
 mod decide;
+mod doubts;
 mod identification;
 mod permit;
 mod subject;
@@ -15,6 +16,7 @@ mod withheld;
 pub use about::{About, Referent, about, referent};
 pub use assurance::shows;
 pub use decide::{Denial, decide, is_served};
+pub use doubts::Doubts;
 pub use identification::Identification;
 pub use permit::Permit;
 pub use subject::{Behalf, OWN_PAGES, Subject};

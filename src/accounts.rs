@@ -23,6 +23,7 @@ mod recovery;
 mod redeem;
 mod second_factor;
 mod session;
+mod shared_address;
 mod sign_up;
 mod throttle;
 mod unlink;

@@ -8,6 +8,7 @@
 mod age;
 mod code_set;
 pub mod exchange;
+mod free_text;
 mod item;
 mod label;
 mod lens;
@@ -26,7 +27,8 @@ mod words;
 
 pub use age::{BirthDate, Boundary, LeapDay, local_date};
 pub use code_set::{CodePattern, CodeSets};
-pub use item::{Detail, Item, Span, describe};
+pub use free_text::{Passage, Suspicion, WordError, Words};
+pub use item::{Detail, Edition, Item, Span, describe};
 pub use label::{Label, Labels};
 pub use lens::{Asking, Extent, Lens, Shown, Verdict};
 pub use notice::{DueNotice, due_notices};

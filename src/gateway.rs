@@ -9,6 +9,7 @@ mod chart;
 mod compartment;
 mod content;
 mod docref;
+mod doubtful;
 mod duplicates;
 mod everything;
 mod explain;
@@ -68,6 +69,7 @@ use crate::storage::Db;
 
 pub use answer::{Answer, Refusal};
 pub use content::{Content, essence};
+pub use doubtful::{Doubtful, Doubtfuls};
 pub use explain::Explanation;
 pub use outlook::Outlook;
 pub(crate) use own::{audit_events, grants_of};
@@ -76,6 +78,7 @@ pub(crate) use source::ConnectedSource;
 pub use source::{ClientParts, Mappings, SourceError, Sources};
 pub use standing::{Practice, SourceStanding};
 
+use doubtful::ToldOfDoubts;
 use hashed::HashedIds;
 use identifier::Identifiers;
 use page_link::PageLinks;
@@ -95,6 +98,7 @@ pub struct Gateway {
     page_links: PageLinks,
     rates: Rates,
     taint: TaintIndexes,
+    told_of_doubts: ToldOfDoubts,
     specialties: LearnedSpecialties,
     limits: Limits,
     clock: SharedClock,
@@ -144,6 +148,7 @@ impl Gateway {
             db: parts.db,
             rates: Rates::new(&parts.limits),
             taint: TaintIndexes::default(),
+            told_of_doubts: ToldOfDoubts::default(),
             specialties: LearnedSpecialties::default(),
             knowledge: parts.knowledge,
             sources: parts.sources,
@@ -239,6 +244,7 @@ impl Gateway {
                     let outcome = self.interact(&permit, interaction).await;
                     (permit, outcome)
                 };
+                self.tell_of_doubts(&permit);
                 if let Some(count) = self.alarm(&permit, chosen) {
                     entry.withheld(count);
                 }

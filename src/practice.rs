@@ -16,8 +16,8 @@ pub use connect::{ConnectError, adopt_brand, adopt_release_policy, connect, conn
 pub use consent::{NewRule, adopt_consent_policy, lay_down, lift, limit_grant, put_label_table, remove_label_table};
 pub use desk::{
     Acting, Approval, AtWork, Desk, DeskError, Exposed, Exposure, Found, Handed, Issued, LookedBy, NewInvitation,
-    NewProofing, QueuedClaim, QueuedProxy, Ruling, Seen, Settlement, Standing, Stopped, TaskLine, Viewed, Viewer,
-    Wanted,
+    NewProofing, QueuedClaim, QueuedProxy, Review, Ruling, Seen, Settlement, Standing, Stopped, TaskLine, ToReview,
+    Viewed, Viewer, Wanted,
 };
 pub use enrol::{
     EnrolError, NewAccount, NewGrant, NewLink, account, appoint, dismiss, grant, grant_until, link, person,

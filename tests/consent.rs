@@ -20,6 +20,7 @@ mod practices;
 mod properties;
 mod real;
 mod record_pages;
+mod reviews;
 mod scenarios;
 mod specialties;
 mod surfaces;

@@ -55,7 +55,7 @@ pub(crate) async fn organization(world: &World, practice: &str) -> OrganizationI
     organizations::all(&world.app.db).await.unwrap().into_iter().find(|known| known.name == *name).unwrap().id
 }
 
-async fn appoint(world: &World, key: &str, practice: &str, role: StaffRole) {
+pub(crate) async fn appoint(world: &World, key: &str, practice: &str, role: StaffRole) {
     world.browser(key).await;
     let username = Username::new(key).unwrap();
     let account = accounts::by_username(&world.app.db, &username).await.unwrap().unwrap().id;

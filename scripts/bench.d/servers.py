@@ -109,6 +109,8 @@ class Stack:
         self.ports = {name: free_port() for name in ("upstream", "nginx", "gateway")}
         self.processes = {}
         self.log_filter = options.log_filter
+        # What the gateway is started by, if not by itself.
+        self.under = []
         self.refused = []
         self.configuration = self.folder / "chartgate.toml"
 
@@ -167,7 +169,7 @@ class Stack:
         return done.stdout.strip()
 
     def start_gateway(self, wait=True):
-        command = [self.binary, "--config", str(self.configuration), "--loopback-demo", "serve"]
+        command = [*self.under, self.binary, "--config", str(self.configuration), "--loopback-demo", "serve"]
         with open(self.folder / "gateway.log", "ab") as log:
             self.processes["gateway"] = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         if wait:

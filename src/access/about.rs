@@ -1,6 +1,6 @@
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::{AuthorizationKind, Several};
-use crate::fhir::reference::{ReferenceForm, parse_reference};
+use crate::fhir::reference::{ReferenceForm, parse_reference, plain};
 use crate::fhir::scan::{RawResource, ReferenceSpan};
 use crate::fhir::search::fragment::Fragment;
 use crate::fhir::shape::CaptureId;
@@ -99,6 +99,14 @@ impl Subjects {
     fn at(raw: &RawResource, base: &str, paths: &[CaptureId], is_patient: impl Fn(&str) -> bool) -> Self {
         let mut found = Self::default();
         for reference in references_at(raw, paths) {
+            if let Some(id) =
+                reference.filter(|reference| !reference.escaped).and_then(|reference| patient_id(raw, reference))
+            {
+                found.values += 1;
+                found.patients += 1;
+                found.own += usize::from(is_patient(id));
+                continue;
+            }
             let read = |kind, id: &str| (kind == Some(ResourceType::Patient), is_person(kind, id, &is_patient));
             let (to_patient, to_person) =
                 reference.and_then(|reference| pointed_at(raw, base, reference, read)).unwrap_or_default();
@@ -108,6 +116,12 @@ impl Subjects {
         }
         found
     }
+}
+
+/// The id of a reference that says `Patient/id` and no more.
+fn patient_id<'a>(raw: &'a RawResource, reference: &ReferenceSpan) -> Option<&'a str> {
+    let (kind, id) = plain(reference.value.of(&raw.bytes))?;
+    if kind == b"Patient" { std::str::from_utf8(id).ok() } else { None }
 }
 
 fn is_person(kind: Option<ResourceType>, id: &str, is_patient: impl Fn(&str) -> bool) -> bool {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use super::doubts::Doubts;
 use super::subject::Subject;
 use super::unknown::Unknown;
 use super::withheld::Withheld;
@@ -31,6 +32,7 @@ pub struct Permit {
     calls: Arc<AtomicU32>,
     /// Who has to be looked up for it; shared likewise.
     unknown: Arc<Unknown>,
+    doubts: Arc<Doubts>,
 }
 
 impl Permit {
@@ -49,6 +51,7 @@ impl Permit {
             withheld: Arc::default(),
             calls: Arc::default(),
             unknown: Arc::default(),
+            doubts: Arc::default(),
         }
     }
 
@@ -68,6 +71,12 @@ impl Permit {
     #[must_use]
     pub const fn unknown(&self) -> &Arc<Unknown> {
         &self.unknown
+    }
+
+    /// Where words keep something from the caller.
+    #[must_use]
+    pub const fn doubts(&self) -> &Arc<Doubts> {
+        &self.doubts
     }
 
     /// Whose record it is.

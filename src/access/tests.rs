@@ -1,6 +1,6 @@
 //! By hand, from the rules of security design section 8: whose a resource is, and who gets a permit for what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -436,6 +436,12 @@ fn what_is_counted_for_an_answer_is_counted_once_for_all_its_permits() {
     ];
     assert_eq!(permit.unknown().take(), BTreeMap::from([(key, expected.into_iter().collect())]));
     assert_eq!(owner.unknown().take(), BTreeMap::new(), "whoever takes them forgets them");
+
+    // And with where words keep something back.
+    assert_eq!(permit.doubts().take(), BTreeSet::new());
+    [key, key].into_iter().for_each(|key| owner.doubts().add(key));
+    assert_eq!(permit.doubts().take(), BTreeSet::from([key]));
+    assert_eq!(owner.doubts().take(), BTreeSet::new(), "whoever takes them forgets them");
 }
 
 /// All but a person's own record, of which nothing waits, is looked at through a view; a backend service is nobody's proxy.

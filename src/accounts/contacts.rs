@@ -15,7 +15,7 @@ use crate::identity::{Contact, ContactKind, Language};
 use crate::mail::{Day, Letter, Minutes, template};
 use crate::storage::challenges::{self, Challenge, Purpose};
 use crate::storage::contacts::{self, StoredContact};
-use crate::storage::{StorageError, accounts, sessions};
+use crate::storage::{StorageError, accounts, sessions, staff_tasks};
 
 /// A code by e-mail is good for so long (NIST SP 800-63B-4 §4.2.1.2).
 const MAIL_CODE: Duration = Duration::from_secs(86_400);
@@ -62,6 +62,7 @@ impl Accounts {
         }
         self.throttle.attempt_name(&format!("contact {}", who.account), self.clock.now())?;
         let (id, asked, letter) = self.written_for_proof(who.account, &contact).await?;
+        let tasks = self.of_shared_address(who.account, &contact).await?;
         let (account, now) = (who.account, self.clock.now());
         let act = self.new_act(ActKind::Contact).by(account).by_way_of("add").on("Contact", id);
         self.acts
@@ -71,6 +72,9 @@ impl Accounts {
                     contacts::insert(tx, id, account, &contact, now).await?;
                     challenges::insert(tx, &asked.challenge).await?;
                     letter.queue(tx).await?;
+                    for task in &tasks {
+                        staff_tasks::insert_once(tx, task).await?;
+                    }
                     Ok(((), Some(act)))
                 }
                 .boxed()

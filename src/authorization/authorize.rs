@@ -19,7 +19,7 @@ use crate::oauth::parameters::Parameters;
 use crate::oauth::request::{self, AuthorizationRequest, CONSTANT_CHALLENGE, UNKNOWN_LAUNCH, with_parameters};
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::oauth::token::TokenKind;
-use crate::storage::{StorageError, authorizations, clients, launches, staff};
+use crate::storage::{StorageError, authorizations, clients, launches, staff, staff_sessions};
 
 /// A browser that is signed in.
 #[derive(Clone, Debug)]
@@ -304,8 +304,12 @@ impl AuthorizationServer {
         Ok(good.map(Some).ok_or_else(|| self.error(request, UNKNOWN_LAUNCH)))
     }
 
-    /// Whether the account is staff of a practice in a role that opens apps.
+    /// Whether the account is at work at a practice in a role that opens apps: a launch does not outlive the work that it was made
+    /// at.
     async fn opens_apps_at(&self, account: AccountId, practice: OrganizationId) -> Result<bool, StorageError> {
+        if !staff_sessions::is_at_work(&self.db, (account, practice), self.clock.now()).await? {
+            return Ok(false);
+        }
         let roles = staff::of_account(&self.db, account).await?;
         Ok(roles.iter().any(|row| row.organization == practice && row.role.may(StaffAct::OpenApp)))
     }

@@ -1,23 +1,29 @@
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
+use super::free_text::Words;
 use super::label::{Label, Labels};
 use crate::base::hash::sha256;
 
 /// Which codes are sensitive, and in which way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CodeSets {
-    /// Few: to compare lengths tells nearly all of them apart.
+    /// Few, by length: that alone tells nearly all of them apart, and each coding of each resource is looked for here.
     systems: Vec<(String, SystemSets)>,
+    /// Where those begin that are so long, and at the end their number.
+    by_length: Vec<usize>,
     version: [u8; 32],
     /// Whether some code says who may see something, and not what it is.
     has_decisions: bool,
+    words: Words,
 }
 
 /// The same of one system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemSets {
-    exact: BTreeMap<String, Labels>,
+    exact: HashMap<String, Labels, RandomState>,
     prefixes: Vec<(String, Labels)>,
     ranges: Vec<(u32, u32, Labels)>,
 }
@@ -37,10 +43,7 @@ impl CodeSets {
     /// Enters codes of a system under a label.
     pub fn add(&mut self, system: &str, patterns: &[CodePattern], label: Label) {
         let known = self.systems.iter().position(|(known, _)| known == system);
-        let at = known.unwrap_or_else(|| {
-            self.systems.push((system.to_owned(), SystemSets::default()));
-            self.systems.len() - 1
-        });
+        let at = known.unwrap_or_else(|| self.enter(system));
         let Some((_, sets)) = self.systems.get_mut(at) else { return };
         let labels: Labels = [label].into_iter().collect();
         self.has_decisions |= !label.is_content();
@@ -58,6 +61,29 @@ impl CodeSets {
         self.version = sha256(text.as_bytes());
     }
 
+    /// Lets these words be looked for in what people wrote.
+    pub fn look_for(&mut self, words: Words) {
+        let text = format!("{:?}{words:?}", self.version);
+        self.version = sha256(text.as_bytes());
+        self.words = words;
+    }
+
+    /// The words that may say something sensitive.
+    #[must_use]
+    pub const fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// A place for the codes of a system that has none.
+    fn enter(&mut self, system: &str) -> usize {
+        let at = self.systems.partition_point(|(known, _)| known.len() <= system.len());
+        self.systems.insert(at, (system.to_owned(), SystemSets::default()));
+        let longest = self.systems.last().map_or(0, |(known, _)| known.len());
+        let begins = |length: usize| self.systems.partition_point(|(known, _)| known.len() < length);
+        self.by_length = (0..=longest.saturating_add(1)).map(begins).collect();
+        at
+    }
+
     /// The labels of a code.
     #[must_use]
     pub fn labels(&self, system: &str, code: &str) -> Labels {
@@ -73,7 +99,9 @@ impl CodeSets {
     /// What is known of a system.
     #[must_use]
     pub fn system(&self, system: &[u8]) -> Option<&SystemSets> {
-        self.systems.iter().find(|(known, _)| known.as_bytes() == system).map(|(_, sets)| sets)
+        let ends = self.by_length.get(system.len()..)?;
+        let alike = self.systems.get(*ends.first()?..*ends.get(1)?)?;
+        alike.iter().find(|(known, _)| known.as_bytes() == system).map(|(_, sets)| sets)
     }
 
     /// The same in few letters, for whoever is told by what was decided.

@@ -185,7 +185,7 @@ pub fn consent_of_rule(
             let role = json!({"coding": [{"system": PARTICIPATION, "code": "IRCP"}]});
             map.insert("actor".to_owned(), json!([{"role": role, "reference": reference}]));
         }
-        if let RuleKind::Flag { resource_type, id, .. } = kind {
+        if let RuleKind::Flag { resource_type, id, .. } | RuleKind::Reviewed { resource_type, id, .. } = kind {
             let data = json!([{"meaning": "instance", "reference": {"identifier": {"value": format!("{resource_type}/{id}")}}}]);
             map.insert("data".to_owned(), data);
         }

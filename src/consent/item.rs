@@ -1,8 +1,11 @@
 //! What of a resource the decision looks at.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 
 use super::code_set::CodeSets;
+use super::free_text::Suspicion;
 use super::label::{Label, Labels};
 use super::words::Category;
 use crate::base::clock::Instant;
@@ -31,6 +34,19 @@ pub struct Item {
     pub issued: Option<Instant>,
     /// Whether it refers to something that is withheld, or may be.
     pub is_tainted: bool,
+    /// What the words in it may say.
+    pub suspicion: Option<Arc<Suspicion>>,
+    /// Which edition of it this is, where it says so and somebody asks.
+    pub edition: Option<Edition>,
+}
+
+/// One edition of a resource: R4 changes `meta.versionId` with the content (resource.html §2.27.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edition {
+    /// `meta.versionId`.
+    pub version: String,
+    /// How many bytes it has: where a server does not keep to that, most changes show.
+    pub length: usize,
 }
 
 /// From a day to a day.
@@ -96,6 +112,10 @@ pub struct Detail {
     pub review: bool,
     /// Labels of content ([`Label::is_content`]): without them only what others decided is read.
     pub content: bool,
+    /// [`Item::suspicion`].
+    pub words: bool,
+    /// [`Item::edition`].
+    pub edition: bool,
 }
 
 /// Reads a resource. What cannot be read, or is not asked for, is missing from the item, and the decision takes that for
@@ -108,11 +128,19 @@ pub fn describe(raw: &RawResource, sets: &CodeSets, detail: Detail) -> Item {
         raw.member("resultsInterpreter").is_some_and(Fragment::has_value)
             || raw.member("note").is_some_and(Fragment::has_value)
     };
+    let category = category(raw, resource_type);
+    // What a Patient or a practice is called says nothing of care.
+    let says_something = match category {
+        Category::Demographics | Category::Directory => false,
+        // Of what is seen with its owners: where something came from says what it came from.
+        Category::Derived => resource_type == ResourceType::Medication,
+        _ => true,
+    };
     let issued = || raw.member("issued").and_then(Fragment::text).and_then(|text| instant(&text));
     Item {
         resource_type,
         id: if detail.id { raw.id().unwrap_or_default().to_owned() } else { String::new() },
-        category: category(raw, resource_type),
+        category,
         labels: if detail.content || sets.has_decisions() {
             codings.fold(Labels::NONE, |labels, coding| labels.and(labels_of(coding, &raw.bytes, sets)))
         } else {
@@ -125,6 +153,22 @@ pub fn describe(raw: &RawResource, sets: &CodeSets, detail: Detail) -> Item {
         is_reviewed: detail.review && is_reviewed(),
         issued: if detail.review { issued() } else { None },
         is_tainted: false,
+        suspicion: if detail.words && says_something { sets.words().suspicion(raw).map(Arc::new) } else { None },
+        edition: if detail.edition { edition(raw) } else { None },
+    }
+}
+
+fn edition(raw: &RawResource) -> Option<Edition> {
+    let version = std::str::from_utf8(raw.facts.version_id?.of(&raw.bytes)).ok()?;
+    Some(Edition { version: version.to_owned(), length: raw.bytes.len() })
+}
+
+impl Edition {
+    /// Whether a resource is of this edition.
+    #[must_use]
+    pub fn is_of(&self, raw: &RawResource) -> bool {
+        let version = raw.facts.version_id.map(|span| span.of(&raw.bytes));
+        self.length == raw.bytes.len() && version == Some(self.version.as_bytes())
     }
 }
 
@@ -262,7 +306,66 @@ mod tests {
         sets.add("http://loinc.org", &[CodePattern::Code("9-9".to_owned())], Label::Std);
         sets.add("urn:department", &[CodePattern::Code("teen".to_owned())], Label::MinorConsented);
         let raw = scan_resource(resource.to_string().into(), Knowledge::embedded().unwrap()).unwrap();
-        describe(&raw, &sets, Detail { id: true, codes: true, days: true, review: true, content: true })
+        describe(
+            &raw,
+            &sets,
+            Detail { id: true, codes: true, days: true, review: true, content: true, words: true, edition: true },
+        )
+    }
+
+    /// Of what is nobody's care, or is said by what it belongs to, the words say nothing; and only who asks is told.
+    #[test]
+    fn words_are_read_of_care_alone_and_for_whom_they_matter() {
+        let mut sets = CodeSets::default();
+        let hiv: Labels = [Label::Hiv].into_iter().collect();
+        sets.look_for(super::super::free_text::Words::new([("HIV".to_owned(), hiv)]).unwrap());
+        let detail = |words| Detail {
+            id: false,
+            codes: false,
+            days: false,
+            review: false,
+            content: true,
+            words,
+            edition: words,
+        };
+        for (kind, expected) in [
+            ("Observation", Some(hiv)),
+            ("Medication", Some(hiv)),
+            ("Communication", Some(hiv)),
+            ("Patient", None),
+            ("Practitioner", None),
+            ("Location", None),
+            ("Provenance", None),
+        ] {
+            let resource = json!({"resourceType": kind, "id": "1", "meta": {"versionId": "7"}, "text": {"div": "HIV"}});
+            let text = resource.to_string();
+            let raw = scan_resource(text.clone().into(), Knowledge::embedded().unwrap()).unwrap();
+            let item = describe(&raw, &sets, detail(true));
+            assert_eq!(item.suspicion.map(|suspicion| suspicion.labels), expected, "{kind}");
+            assert_eq!(item.edition, Some(Edition { version: "7".to_owned(), length: text.len() }));
+            let unasked = describe(&raw, &sets, detail(false));
+            assert_eq!((unasked.suspicion, unasked.edition), (None, None), "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_edition_is_told_by_its_version_and_its_length() {
+        let raw = |version: Value, note: &str| {
+            let resource =
+                json!({"resourceType": "Observation", "id": "1", "meta": {"versionId": version}, "note": note});
+            scan_resource(resource.to_string().into(), Knowledge::embedded().unwrap()).unwrap()
+        };
+        let first = raw(json!("1"), "abc");
+        let known = edition(&first).unwrap();
+        for (other, expected) in [
+            (first, true),
+            (raw(json!("2"), "abc"), false),
+            (raw(json!("1"), "ab"), false),
+            (raw(json!(null), "abc"), false),
+        ] {
+            assert_eq!(known.is_of(&other), expected);
+        }
+        assert_eq!(edition(&raw(json!(null), "abc")), None);
     }
 
     fn labels(resource: &Value) -> Vec<Label> {
@@ -347,7 +450,15 @@ mod tests {
     /// What is not asked for is not read, but for what somebody decided: the EHR in `meta.security`, or a table.
     #[test]
     fn without_content_only_decisions_are_read() {
-        let detail = Detail { id: false, codes: false, days: false, review: false, content: false };
+        let detail = Detail {
+            id: false,
+            codes: false,
+            days: false,
+            review: false,
+            content: false,
+            words: false,
+            edition: false,
+        };
         let restricted = json!({"system": CONFIDENTIALITY[0], "code": "R"});
         let coding = json!({"system": "urn:x", "code": "1"});
         let resource = observation(&json!({"meta": {"security": [restricted]}, "code": {"coding": [coding]}}));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::age::{BirthDate, local_date};
+use super::free_text::Suspicion;
 use super::item::{Detail, Item};
 use super::label::{Label, Labels};
 use super::policy::{Allow, Band, BandRule, Policy};
@@ -59,10 +60,21 @@ pub struct Lens {
     flags: Vec<(String, String)>,
     /// Categories that wait for review, and for how many days at most.
     holds: Vec<(Vec<Category>, Option<u16>)>,
+    /// Items at which staff looked because of words in them.
+    reviewed: Vec<Reviewed>,
     hides_contacts: bool,
     shows_restricted: bool,
     /// An item is seen if one of these shows it. One's own record has none.
     ways: Vec<Way>,
+}
+
+/// What staff said of one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reviewed {
+    resource_type: String,
+    id: String,
+    words: String,
+    labels: Labels,
 }
 
 /// What one grant lets through.
@@ -118,6 +130,7 @@ impl Lens {
             now,
             flags: Vec::new(),
             holds: Vec::new(),
+            reviewed: Vec::new(),
             hides_contacts: false,
             shows_restricted: policy.shows_restricted,
             ways: Vec::new(),
@@ -146,6 +159,13 @@ impl Lens {
         lens.flags.extend(standing.in_force(now).filter_map(|rule| match rule {
             RuleKind::Flag { source: known, resource_type, id } if *known == source => {
                 Some((resource_type.clone(), id.clone()))
+            }
+            _ => None,
+        }));
+        lens.reviewed.extend(standing.in_force(now).filter_map(|rule| match rule {
+            RuleKind::Reviewed { source: known, resource_type, id, words, labels } if *known == source => {
+                let (resource_type, id, words) = (resource_type.clone(), id.clone(), words.clone());
+                Some(Reviewed { resource_type, id, words, labels: *labels })
             }
             _ => None,
         }));
@@ -228,9 +248,24 @@ impl Lens {
         }
     }
 
-    /// Whether the item is seen: steps 3 to 8.
+    /// Whether the item is seen: steps 3 to 8. What its words may say counts as what it is about until staff have looked, and
+    /// then what they said does.
     #[must_use]
     pub fn judge(&self, item: &Item) -> Verdict {
+        let Some(suspicion) = item.suspicion.as_deref() else { return self.judge_as_labelled(item) };
+        let with = |labels| self.judge_as_labelled(&Item { labels: item.labels.and(labels), ..item.clone() });
+        let said = self.reviewed.iter().filter(|reviewed| reviewed.is_of(item, suspicion));
+        if let Some(labels) = said.map(|reviewed| reviewed.labels).reduce(Labels::and) {
+            return with(labels);
+        }
+        match (self.judge_as_labelled(item), with(suspicion.labels)) {
+            (Verdict::Shown(_), Verdict::Withheld(_)) => Verdict::Withheld(Rule::Review),
+            (Verdict::Shown(_), less) => less,
+            (withheld, _) => withheld,
+        }
+    }
+
+    fn judge_as_labelled(&self, item: &Item) -> Verdict {
         if item.category == Category::Directory {
             return Verdict::Shown(Shown::default());
         }
@@ -262,11 +297,13 @@ impl Lens {
     pub fn detail(&self) -> Detail {
         let mut gates = self.ways.iter().flat_map(|way| &way.gates);
         Detail {
-            id: !self.flags.is_empty(),
+            id: !self.flags.is_empty() || !self.reviewed.is_empty(),
             codes: gates.any(|gate| matches!(gate, Gate::AllowList(_))),
             days: self.ways.iter().any(|way| way.scope.data_period.is_some()),
             review: !self.holds.is_empty(),
             content: !self.ways.iter().all(Way::is_open),
+            words: !self.ways.iter().all(Way::is_open),
+            edition: false,
         }
     }
 
@@ -285,6 +322,12 @@ impl Lens {
         // Of the time only holds with an end depend, and what waits for them carries no taint.
         let timeless = Self { now: Instant::from_micros(0), ..self.clone() };
         crate::base::hash::sha256(format!("{timeless:?}").as_bytes())
+    }
+}
+
+impl Reviewed {
+    fn is_of(&self, item: &Item, suspicion: &Suspicion) -> bool {
+        self.resource_type == item.resource_type.as_str() && self.id == item.id && self.words == suspicion.words
     }
 }
 

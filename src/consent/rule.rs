@@ -43,6 +43,8 @@ named! {
         Label = "label",
         /// It hangs on something that is withheld.
         Taint = "taint",
+        /// What somebody wrote may say something sensitive, and staff have not looked yet.
+        Review = "review",
         /// The decision could not be made.
         Undecidable = "undecidable",
     }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
+
 use super::label::Labels;
 use crate::base::clock::Instant;
 use crate::fhir::ResourceType;
@@ -18,7 +20,7 @@ pub const SPECIALISTS: [ResourceType; 5] = [
 
 /// Labels of those at one source that were looked up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Specialties(BTreeMap<ResourceType, HashMap<String, Known>>);
+pub struct Specialties(BTreeMap<ResourceType, HashMap<String, Known, RandomState>>);
 
 /// What was found, and until when it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -69,6 +69,19 @@ pub enum RuleKind {
         /// Its id there.
         id: String,
     },
+    /// Staff looked at words that may say something sensitive about one item.
+    Reviewed {
+        /// At which source, by its key.
+        source: String,
+        /// Its type.
+        resource_type: String,
+        /// Its id there.
+        id: String,
+        /// The words that were looked at, as [`super::Suspicion::words`]: others are looked at anew.
+        words: String,
+        /// What it is about. Nothing sensitive, where nothing is named.
+        labels: Labels,
+    },
     /// The person asked for results and the like to wait until a clinician has looked at them.
     Hold {
         /// Which.

@@ -140,6 +140,8 @@ fn item(resource_type: ResourceType, id: &str, of: &[Label]) -> Item {
         is_reviewed: true,
         issued: None,
         is_tainted: false,
+        suspicion: None,
+        edition: None,
     }
 }
 

@@ -1,8 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::code_set::CodeSets;
-use super::item::{self, Detail, Item};
+use super::free_text::Suspicion;
+use super::item::{self, Detail, Edition, Item};
 use super::label::{Label, Labels};
 use super::lens::{Lens, Verdict};
 use super::redact::Contacts;
@@ -77,8 +80,8 @@ impl Reference {
 /// Which items taint what refers to them.
 #[derive(Clone, Debug, Default)]
 pub struct TaintIndex {
-    /// Whether each known item does.
-    taints: BTreeMap<ResourceType, HashMap<String, bool>>,
+    /// What is known of each item.
+    known: BTreeMap<ResourceType, HashMap<String, Known, RandomState>>,
     /// Types that could not be looked up whole.
     failed: BTreeSet<ResourceType>,
     /// Whether a reference that leads to nothing known counts as one to something withheld.
@@ -87,15 +90,27 @@ pub struct TaintIndex {
     is_clear: bool,
 }
 
+/// What is known of an item.
+#[derive(Clone, Debug)]
+struct Known {
+    taints: bool,
+    /// Of which edition that is.
+    edition: Option<Edition>,
+    /// What its words may say.
+    suspicion: Option<Arc<Suspicion>>,
+}
+
 impl TaintIndex {
     /// The index of all items of one chart that something may refer to; `failed` are types that could not be had whole.
     #[must_use]
     pub fn of(lens: &Lens, items: &[(Item, Vec<Reference>)], failed: BTreeSet<ResourceType>) -> Self {
         let is_strict = lens.is_strict();
         let open = lens.without_scope();
-        let mut index = Self { taints: BTreeMap::new(), failed, is_strict, is_clear: false };
+        let mut index = Self { known: BTreeMap::new(), failed, is_strict, is_clear: false };
         for (item, _) in items {
-            index.taints.entry(item.resource_type).or_default().insert(item.id.clone(), open.taints(item));
+            let (edition, suspicion) = (item.edition.clone(), item.suspicion.clone());
+            let known = Known { taints: open.taints(item), edition, suspicion };
+            index.known.entry(item.resource_type).or_default().insert(item.id.clone(), known);
         }
         // What hangs on something withheld is withheld, and so is what hangs on that.
         loop {
@@ -103,21 +118,31 @@ impl TaintIndex {
                 .iter()
                 .filter(|(_, leads_to)| leads_to.iter().any(|to| index.taint(to.lead())))
                 .map(|(item, _)| item)
-                .filter(|item| index.known(item.resource_type, &item.id) == Some(false))
+                .filter(|item| index.known(item.resource_type, &item.id).is_some_and(|known| !known.taints))
                 .collect();
             if reached.is_empty() {
-                let mut all = index.taints.values().flat_map(HashMap::values);
-                index.is_clear = !is_strict && index.failed.is_empty() && all.all(|taints| !taints);
+                let mut all = index.known.values().flat_map(HashMap::values);
+                index.is_clear = !is_strict && index.failed.is_empty() && all.all(|known| !known.taints);
                 return index;
             }
             for item in reached {
-                index.taints.entry(item.resource_type).or_default().insert(item.id.clone(), true);
+                let of_type = index.known.get_mut(&item.resource_type);
+                if let Some(known) = of_type.and_then(|of_type| of_type.get_mut(&item.id)) {
+                    known.taints = true;
+                }
             }
         }
     }
 
-    fn known(&self, kind: ResourceType, id: &str) -> Option<bool> {
-        self.taints.get(&kind)?.get(id).copied()
+    fn known(&self, kind: ResourceType, id: &str) -> Option<&Known> {
+        self.known.get(&kind)?.get(id)
+    }
+
+    /// What the words in a resource may say, where this edition of it was read for that: `Some(None)` for nothing.
+    #[must_use]
+    pub fn suspicion(&self, raw: &RawResource) -> Option<Option<Arc<Suspicion>>> {
+        let known = self.known(raw.facts.resource_type, raw.id()?)?;
+        known.edition.as_ref()?.is_of(raw).then(|| known.suspicion.clone())
     }
 
     /// Whether something that leads there is tainted.
@@ -127,7 +152,10 @@ impl TaintIndex {
             Lead::Nowhere => self.is_strict,
             // They say something of what names them, and are not withheld themselves.
             Lead::To(kind, _) if SPECIALISTS.contains(&kind) => false,
-            Lead::To(kind, id) => self.known(kind, id).unwrap_or_else(|| self.is_strict || self.failed.contains(&kind)),
+            Lead::To(kind, id) => {
+                let known = self.known(kind, id).map(|known| known.taints);
+                known.unwrap_or_else(|| self.is_strict || self.failed.contains(&kind))
+            }
         }
     }
 
@@ -148,13 +176,22 @@ impl SourceView {
     /// What the decision looks at.
     #[must_use]
     pub fn describe(&self, raw: &RawResource) -> Item {
-        item::describe(raw, &self.sets, self.lens.detail())
+        let detail = self.lens.detail();
+        // Of most resources the words were read for the index.
+        let known = self.index.as_ref().filter(|_| detail.words).and_then(|index| index.suspicion(raw));
+        match known {
+            Some(suspicion) => {
+                let item = item::describe(raw, &self.sets, Detail { words: false, ..detail });
+                Item { suspicion, ..item }
+            }
+            None => item::describe(raw, &self.sets, detail),
+        }
     }
 
     /// The same, for an index of what others refer to.
     #[must_use]
     pub fn describe_by_id(&self, raw: &RawResource) -> Item {
-        item::describe(raw, &self.sets, Detail { id: true, ..self.lens.detail() })
+        item::describe(raw, &self.sets, Detail { id: true, edition: true, ..self.lens.detail() })
     }
 
     /// Whether an item is seen; `leads` goes over where it leads. [`Rule::Undecidable`] where it would be, but for somebody

@@ -65,6 +65,18 @@ pub fn parse_reference<'a>(text: &'a str, base: Option<&str>) -> ReferenceForm<'
     }
 }
 
+/// Type name and id of a reference that says `Type/id` and no more, as nearly all do: what [`parse_reference`] finds there, without
+/// the check that bytes which were letters are text. `None` for every other form, and for what holds an escape.
+#[must_use]
+#[inline]
+pub fn plain(reference: &[u8]) -> Option<(&[u8], &[u8])> {
+    let slash = reference.iter().position(|byte| !is_of(*byte, LETTER))?;
+    let (kind, rest) = reference.split_at_checked(slash)?;
+    let id = rest.strip_prefix(b"/")?;
+    let is_type = slash <= MAX_TYPE_NAME && kind.first().is_some_and(u8::is_ascii_uppercase);
+    (is_type && is_source_id(id)).then_some((kind, id))
+}
+
 /// The longest id that a source may give a resource.
 const MAX_SOURCE_ID: usize = 192;
 
@@ -174,6 +186,29 @@ mod tests {
         );
         let ReferenceForm::Local(unknown) = parse_reference("List/1", None) else { panic!("a local reference") };
         assert_eq!(unknown.resource_type(), None);
+    }
+
+    /// What is plain is what the whole reader finds, and nothing that it reads otherwise is.
+    #[test]
+    fn plain_references_are_what_the_reader_finds() {
+        let long = "a".repeat(MAX_SOURCE_ID);
+        let parts = ["Patient", "Observation", "A", "", "patient", "Pat1ent", "Österreich", "P".repeat(65).leak()];
+        let ids =
+            ["1", "a-B.9", "", ".", "..", "a b", "ä", "1/2", "1/_history/2", "1?x", "1#a", "\\u0031", long.leak()];
+        for kind in parts {
+            for id in ids {
+                for text in
+                    [format!("{kind}/{id}"), format!("{kind}{id}"), format!("{BASE}/{kind}/{id}"), format!("#{id}")]
+                {
+                    let whole = match parse_reference(&text, None) {
+                        ReferenceForm::Local(local) if local.version.is_none() => Some((local.type_name, local.id)),
+                        _ => None,
+                    };
+                    let found = plain(text.as_bytes());
+                    assert_eq!(found, whole.map(|(kind, id)| (kind.as_bytes(), id.as_bytes())), "{text}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -69,7 +69,12 @@ impl Chart {
     }
 
     pub(super) fn is_patient(&self, upstream_id: &str) -> bool {
-        self.patients.iter().any(|patient| patient == upstream_id)
+        self.is_patient_id(upstream_id.as_bytes())
+    }
+
+    /// [`Self::is_patient`], of an id that stands in a resource.
+    pub(super) fn is_patient_id(&self, upstream_id: &[u8]) -> bool {
+        self.patients.iter().any(|patient| patient.as_bytes() == upstream_id)
     }
 }
 

@@ -6,7 +6,7 @@ use super::released::VisibleOwners;
 use crate::access::{Referent, is_served};
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
-use crate::fhir::reference::{ReferenceForm, parse_reference};
+use crate::fhir::reference::{ReferenceForm, parse_reference, plain};
 use crate::fhir::scan::{Contained, RawResource, ReferenceSpan, Span};
 use crate::fhir::search::fragment::Fragment;
 
@@ -91,6 +91,17 @@ impl Judge<'_> {
     }
 
     fn masks(&self, reference: &ReferenceSpan, gone_ids: &[&[u8]]) -> bool {
+        if !reference.escaped
+            && let Some((kind, id)) = plain(reference.value.of(&self.raw.bytes))
+        {
+            // Nearly all of them: looked at once for every reference of every resource.
+            if kind == b"Patient" {
+                return !self.chart.is_patient_id(id);
+            }
+            if self.owners.is_none() {
+                return false;
+            }
+        }
         let Some(text) = reference.text(&self.raw.bytes) else { return true };
         // Nothing stands beside it: to cut it is enough.
         let stands_alone = reference.first && !reference.following_comma;

@@ -134,6 +134,10 @@ fn seen(filter: Filter<'_>, chart: &Chart, raw: RawResource) -> Option<RawResour
             note_unknown(filter.permit, view, &raw, chart);
             None
         }
+        Verdict::Withheld(Rule::Review) => {
+            filter.permit.doubts().add(chart.key());
+            None
+        }
         Verdict::Withheld(_) => None,
         Verdict::Shown(shown) if shown == Shown::default() => Some(raw),
         Verdict::Shown(shown) => match redacted(&raw, shown, &view.contacts).ok()? {

@@ -14,7 +14,7 @@ use crate::fhir::edits::{EditError, Edits};
 use crate::fhir::knowledge::{AuthorizationKind, Knowledge};
 use crate::fhir::narrative;
 use crate::fhir::prune::prune;
-use crate::fhir::reference::{ReferenceForm, parse_reference};
+use crate::fhir::reference::{ReferenceForm, parse_reference, plain};
 use crate::fhir::scan::{self, Needle, RawResource, ReferenceSpan, ScanError, Span};
 use crate::fhir::search::fragment::Fragment;
 use crate::organization::SourceKey;
@@ -175,6 +175,13 @@ impl Rewriter<'_> {
     fn fate<'a>(&mut self, released: &'a Released, reference: &ReferenceSpan) -> Fate<'a> {
         let raw = released.raw();
         let chart = released.chart();
+        // What is in every resource, told in one look.
+        if !reference.escaped
+            && let Some((b"Patient", id)) = plain(reference.value.of(&raw.bytes))
+        {
+            let own = chart.is_patient_id(id);
+            return if own { Fate::Rewrite(Cow::Borrowed(&chart.reference)) } else { Fate::Cut };
+        }
         let Some(text) = reference.text(&raw.bytes) else { return Fate::Cut };
         let local = match parse_reference(&text, Some(chart.base_url())) {
             ReferenceForm::Contained(_) => return Fate::Keep,

@@ -18,7 +18,8 @@ use crate::access::Permit;
 use crate::base::hash::sha256_of_parts;
 use crate::base::source_key::SourceKey;
 use crate::consent::{
-    Action, Asking, Assurance, BirthDate, Item, Lead, Lens, Reference, SPECIALISTS, SourceView, TaintIndex, View,
+    Action, Asking, Assurance, BirthDate, Item, Lead, Lens, Reference, Rule, SPECIALISTS, SourceView, TaintIndex,
+    Verdict, View,
 };
 use crate::fhir::ResourceType;
 use crate::fhir::reference::{ReferenceForm, is_source_id, parse_reference};
@@ -143,6 +144,10 @@ impl Gateway {
         let view = self.view_of_those_named(chart, view, found.iter().flat_map(|(_, leads_to)| leads_to)).await;
         let found: Vec<_> =
             found.into_iter().map(|(item, leads_to)| (view.labelled(item, &leads_to), leads_to)).collect();
+        let waits = |(item, _): &(Item, _)| view.lens.judge(item) == Verdict::Withheld(Rule::Review);
+        if found.iter().any(waits) {
+            permit.doubts().add(chart.key());
+        }
         TaintIndex::of(&view.lens, &found, failed)
     }
 
@@ -180,7 +185,7 @@ pub(super) fn mapped(chart: &Chart, raw: RawResource, gateway: &Gateway) -> RawR
 }
 
 /// Whether something of the type may have been left out. A source that does not have the type leaves nothing out.
-fn is_gap(missing: &Missing) -> bool {
+pub(super) fn is_gap(missing: &Missing) -> bool {
     missing.is_outage() || !matches!(missing.failure, crate::upstream::SourceFailure::NotFound)
 }
 
@@ -255,20 +260,25 @@ enum Usual<'a> {
 }
 
 fn usual(reference: &[u8]) -> Usual<'_> {
-    let slash = reference.iter().position(|byte| *byte == b'/');
-    let Some((name, [_, id @ ..])) = slash.and_then(|slash| reference.split_at_checked(slash)) else {
+    // Whole words are compared at once: every reference of every resource comes by here.
+    let (kind, id) = if let Some(id) = reference.strip_prefix(b"Patient/") {
+        return if is_source_id(id) { Usual::Harmless } else { Usual::No };
+    } else if let Some(id) = reference.strip_prefix(b"Encounter/") {
+        (ResourceType::Encounter, id)
+    } else if let Some(id) = reference.strip_prefix(b"Practitioner/") {
+        (ResourceType::Practitioner, id)
+    } else if let Some(id) = reference.strip_prefix(b"Organization/") {
+        (ResourceType::Organization, id)
+    } else if let Some(id) = reference.strip_prefix(b"PractitionerRole/") {
+        (ResourceType::PractitionerRole, id)
+    } else if let Some(id) = reference.strip_prefix(b"Location/") {
+        (ResourceType::Location, id)
+    } else {
         return Usual::No;
     };
-    let kind = match name {
-        _ if !is_source_id(id) => return Usual::No,
-        b"Patient" => return Usual::Harmless,
-        b"Encounter" => ResourceType::Encounter,
-        b"Practitioner" => ResourceType::Practitioner,
-        b"PractitionerRole" => ResourceType::PractitionerRole,
-        b"Organization" => ResourceType::Organization,
-        b"Location" => ResourceType::Location,
-        _ => return Usual::No,
-    };
+    if !is_source_id(id) {
+        return Usual::No;
+    }
     std::str::from_utf8(id).map_or(Usual::No, |id| Usual::Lead(kind, id))
 }
 

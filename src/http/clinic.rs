@@ -12,6 +12,7 @@ mod organization;
 mod proxies;
 mod queue;
 mod registered_apps;
+mod reviews;
 mod services;
 mod staff;
 mod viewers;
@@ -45,6 +46,7 @@ pub(in crate::http) fn samples(hostile: &'static str) -> Vec<Result<String, aska
         proxies::sample(hostile),
         grants::sample(hostile),
         viewers::sample(hostile),
+        reviews::sample(hostile),
         services::sample(hostile),
         apps::sample(hostile),
         registered_apps::sample(hostile),
@@ -82,6 +84,8 @@ where
         .route("/clinic/queue/close", post(queue::close))
         .route("/clinic/queue/decide", post(queue::decide))
         .route("/clinic/access", get(viewers::get).merge(post(viewers::post)))
+        .route("/clinic/reviews", get(reviews::get).merge(post(reviews::post)))
+        .route("/clinic/reviews/say", post(reviews::say_what))
         .route("/clinic/links/freeze", post(links::freeze))
         .route("/clinic/links/free", post(links::free))
         .route("/clinic/links/end", post(links::end))

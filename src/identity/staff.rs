@@ -59,6 +59,8 @@ named! {
         EditStaff = "edit-staff",
         /// Change the organization's name and brand.
         EditOrganization = "edit-organization",
+        /// Say what words in a record are about that may be sensitive.
+        ReviewWords = "review-words",
         /// Open an app for a patient.
         OpenApp = "open-app",
         /// Register backend services of the organization, and turn them off.
@@ -124,7 +126,9 @@ impl StaffRole {
                     | A::DecideClaim
                     | A::SeeTasks
             ),
-            Self::Clinician => matches!(act, A::FindPatient | A::SeeTasks | A::FreezeLink | A::OpenApp),
+            Self::Clinician => {
+                matches!(act, A::FindPatient | A::SeeTasks | A::FreezeLink | A::OpenApp | A::ReviewWords)
+            }
             Self::PrivacyOfficer => matches!(
                 act,
                 A::FindPatient
@@ -137,6 +141,7 @@ impl StaffRole {
                     | A::FreezeLink
                     | A::ExplainAccess
                     | A::SeeExposure
+                    | A::ReviewWords
             ),
             Self::Support => matches!(act, A::SeeInvitations),
             Self::Administrator => {
@@ -154,7 +159,7 @@ mod tests {
     /// Hand-written: who may do what. Anything that is not here is refused.
     #[test]
     fn each_role_does_its_own() {
-        let rows: [(StaffAct, &[StaffRole]); 19] = {
+        let rows: [(StaffAct, &[StaffRole]); 20] = {
             use StaffRole::{Administrator, Clinician, FrontDesk, Operator, PrivacyOfficer, ProxyRegistrar, Support};
             [
                 (StaffAct::FindPatient, &[FrontDesk, ProxyRegistrar, Clinician, PrivacyOfficer]),
@@ -173,6 +178,7 @@ mod tests {
                 (StaffAct::SeeExposure, &[PrivacyOfficer]),
                 (StaffAct::EditStaff, &[Administrator]),
                 (StaffAct::EditOrganization, &[Administrator]),
+                (StaffAct::ReviewWords, &[Clinician, PrivacyOfficer]),
                 (StaffAct::OpenApp, &[Clinician]),
                 (StaffAct::EditServices, &[Administrator]),
                 (StaffAct::EditApps, &[Operator]),

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::consent::{CodePattern, CodeSets, Label};
+use crate::consent::{CodePattern, CodeSets, Label, Labels, Words};
 
 /// A table of sensitive codes that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -12,21 +12,23 @@ pub struct SensitivityError {
     why: String,
 }
 
-const EMBEDDED: [(&str, &str); 6] = [
+const EMBEDDED: [(&str, &str); 7] = [
     ("loinc.toml", include_str!("../../mappings/sensitivity/loinc.toml")),
     ("snomed.toml", include_str!("../../mappings/sensitivity/snomed.toml")),
     ("rxnorm.toml", include_str!("../../mappings/sensitivity/rxnorm.toml")),
     ("icd-10.toml", include_str!("../../mappings/sensitivity/icd-10.toml")),
     ("procedures.toml", include_str!("../../mappings/sensitivity/procedures.toml")),
     ("departments.toml", include_str!("../../mappings/sensitivity/departments.toml")),
+    ("words.toml", include_str!("../../mappings/sensitivity/words.toml")),
 ];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    /// Where the meaning of the codes is published.
+    /// Where the meaning of the codes is published, or who chose the words.
     origin: String,
-    /// How EHRs spell the code system; the first is its canonical URL.
+    /// How EHRs spell the code system; the first is its canonical URL. Words have none.
+    #[serde(default)]
     systems: Vec<String>,
     set: Vec<SetRow>,
 }
@@ -41,6 +43,9 @@ struct SetRow {
     prefixes: Vec<String>,
     #[serde(default)]
     ranges: Vec<(u32, u32)>,
+    /// Words in free text that may say so, in any language; one that ends with `*` is the beginning of words.
+    #[serde(default)]
+    words: Vec<String>,
     /// Where it is not that of the file.
     #[serde(default)]
     systems: Vec<String>,
@@ -59,20 +64,36 @@ pub fn embedded() -> Result<CodeSets, SensitivityError> {
 /// # Errors
 /// [`SensitivityError`].
 pub fn with_tables(entered: &[(String, String)]) -> Result<CodeSets, SensitivityError> {
-    let mut sets = CodeSets::default();
+    let (mut sets, mut words) = (CodeSets::default(), Vec::new());
     let entered = entered.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     for (file, text) in EMBEDDED.into_iter().chain(entered) {
-        add(&mut sets, text).map_err(|why| SensitivityError { file: file.to_owned(), why })?;
+        let of_file = add(&mut sets, text).and_then(|of_file| {
+            // Of this file alone first: whoever wrote it is told which word it was.
+            Words::new(of_file.clone()).map_err(|error| error.to_string())?;
+            Ok(of_file)
+        });
+        words.extend(of_file.map_err(|why| SensitivityError { file: file.to_owned(), why })?);
     }
+    let all = Words::new(words);
+    sets.look_for(all.map_err(|why| SensitivityError { file: "all together".to_owned(), why: why.to_string() })?);
     Ok(sets)
 }
 
-fn add(sets: &mut CodeSets, text: &str) -> Result<(), String> {
+/// Enters the codes of a file; its words with what they may say.
+fn add(sets: &mut CodeSets, text: &str) -> Result<Vec<(String, Labels)>, String> {
     let file: File = toml::from_str(text).map_err(|error| error.message().to_owned())?;
-    if file.origin.trim().is_empty() || file.systems.is_empty() {
-        return Err("says neither where its codes are published nor how the system is called".to_owned());
+    if file.origin.trim().is_empty() {
+        return Err("does not say where its codes are published".to_owned());
     }
+    if file.set.is_empty() {
+        return Err("names nothing".to_owned());
+    }
+    let mut words = Vec::new();
     for row in file.set {
+        if !row.words.is_empty() && !row.label.is_content() {
+            return Err(format!("words do not decide who sees something: {}", row.label.as_str()));
+        }
+        words.extend(row.words.iter().map(|word| (word.clone(), [row.label].into_iter().collect())));
         let codes = row.codes.into_iter().map(CodePattern::Code);
         let prefixes = row.prefixes.into_iter().map(CodePattern::Prefix);
         let ranges = row.ranges.into_iter().map(|(from, to)| CodePattern::Range(from, to));
@@ -81,13 +102,16 @@ fn add(sets: &mut CodeSets, text: &str) -> Result<(), String> {
             CodePattern::Code(text) | CodePattern::Prefix(text) => text.trim().is_empty(),
             CodePattern::Range(from, to) => from > to,
         };
-        if patterns.is_empty() || patterns.iter().any(is_empty) {
+        if (patterns.is_empty() && row.words.is_empty()) || patterns.iter().any(is_empty) {
             return Err(format!("a set of {} without codes", row.label.as_str()));
         }
         let systems = if row.systems.is_empty() { &file.systems } else { &row.systems };
-        systems.iter().for_each(|system| sets.add(system, &patterns, row.label));
+        if systems.is_empty() && !patterns.is_empty() {
+            return Err("does not say how the system of its codes is called".to_owned());
+        }
+        systems.iter().filter(|_| !patterns.is_empty()).for_each(|system| sets.add(system, &patterns, row.label));
     }
-    Ok(())
+    Ok(words)
 }
 
 #[cfg(test)]
@@ -163,6 +187,49 @@ mod tests {
         assert!(wrong.starts_with("the label table own: "), "{wrong}");
     }
 
+    /// By hand: what clinicians write in both languages, and what only looks like it.
+    #[test]
+    fn words_that_everybody_knows_are_looked_for_and_common_ones_are_not() {
+        let sets = embedded().unwrap();
+        let labels = |text: &str| {
+            let resource = serde_json::json!({"resourceType": "Observation", "id": "1", "valueString": text});
+            let knowledge = crate::fhir::knowledge::Knowledge::embedded().unwrap();
+            let raw = crate::fhir::scan::scan_resource(resource.to_string().into(), knowledge).unwrap();
+            sets.words().suspicion(&raw).map_or(Vec::new(), |suspicion| suspicion.labels.each().collect())
+        };
+        for (text, expected) in [
+            ("HIV 1/2 Ag/Ab, 4th gen", &[Label::Hiv] as &[Label]),
+            ("prueba de VIH", &[Label::Hiv]),
+            ("Chlamydia trachomatis DNA", &[Label::Std]),
+            ("pregnancy test, urine", &[Label::Pregnant]),
+            ("asks for contraception", &[Label::Sex]),
+            ("anticoncepción", &[Label::Sex]),
+            ("PHQ-9 total score", &[Label::Mh]),
+            ("depresión moderada", &[Label::Mh]),
+            ("Suboxone refill", &[Label::Opioidud]),
+            ("drinks per week: 20", &[Label::Eth]),
+            ("feels unsafe at home", &[Label::Sdv]),
+            ("bowel prep; its result; ST depressed in V2; lithium heparin tube; thoracic cage; plan B reviewed", &[]),
+            ("Glucose [Mass/volume] in Serum or Plasma", &[]),
+            ("Patient tolerated the procedure well. Follow up in two weeks.", &[]),
+            ("Paciente estable, continúa con el tratamiento para la hipertensión.", &[]),
+        ] {
+            assert_eq!(labels(text), expected, "{text}");
+        }
+    }
+
+    /// What a practice enters may be words alone, and adds to what is looked for.
+    #[test]
+    fn words_that_are_entered_add() {
+        let table = "origin = \"x\"\n[[set]]\nlabel = \"SUD\"\nwords = [\"blue door program\"]";
+        let more = with_tables(&[("own".to_owned(), table.to_owned())]).unwrap();
+        assert_ne!(*more.words(), *embedded().unwrap().words());
+        assert_ne!(more.version(), embedded().unwrap().version());
+        let wrong = "origin = \"x\"\n[[set]]\nlabel = \"SUD\"\nwords = [\"--\"]";
+        let refused = with_tables(&[("own".to_owned(), wrong.to_owned())]).unwrap_err().to_string();
+        assert!(refused.starts_with("the label table own: ") && refused.contains("--"), "{refused}");
+    }
+
     #[test]
     fn a_table_that_says_nothing_is_refused() {
         let add = |text: &str| add(&mut CodeSets::default(), text);
@@ -175,6 +242,10 @@ mod tests {
             "origin = \"x\"\nsystems = [\"s\"]\n[[set]]\nlabel = \"AIDS\"\ncodes = [\"1\"]",
             "origin = \"x\"\nsystems = [\"s\"]\n[[set]]\nlabel = \"HIV\"\ncodes = [\"\"]",
             "origin = \"x\"\nsystems = [\"s\"]\n[[set]]\nlabel = \"HIV\"\nranges = [[2, 1]]",
+            "origin = \"x\"\n[[set]]\nlabel = \"HIV\"\ncodes = [\"1\"]",
+            "origin = \"x\"\n[[set]]\nlabel = \"HIV\"",
+            "origin = \"x\"\n[[set]]\nlabel = \"restricted\"\nwords = [\"secret\"]",
+            "origin = \"\"\n[[set]]\nlabel = \"HIV\"\nwords = [\"HIV\"]",
         ] {
             assert!(add(wrong).is_err(), "{wrong}");
         }

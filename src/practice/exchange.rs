@@ -43,6 +43,9 @@ const TOLD: [&str; 3] = ["RelatedPerson", "Person", "AuditEvent"];
 /// The lists of a scope that name sources.
 const SOURCES: [&str; 2] = ["sources", "without_sources"];
 
+/// Where a rule names one.
+const SOURCES_OF_RULES: [&str; 2] = ["/flag/source", "/reviewed/source"];
+
 /// What names are here, and the other way round.
 struct Names {
     organizations: BTreeMap<String, OrganizationId>,
@@ -194,8 +197,9 @@ async fn whole_rule(db: &Db, rule: &ConsentRule, who: &Value, names: &Names) -> 
     if let RuleKind::Restriction { against: Some(account), .. } = &rule.rule.kind {
         put(&mut kind, "/restriction/against", json!(username(db, *account).await?));
     }
-    if let RuleKind::Flag { source, .. } = &rule.rule.kind {
-        put(&mut kind, "/flag/source", json!(names.source(source)));
+    if let RuleKind::Flag { source, .. } | RuleKind::Reviewed { source, .. } = &rule.rule.kind {
+        let name = json!(names.source(source));
+        SOURCES_OF_RULES.iter().for_each(|place| put(&mut kind, place, name.clone()));
     }
     Ok(json!({
         "rule": rule.id.to_string(), "person": who, "kind": kind, "period": micros(rule.rule.period),
@@ -355,10 +359,12 @@ async fn rule_of(db: &Db, names: &Names, everything: &Value, person: PersonId) -
         let account = account_of(db, name).await?;
         put(&mut kind, "/restriction/against", json!(account.to_string()));
     }
-    if let Some(url) = kind.pointer("/flag/source") {
-        let key = url.as_str().and_then(|url| names.sources.get(url));
-        let key = key.ok_or_else(|| ImportError::Missing("source", url.to_string()))?;
-        put(&mut kind, "/flag/source", json!(key.to_string()));
+    for place in SOURCES_OF_RULES {
+        if let Some(url) = kind.pointer(place) {
+            let key = url.as_str().and_then(|url| names.sources.get(url));
+            let key = key.ok_or_else(|| ImportError::Missing("source", url.to_string()))?;
+            put(&mut kind, place, json!(key.to_string()));
+        }
     }
     let read = || {
         let id: ConsentRuleId = everything.get("rule")?.as_str()?.parse().ok()?;

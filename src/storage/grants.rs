@@ -31,7 +31,7 @@ statements! {
                    LEFT JOIN person_aliases gp ON gp.alias_id = g.person_id AND gp.undone IS NULL \
                    LEFT JOIN person_aliases ap ON ap.alias_id = a.person_id AND ap.undone IS NULL \
                    LEFT JOIN person_aliases cp ON cp.alias_id = c.person_id AND cp.undone IS NULL \
-                   WHERE g.id = $1 \
+                   WHERE g.id = $1 AND a.organization_id IS NULL \
                    AND COALESCE(ap.person_id, a.person_id) = COALESCE(gp.person_id, g.person_id) \
                    AND (c.person_id IS NULL \
                    OR COALESCE(cp.person_id, c.person_id) <> COALESCE(gp.person_id, g.person_id)) \

@@ -14,6 +14,7 @@ statements! {
     /// What apps were let see in that role.
     REVOKE_AT_WORK = "UPDATE authorizations SET revoked = $3 \
                       WHERE account_id = $1 AND organization_id = $2 AND revoked IS NULL";
+    REVOKE_ALL_AT_WORK = "UPDATE authorizations SET revoked = $2 WHERE organization_id = $1 AND revoked IS NULL";
     END_ALL = "UPDATE staff SET ended = $2 WHERE organization_id = $1 AND ended IS NULL";
     OF_ACCOUNT = "SELECT s.account_id, s.organization_id, s.role, s.since FROM staff s \
                   JOIN accounts a ON a.id = s.account_id \
@@ -64,17 +65,33 @@ pub async fn end(
     }
     if role.may(StaffAct::OpenApp) {
         // For good: whoever gets the role again opens them again.
-        execute!(&mut *tx, REVOKE_AT_WORK, account.to_string(), organization.to_string(), at.micros())?;
+        return leave(tx, account, organization, at).await;
     }
     generations::bump(tx);
     Ok(())
 }
 
-/// Nobody works for an organization any more; the generation moves on.
+/// Ends what somebody let apps see at work there, and moves the generation on.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn leave(
+    tx: &mut Tx,
+    account: AccountId,
+    organization: OrganizationId,
+    at: Instant,
+) -> Result<(), StorageError> {
+    execute!(&mut *tx, REVOKE_AT_WORK, account.to_string(), organization.to_string(), at.micros())?;
+    generations::bump(tx);
+    Ok(())
+}
+
+/// Nobody works for an organization any more, nor do apps that were opened there; the generation moves on.
 ///
 /// # Errors
 /// [`StorageError`].
 pub async fn end_all(tx: &mut Tx, organization: OrganizationId, at: Instant) -> Result<u64, StorageError> {
+    execute!(&mut *tx, REVOKE_ALL_AT_WORK, organization.to_string(), at.micros())?;
     let rows = execute!(&mut *tx, END_ALL, organization.to_string(), at.micros())?;
     generations::bump(tx);
     Ok(rows)

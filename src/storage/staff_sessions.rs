@@ -1,5 +1,7 @@
 //! Browsers signed in to work, by the hash of their cookie.
 
+use std::time::Duration;
+
 use super::error::RowKey;
 use super::statement::{execute, fetch_optional, statements};
 use super::{Executor, StorageError, Tx};
@@ -10,12 +12,17 @@ statements! {
     INSERT = "INSERT INTO staff_sessions (hash, account_id, organization_id, signed_in, last_used, expires) \
               VALUES ($1, $2, $3, $4, $4, $5)";
     GET = "SELECT account_id, organization_id, signed_in, last_used, expires FROM staff_sessions WHERE hash = $1";
+    IS_AT_WORK = "SELECT 1 FROM staff_sessions WHERE account_id = $1 AND organization_id = $2 AND expires > $3 \
+                  AND last_used > $4 LIMIT 1";
     TOUCH = "UPDATE staff_sessions SET last_used = $2 WHERE hash = $1 AND last_used < $2";
     DELETE = "DELETE FROM staff_sessions WHERE hash = $1";
     DELETE_OF_ACCOUNT = "DELETE FROM staff_sessions WHERE account_id = $1";
     DELETE_EXPIRED = "DELETE FROM staff_sessions WHERE hash IN \
                       (SELECT hash FROM staff_sessions WHERE expires < $1 ORDER BY expires LIMIT $2)";
 }
+
+/// Work ends when nothing was done for so long (portal design, 2.8).
+pub const IDLE: Duration = Duration::from_secs(20 * 60);
 
 /// A browser signed in to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +47,20 @@ pub async fn insert(tx: &mut Tx, hash: &[u8; 32], session: &StaffSession) -> Res
     let (account, organization) = (session.account.to_string(), session.organization.to_string());
     let (signed_in, expires) = (session.signed_in.micros(), session.expires.micros());
     execute!(tx, INSERT, hash.to_vec(), account, organization, signed_in, expires).map(drop)
+}
+
+/// Whether the account is at work there now, in whatever browser.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn is_at_work(
+    on: impl Into<Executor<'_>>,
+    (account, organization): (AccountId, OrganizationId),
+    now: Instant,
+) -> Result<bool, StorageError> {
+    let (account, organization, since) = (account.to_string(), organization.to_string(), now.minus(IDLE).micros());
+    let found: Option<(i32,)> = fetch_optional!(on, IS_AT_WORK, account, organization, now.micros(), since)?;
+    Ok(found.is_some())
 }
 
 /// The session with this hash. Whether it ended, and whether its account still has a role, is for the caller to see.

@@ -11,6 +11,9 @@ use crate::identity::named;
 statements! {
     INSERT = "INSERT INTO staff_tasks (id, organization_id, kind, object, person_id, created) \
               VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT_ONCE = "INSERT INTO staff_tasks (id, organization_id, kind, object, person_id, created) \
+                   SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM staff_tasks \
+                   WHERE organization_id = $2 AND kind = $3 AND object = $4 AND closed IS NULL)";
     OPEN = "SELECT id, organization_id, kind, object, person_id, created FROM staff_tasks \
             WHERE organization_id = $1 AND closed IS NULL ORDER BY created, id LIMIT 500";
     HAND_OVER = "UPDATE staff_tasks SET organization_id = $2 WHERE organization_id = $1 AND closed IS NULL";
@@ -60,6 +63,8 @@ named! {
         ReviewOverdue = "review-overdue",
         /// The leave of whoever acts for a patient was suspended until somebody decides about it.
         GrantSuspended = "grant-suspended",
+        /// Words in a record may say something sensitive: until staff look, they keep items from whom that would.
+        WordsToReview = "words-to-review",
         /// A minor named an address for their account that is somebody else's.
         ContactShared = "contact-shared",
     }
@@ -74,7 +79,7 @@ pub struct StaffTask {
     pub organization: OrganizationId,
     /// What happened.
     pub kind: StaffTaskKind,
-    /// To what: `Invitation/{id}`, `Link/{id}`, `Grant/{id}`.
+    /// To what: `Invitation/{id}`, `Link/{id}`, `Grant/{id}`, `Person/{id}`.
     pub object: String,
     /// Whose record it is about, where that is known.
     pub person: Option<PersonId>,
@@ -90,6 +95,17 @@ pub async fn insert(tx: &mut Tx, task: &StaffTask) -> Result<(), StorageError> {
     let person = task.person.map(|person| person.to_string());
     let (id, organization) = (task.id.to_string(), task.organization.to_string());
     execute!(tx, INSERT, id, organization, task.kind.as_str(), &task.object, person, task.created.micros()).map(drop)
+}
+
+/// Writes one down, unless the same waits already.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn insert_once(tx: &mut Tx, task: &StaffTask) -> Result<(), StorageError> {
+    let person = task.person.map(|person| person.to_string());
+    let (id, organization) = (task.id.to_string(), task.organization.to_string());
+    execute!(tx, INSERT_ONCE, id, organization, task.kind.as_str(), &task.object, person, task.created.micros())
+        .map(drop)
 }
 
 /// What waits, the oldest first.
@@ -127,17 +143,17 @@ pub async fn close(
     if rows == 1 { Ok(()) } else { Err(StorageError::NotFound { table: "staff_tasks" }) }
 }
 
-/// Closes what waits because this grant was suspended, if staff did not before.
+/// Closes what waits of this kind about an object, if staff did not before.
 ///
 /// # Errors
 /// [`StorageError`].
 pub async fn close_about(
     tx: &mut Tx,
-    (organization, grant): (OrganizationId, &str),
+    (organization, kind, object): (OrganizationId, StaffTaskKind, &str),
     (at, by, outcome): (Instant, AccountId, &str),
 ) -> Result<(), StorageError> {
-    let kind = StaffTaskKind::GrantSuspended.as_str();
-    execute!(tx, CLOSE_ABOUT, organization.to_string(), kind, grant, at.micros(), by.to_string(), outcome).map(drop)
+    let kind = kind.as_str();
+    execute!(tx, CLOSE_ABOUT, organization.to_string(), kind, object, at.micros(), by.to_string(), outcome).map(drop)
 }
 
 /// What waits for one organization waits for another from now on.

@@ -31,7 +31,8 @@ pub(super) fn grant(basis: &str) -> Value {
 
 pub(super) fn item(kind: &str, category: &str) -> Value {
     json!({"type": kind, "category": category, "id": "1", "labels": [], "codes": [["http://loinc.org", "4548-4"]],
-        "first": "2025-06-01", "last": "2025-06-01", "reviewed": true, "issued": null, "tainted": false})
+        "first": "2025-06-01", "last": "2025-06-01", "reviewed": true, "issued": null, "tainted": false,
+        "suspected": null})
 }
 
 /// The value with some of its members changed; `a/b` reaches inside.

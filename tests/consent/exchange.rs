@@ -130,7 +130,9 @@ fn moved(asked: &Asked, instance: &Instance, ids: &BTreeMap<GrantId, GrantId>, h
                 *account = instance.accounts[holder]
             }
             RuleKind::Restriction { against: Some(account), .. } => *account = instance.accounts["other"],
-            RuleKind::Flag { source, .. } => *source = instance.sources[source.as_str()].to_string(),
+            RuleKind::Flag { source, .. } | RuleKind::Reviewed { source, .. } => {
+                *source = instance.sources[source.as_str()].to_string()
+            }
             RuleKind::Assent { grant, .. } => *grant = ids.get(grant).copied().unwrap_or(*grant),
             _ => {}
         }

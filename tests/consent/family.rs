@@ -30,6 +30,8 @@ pub(super) fn concept(system: &str, code: &str) -> Value {
 
 pub(super) fn patient(id: &str, born: &str) -> Value {
     json!({"resourceType": "Patient", "id": id, "name": [{"family": "Hale", "given": [id]}], "birthDate": born,
+        "identifier": [{"type": concept("http://terminology.hl7.org/CodeSystem/v2-0203", "MR"), "system": "urn:mrn",
+            "value": format!("MRN-{id}")}],
         "telecom": [{"system": "phone", "value": "555-0142"}], "address": [{"city": "Northfield"}]})
 }
 

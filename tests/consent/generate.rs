@@ -111,7 +111,11 @@ pub(super) fn question(dice: &mut Dice) -> Value {
     let own = dice.once_in(12);
     let grants: Vec<Value> =
         if own { Vec::new() } else { (0..dice.below(4)).map(|number| grant(dice, now, number)).collect() };
-    let laid: Vec<Value> = (0..dice.below(4)).map(|_| rule(dice, now)).collect();
+    let mut laid: Vec<Value> = (0..dice.below(4)).map(|_| rule(dice, now)).collect();
+    let item = item(dice, now);
+    if !item["suspected"].is_null() {
+        laid.extend((0..dice.below(3)).map(|_| review(dice, now, &item)));
+    }
     let holder_died: Vec<Value> = (0..dice.below(8) / 7).map(|_| holder_death(dice, now)).collect();
     let births: Vec<&str> = (0..*dice.of(&[0, 1, 1, 1, 1, 2])).map(|_| *dice.of(&BIRTHS)).collect();
     let action = if dice.once_in(3) { *dice.of(&ACTIONS) } else { "read" };
@@ -119,7 +123,7 @@ pub(super) fn question(dice: &mut Dice) -> Value {
         "own": own, "account": "gil", "grants": grants, "laid": laid, "holder_died": holder_died,
         "births": births, "zone": zone,
         "today": "2026-05-03", "now": now, "organization": dice.of(&["one", "two"]), "source": "aaaa", "action": action,
-        "policy": policy, "lists": TABLES.1, "item": item(dice, now),
+        "policy": policy, "lists": TABLES.1, "item": item,
     })
 }
 
@@ -132,8 +136,13 @@ pub(super) fn item(dice: &mut Dice, now: i64) -> Value {
         "type": kind, "category": category, "id": dice.of(&["1", "2"]), "labels": labels, "codes": codes,
         "first": days.map(|days| days.0), "last": days.map(|days| days.1), "reviewed": dice.once_in(2),
         "issued": if dice.once_in(2) { Value::Null } else { json!(now - dice.of(&[0, DAY, 2 * DAY, 3 * DAY])) },
-        "tainted": dice.once_in(5),
+        "tainted": dice.once_in(5), "suspected": suspected(dice),
     })
+}
+
+/// What its words may say.
+fn suspected(dice: &mut Dice) -> Value {
+    if dice.once_in(3) { json!({"labels": dice.some(&CONTENT), "words": dice.of(&["w1", "w2"])}) } else { Value::Null }
 }
 
 pub(super) fn grant(dice: &mut Dice, now: i64, number: u64) -> Value {
@@ -163,6 +172,17 @@ pub(super) fn grant(dice: &mut Dice, now: i64, number: u64) -> Value {
 /// A death of whoever asks, as it is laid down: in time, later, or lifted.
 fn holder_death(dice: &mut Dice, now: i64) -> Value {
     json!({"from": now - *dice.of(&[0, DAY, -1]), "until": dice.of(&[None, None, Some(now), Some(now + 1)])})
+}
+
+/// What staff said of the words in an item, or in one that is nearly it.
+pub(super) fn review(dice: &mut Dice, now: i64, item: &Value) -> Value {
+    let near = |dice: &mut Dice, of: &Value, other: &str| if dice.once_in(5) { json!(other) } else { of.clone() };
+    json!({
+        "kind": "reviewed", "source": dice.of(&["aaaa", "aaaa", "aaaa", "bbbb"]), "type": near(dice, &item["type"], "Goal"),
+        "id": near(dice, &item["id"], "3"), "words": near(dice, &item["suspected"]["words"], "w3"),
+        "labels": if dice.once_in(2) { json!([]) } else { dice.some(&CONTENT) },
+        "from": now - *dice.of(&[0, DAY, -1]), "until": *dice.of(&[None, None, None, Some(now), Some(now + 1)]),
+    })
 }
 
 pub(super) fn rule(dice: &mut Dice, now: i64) -> Value {

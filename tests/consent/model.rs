@@ -34,8 +34,30 @@ fn laid<'a>(question: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a Valu
     question["laid"].as_array().unwrap().iter().filter(move |rule| text(rule, "kind") == kind && within(rule, now))
 }
 
-/// Whether the item is seen, and then whether as an outline and with contact data.
+/// Whether the item is seen, and then whether as an outline and with contact data. What its words may say counts as if it
+/// were so, unless staff looked at just those words of just this item: then what they said counts (3.5 v).
 fn seen(question: &Value) -> Option<(bool, bool)> {
+    let (item, suspected) = (&question["item"], &question["item"]["suspected"]);
+    if suspected.is_null() {
+        return seen_as_labelled(question);
+    }
+    let with = |more: Vec<Value>| {
+        let mut question = question.clone();
+        question["item"]["labels"].as_array_mut().unwrap().extend(more);
+        seen_as_labelled(&question)
+    };
+    let is_of = |rule: &&Value| {
+        let same = |name: &str| rule[name] == item[name];
+        rule["source"] == question["source"] && same("type") && same("id") && rule["words"] == suspected["words"]
+    };
+    let said: Vec<&Value> = laid(question, "reviewed").filter(is_of).collect();
+    if !said.is_empty() {
+        return with(said.iter().flat_map(|rule| rule["labels"].as_array().unwrap().clone()).collect());
+    }
+    seen_as_labelled(question).and_then(|_| with(suspected["labels"].as_array().unwrap().clone()))
+}
+
+fn seen_as_labelled(question: &Value) -> Option<(bool, bool)> {
     let (item, now) = (&question["item"], question["now"].as_i64().unwrap());
     let died = laid(question, "deceased").next().is_some();
     if question["own"] == true {

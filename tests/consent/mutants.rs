@@ -17,7 +17,7 @@ use super::real::{Asked, asked, grant_id};
 type Mutant = (&'static str, fn(&mut Asked));
 
 /// What is wrong with each, done to what the decision is made of.
-const MUTANTS: [Mutant; 44] = [
+const MUTANTS: [Mutant; 49] = [
     ("takes no notice of restrictions", |a| without(a, |kind| matches!(kind, RuleKind::Restriction { .. }))),
     ("lets a restriction against one hit everybody", |a| {
         each(a, |kind| {
@@ -36,6 +36,31 @@ const MUTANTS: [Mutant; 44] = [
         each(a, move |kind| {
             if let RuleKind::Flag { source: at, .. } = kind {
                 at.clone_from(&source);
+            }
+        });
+    }),
+    ("takes no notice of words", |a| a.item.suspicion = None),
+    ("takes no notice of what staff said of words", |a| without(a, |kind| matches!(kind, RuleKind::Reviewed { .. }))),
+    ("takes what staff said of words at one source for all", |a| {
+        let source = a.source.to_string();
+        each(a, move |kind| {
+            if let RuleKind::Reviewed { source: at, .. } = kind {
+                at.clone_from(&source);
+            }
+        });
+    }),
+    ("takes what staff said of some words for all", |a| {
+        let words = a.item.suspicion.as_ref().map(|suspicion| suspicion.words.clone()).unwrap_or_default();
+        each(a, move |kind| {
+            if let RuleKind::Reviewed { words: at, .. } = kind {
+                at.clone_from(&words);
+            }
+        });
+    }),
+    ("takes words that staff looked at for harmless, whatever they said", |a| {
+        each(a, |kind| {
+            if let RuleKind::Reviewed { labels, .. } = kind {
+                *labels = Labels::NONE;
             }
         });
     }),

@@ -214,7 +214,13 @@ fn sensitive(dice: &mut Dice, looked: Looked, id: &str, of_whom: &str) -> Value 
         return observation(id, of_whom, "laboratory", concept(code.0, code.1), more);
     }
     let visit = *dice.of(&["2080A0000X", "103TC0700X", "261QF0050X"]);
-    match dice.below(6) {
+    // What somebody noted is no label, and nobody has looked at it: the code says nothing of it.
+    let note =
+        json!([{"text": *dice.of(&["asks for Birth Control", "HIV-Test gewünscht", "fear of an std", "¿embarazo?"])}]);
+    match dice.below(8) {
+        6 => observation(id, of_whom, "vital-signs", concept(LOINC, "29463-7"), json!({"note": note})),
+        7 => json!({"resourceType": "Immunization", "id": id, "status": "completed", "patient": of(of_whom),
+            "vaccineCode": concept("http://hl7.org/fhir/sid/cvx", "03"), "occurrenceDateTime": "2025-06-01", "note": note}),
         0 => observation(
             id,
             of_whom,

@@ -62,7 +62,21 @@ fn reduce(dice: &mut Dice, question: &mut Value) -> Option<&'static str> {
         rule
     };
     let grants = question["grants"].as_array().unwrap().len();
-    let change = dice.below(10);
+    let change = dice.below(12);
+    if change == 10 {
+        let known = question["item"]["suspected"].is_null();
+        question["item"]["suspected"] = json!({"labels": ["HIV", "MH"], "words": "w3"});
+        return known.then_some("a suspicion");
+    }
+    if change == 11 {
+        let item = &question["item"];
+        let rule = json!({"kind": "reviewed", "source": question["source"], "type": item["type"], "id": item["id"],
+            "words": item["suspected"]["words"], "labels": item["suspected"]["labels"]});
+        let is_suspected = !item["suspected"].is_null();
+        question["laid"].as_array_mut().unwrap().push(always(rule));
+        // Whatever the words may say is so: not seen before, not seen now.
+        return is_suspected.then_some("what its words say");
+    }
     if change < 2 {
         let label = if change == 0 { "HIV" } else { "restricted" };
         question["item"]["labels"].as_array_mut().unwrap().push(json!(label));

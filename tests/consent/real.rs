@@ -10,8 +10,8 @@ use chartgate::base::clock::Instant;
 use chartgate::base::id::{AccountId, GrantId, OrganizationId};
 use chartgate::base::source_key::SourceKey;
 use chartgate::consent::{
-    Action, Asking, Assurance, BirthDate, Category, GrantScope, Item, Label, Lens, Policy, Right, Rule, RuleKind, Span,
-    Standing, StandingRule, Verdict,
+    Action, Asking, Assurance, BirthDate, Category, GrantScope, Item, Label, Labels, Lens, Policy, Right, Rule,
+    RuleKind, Span, Standing, StandingRule, Suspicion, Verdict,
 };
 use chartgate::fhir::ResourceType;
 use chartgate::identity::{GrantBasis, Period};
@@ -141,6 +141,8 @@ fn rule(laid: &Value) -> StandingRule {
     let kind = match laid["kind"].as_str().unwrap() {
         "restriction" => json!({"restriction": {"against": id("against"), "effect": laid["effect"]}}),
         "flag" => json!({"flag": {"source": laid["source"], "resource_type": laid["type"], "id": laid["id"]}}),
+        "reviewed" => json!({"reviewed": {"source": laid["source"], "resource_type": laid["type"], "id": laid["id"],
+            "words": laid["words"], "labels": laid["labels"]}}),
         "hold" => json!({"hold": {"categories": laid["categories"], "days": laid["days"]}}),
         "assent" => json!({"assent": {"grant": id("grant"), "labels": laid["labels"]}}),
         other => json!(other),
@@ -151,16 +153,25 @@ fn rule(laid: &Value) -> StandingRule {
 
 fn item(item: &Value) -> Item {
     let day = |name: &str| item[name].as_str().map(|text| text.parse().unwrap());
+    let labels = |of: &Value| -> Labels {
+        of["labels"].as_array().unwrap().iter().map(|l| Label::parse(l.as_str().unwrap()).unwrap()).collect()
+    };
+    let suspicion = item["suspected"].as_object().map(|suspected| {
+        let words = suspected["words"].as_str().unwrap().to_owned();
+        Arc::new(Suspicion { labels: labels(&item["suspected"]), words })
+    });
     Item {
         resource_type: ResourceType::parse(item["type"].as_str().unwrap()).unwrap(),
         id: item["id"].as_str().unwrap().to_owned(),
         category: Category::parse(item["category"].as_str().unwrap()).unwrap(),
-        labels: item["labels"].as_array().unwrap().iter().map(|l| Label::parse(l.as_str().unwrap()).unwrap()).collect(),
+        labels: labels(item),
         codes: serde_json::from_value(item["codes"].clone()).unwrap(),
         days: day("first").zip(day("last")).map(|(first, last)| Span { first, last }),
         is_reviewed: item["reviewed"] == true,
         issued: instant(&item["issued"]),
         is_tainted: item["tainted"] == true,
+        suspicion,
+        edition: None,
     }
 }
 

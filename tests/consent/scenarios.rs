@@ -276,6 +276,8 @@ fn adulthood() -> Vec<Scenario> {
     let shared = |born| by(base(born), "patient-consent");
     let scope = |question, path: &str, value| with(question, &[(&format!("grants/0/{path}"), value)]);
     let hiv = scope(shared(EVE), "sensitivity", json!({"all-but": ["HIV"]}));
+    let noted = |topic: &str| with(hiv.clone(), &[("item/suspected", json!({"labels": [topic], "words": "w1"}))]);
+    let said = |labels: Value| json!({"kind": "reviewed", "source": "aaaa", "type": "Observation", "id": "1", "words": "w1", "labels": labels});
     let hold = |question| {
         let held = laid(question, json!({"kind": "hold", "categories": ["results"], "days": null}));
         with(held, &[("item/reviewed", json!(false))])
@@ -353,10 +355,17 @@ fn adulthood() -> Vec<Scenario> {
             vec![
                 (labelled(of(hiv.clone(), "MedicationRequest", "meds"), "HIV"), Not(Rule::Label)),
                 (with(hiv.clone(), &[("item/tainted", json!(true))]), Not(Rule::Taint)),
+                (noted("HIV"), Not(Rule::Review)),
+                (noted("MH"), Seen),
+                (laid(noted("HIV"), said(json!([]))), Seen),
+                (laid(noted("MH"), said(json!(["HIV"]))), Not(Rule::Label)),
                 (hiv, Seen),
             ],
         )
-        .tried(&["what_a_patient_leaves_out_is_not_there"])
+        .tried(&[
+            "what_a_patient_leaves_out_is_not_there",
+            "words_keep_items_from_whom_the_label_would_until_staff_have_looked",
+        ])
         .waits("bills, interactions, visit texts"),
         scenario(
             38,
@@ -549,6 +558,7 @@ fn every_number_is_there_once_and_what_waits_is_named() {
         include_str!("exchange.rs"),
         include_str!("minors.rs"),
         include_str!("people.rs"),
+        include_str!("reviews.rs"),
         include_str!("traces.rs"),
         include_str!("../accounts/addresses.rs"),
         include_str!("../linking/charts.rs"),

@@ -85,6 +85,8 @@ const ROUTES: &[(&str, &[&str], &[u16])] = &[
     ("/people/invite", &["GET", "POST"], &[303, 403, 415]),
     ("/people/ask", &["GET", "POST"], &[303, 403, 415]),
     ("/people/take-back", &["POST"], &[303, 403, 415]),
+    ("/clinic/reviews", &["GET", "POST"], &[303, 403, 415]),
+    ("/clinic/reviews/say", &["POST"], &[303, 403, 415]),
     ("/clinic/queue", &["GET"], &[303]),
     ("/clinic/queue/close", &["POST"], &[303, 403, 415]),
     ("/clinic/queue/decide", &["POST"], &[303, 403, 415]),

@@ -4,7 +4,10 @@ use super::proxies::mailbox_of;
 use super::{answer, new_account, own_code, stranger, submit, waiting, world};
 use crate::support::world::{self, in_both_worlds};
 
-in_both_worlds!(s20_of_a_minor_who_names_somebody_else_s_address_staff_hear_and_it_is_not_taken);
+in_both_worlds!(
+    s20_of_a_minor_who_names_somebody_else_s_address_staff_hear_and_it_is_not_taken,
+    s20_staff_hear_of_it_as_well_when_it_is_entered_later,
+);
 
 async fn s20_of_a_minor_who_names_somebody_else_s_address_staff_hear_and_it_is_not_taken() {
     for (number, born, family, address, is_shared, is_heard) in [
@@ -33,5 +36,36 @@ async fn s20_of_a_minor_who_names_somebody_else_s_address_staff_hear_and_it_is_n
         let told: Vec<&str> = to_gil.map(|mail| mail.subject.as_str()).collect();
         let expected = if is_shared { vec!["You already have an account"] } else { Vec::new() };
         assert_eq!(told, expected, "{address}");
+    }
+}
+
+/// Rule: the same when the address is entered in an account that is there already: once, however often it is tried.
+async fn s20_staff_hear_of_it_as_well_when_it_is_entered_later() {
+    for (number, born, family, is_minor) in
+        [("MRN-994045", "1991-04-14", "Okafor", false), ("MRN-752999", "2011-02-17", "Reed", true)]
+    {
+        let world = world().await;
+        let mut gil = world.browser("support").await;
+        mailbox_of(&world, &mut gil, "gil@example.org", world::PASSWORD).await;
+        let code = own_code(&world, number).await;
+        let mut browser = stranger(&world);
+        answer(&mut browser, &code, born, family).await;
+        let confirm = new_account(&mut browser, "zoe").await;
+        let done = submit(&mut browser, &confirm, "/invite/confirm", &[("answer", "yes")]).await;
+        assert_eq!((done.status, done.location()), (303, "/"), "{}", done.body);
+        let mut enter = async |address: &str| {
+            let page = browser.get("/account/contact").await;
+            submit(&mut browser, &page, "/account/contact", &[("email", address)]).await
+        };
+        enter("zoe@example.org").await;
+        assert_eq!(waiting(&world).await, Vec::<String>::new(), "nobody's");
+        for _ in 0..2 {
+            let taken = enter("gil@example.org").await;
+            assert!([200, 303].contains(&taken.status), "{}", taken.body);
+            let heard = waiting(&world).await;
+            let words = "This minor named an address for their account that belongs to somebody else.";
+            assert_eq!(heard.iter().filter(|line| line.starts_with(words)).count(), usize::from(is_minor), "{heard:?}");
+            assert_eq!(heard.len(), usize::from(is_minor), "{heard:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use chartgate::config::Limits;
 use chartgate::consent::{Category, Effect, RuleKind};
 use chartgate::identity::{GrantBasis, Period, StaffRole, StatusReason};
 use chartgate::practice::{self, NewRule};
-use chartgate::storage::{StorageError, links, staff};
+use chartgate::storage::{StorageError, grants, links, staff};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
@@ -19,6 +19,7 @@ use crate::support::world::{World, fixtures, in_both_worlds, set};
 in_both_worlds!(
     what_a_clinician_opens_sees_the_practice_s_own_charts_and_ends_with_the_role,
     an_app_at_work_is_opened_by_clinicians_for_their_own_patients_once,
+    leaving_work_ends_what_was_opened_at_it_and_the_end_of_a_leave_does_not,
 );
 
 /// Maria's number at Riverside.
@@ -256,4 +257,43 @@ async fn an_app_at_work_is_opened_by_clinicians_for_their_own_patients_once() {
     let write = world.app.db.write::<_, StorageError>(move |tx| Box::pin(staff::end(tx, account, practice, role, now)));
     write.await.unwrap();
     assert!(is_refused(&asked(&world, &mut cardiologist, "app", &launch).await));
+}
+
+async fn leaving_work_ends_what_was_opened_at_it_and_the_end_of_a_leave_does_not() {
+    let world = world().await;
+    let is_refused = |answer: &Answer| answer.status == 303 && answer.location().contains("error=");
+    let mut doctor = at_work(&world, "doctor").await;
+    let sees = async |token: &str| world.get("/fhir/Observation", token).await.status;
+    let open = async |doctor: &mut Browser| {
+        let launch = opened(doctor, MARIA).await;
+        allowed(&world, doctor, &launch).await["access_token"].as_str().unwrap().to_owned()
+    };
+    let token = open(&mut doctor).await;
+    // What they had of their own ends, and what they do at work goes on.
+    world.grant("doctor", "maria", GrantBasis::PatientConsent).await;
+    let leave = grants::of_person(&world.app.db, world.person("maria").id).await.unwrap().remove(0).id;
+    let now = chartgate::base::clock::Clock::now(&*world.clock);
+    let end = world.app.db.write::<_, StorageError>(move |tx| {
+        Box::pin(grants::end(tx, leave, now, StatusReason::PatientRequest))
+    });
+    end.await.unwrap();
+    assert_eq!(sees(&token).await, 200);
+    // Nor do others who leave.
+    let mut clerk = at_work(&world, "clerk").await;
+    let home = clerk.get("/clinic").await;
+    submit(&mut clerk, &home, "/clinic/work/end", &[]).await;
+    assert_eq!(sees(&token).await, 200);
+    let waiting = opened(&mut doctor, MARIA).await;
+    let home = doctor.get("/clinic").await;
+    assert_eq!(submit(&mut doctor, &home, "/clinic/work/end", &[]).await.status, 303);
+    assert_eq!(sees(&token).await, 401);
+    // What was opened and not come for is not to be had either, in no browser of theirs.
+    assert!(is_refused(&asked(&world, &mut doctor, "app", &waiting).await));
+    let mut elsewhere = world.browser("doctor").await;
+    assert!(is_refused(&asked(&world, &mut elsewhere, "app", &waiting).await));
+    // Who works again opens it again.
+    let mut doctor = at_work(&world, "doctor").await;
+    assert_eq!(sees(&token).await, 401);
+    let token = open(&mut doctor).await;
+    assert_eq!(sees(&token).await, 200);
 }

@@ -265,3 +265,43 @@ fn labels_of_content_are_read_where_they_decide() {
         assert_eq!(lens.detail().content, expected, "{lens:?}");
     }
 }
+
+/// What the words in an item may say is read once for the index; another edition, and what is not in it, is read anew.
+#[test]
+fn words_are_taken_from_the_index_as_long_as_it_is_the_same_edition() {
+    let hiv = labels(&[Label::Hiv]);
+    let mut sets = CodeSets::default();
+    sets.look_for(Words::new([("HIV".to_owned(), hiv)]).unwrap());
+    let scope = GrantScope { sensitivity: Sensitivity::AllBut(hiv), ..GrantScope::whole(Level::View) };
+    let right = Right { scope, ..right(GrantBasis::GuardianAdult) };
+    let lens = Case::new(proxy(vec![right], &[]), ADULT).lens().unwrap();
+    let resource = |id: &str, version: &str, note: &str| {
+        let resource =
+            json!({"resourceType": "Observation", "id": id, "meta": {"versionId": version}, "note": [{"text": note}]});
+        scan_resource(resource.to_string().into(), Knowledge::embedded().unwrap()).unwrap()
+    };
+    let mut view = SourceView { lens, sets: Arc::new(sets), contacts: Arc::default(), index: None, specialties: None };
+    let told = view.describe_by_id(&resource("told", "1", "HIV"));
+    assert!(told.suspicion.is_some() && told.edition.is_some());
+    // As if it had said something else: what is known counts.
+    let quiet = Item { suspicion: None, ..view.describe_by_id(&resource("quiet", "1", "HIV")) };
+    view.index = Some(Arc::new(TaintIndex::of(&view.lens, &[(told, vec![]), (quiet, vec![])], BTreeSet::new())));
+    for (id, version, note, expected) in [
+        ("told", "1", "abc", Some(hiv)),
+        ("told", "2", "abc", None),
+        ("told", "1", "ab", None),
+        ("told", "2", "HIV", Some(hiv)),
+        ("quiet", "1", "HIV", None),
+        ("quiet", "2", "HIV", Some(hiv)),
+        ("other", "1", "HIV", Some(hiv)),
+        ("other", "1", "abc", None),
+    ] {
+        let item = view.describe(&resource(id, version, note));
+        assert_eq!(item.suspicion.map(|found| found.labels), expected, "{id} {version} {note}");
+        assert_eq!(item.edition, None, "nobody asked");
+    }
+    // Where nothing is kept back for what it says, nobody reads them.
+    let all = Case::new(proxy(vec![super::right(GrantBasis::GuardianAdult)], &[]), ADULT).lens().unwrap();
+    let open = SourceView { lens: all, index: None, ..view };
+    assert_eq!(open.describe(&resource("other", "1", "HIV")).suspicion, None);
+}

@@ -5,7 +5,7 @@ use super::query::ReferenceValue;
 use super::{token, uri};
 use crate::fhir::ResourceType;
 use crate::fhir::knowledge::DataType;
-use crate::fhir::reference::{LocalReference, ReferenceForm, parse_reference};
+use crate::fhir::reference::{LocalReference, ReferenceForm, parse_reference, plain};
 
 /// Whether an element of this datatype points to the wanted resource. A version on either side does not matter.
 /// References to contained resources and by URN never match: they name nothing that can be asked for.
@@ -32,6 +32,11 @@ pub(super) fn holds(
                     && resource_type.as_deref().is_none_or(|wanted| wanted == local.type_name)
                     && local.resource_type().is_some_and(|found| targets.is_empty() || targets.contains(&found))
             };
+            // `Type/id` on both sides, as nearly always.
+            if let (Some(kind), Some((found, found_id))) = (resource_type, plain(text.as_bytes())) {
+                let is_same = (found, found_id) == (kind.as_bytes(), id.as_bytes());
+                return is_same && is_wanted(LocalReference { type_name: kind, id, version: None });
+            }
             matches!(parse_reference(&text, base), ReferenceForm::Local(local) if is_wanted(local))
         }
         ReferenceValue::Url(url) if datatype == DataType::Reference => {
@@ -51,6 +56,9 @@ pub(super) fn holds(
 /// Whether a Reference points to a resource of this type at the source.
 pub(super) fn points_to(found: Fragment<'_>, target: ResourceType, base: Option<&str>) -> bool {
     found.get("reference").and_then(Fragment::text).is_some_and(|text| {
+        if let Some((kind, _)) = plain(text.as_bytes()) {
+            return kind == target.as_str().as_bytes();
+        }
         matches!(parse_reference(&text, base), ReferenceForm::Local(local) if local.type_name == target.as_str())
     })
 }

@@ -26,9 +26,11 @@ impl Gateway {
                 RuleKind::Assent { grant, .. } => Some(*grant),
                 RuleKind::Restriction { against, .. } => against.and_then(|account| holders.get(&account).copied()),
                 RuleKind::Hold { .. } => None,
-                RuleKind::Flag { .. } | RuleKind::DiminishedCapacity | RuleKind::Emancipated | RuleKind::Deceased => {
-                    continue;
-                }
+                RuleKind::Flag { .. }
+                | RuleKind::Reviewed { .. }
+                | RuleKind::DiminishedCapacity
+                | RuleKind::Emancipated
+                | RuleKind::Deceased => continue,
             };
             let (id, at) = (rule.id.to_string(), (rule.rule.period, rule.created));
             all.push(consent_of_rule((&id, &rule.rule.kind), at, person, related, None));

@@ -16,6 +16,8 @@ struct Task {
     since: String,
     /// The link that it is about.
     link: Option<String>,
+    /// Whether words wait for whoever looks.
+    has_words: bool,
 }
 
 struct Claim {
@@ -67,7 +69,7 @@ pub(super) fn sample(hostile: &'static str) -> Result<String, askama::Error> {
         phones: text(),
     };
     let claim = Claim { id: text(), said: text(), since: text(), doubts: text(), candidate: Some(candidate) };
-    let task = Task { id: text(), words: hostile, patient: text(), since: text(), link: Some(text()) };
+    let task = Task { id: text(), words: hostile, patient: text(), since: text(), link: Some(text()), has_words: true };
     let stop = Stop { link: text(), patient: text(), why: text(), since: text(), is_frozen: true };
     let head = super::tests::head(hostile);
     let (tasks, claims, stops) = (vec![task], vec![claim], vec![stop]);
@@ -79,13 +81,15 @@ fn day(at: crate::base::clock::Instant) -> String {
 }
 
 impl Task {
-    fn new(line: TaskLine) -> Self {
+    fn new(line: TaskLine, reviews: bool) -> Self {
+        let has_words = reviews && line.is_about_words();
         Self {
             id: line.task.id.to_string(),
             words: say(&format!("task.{}", line.task.kind.as_str())),
             patient: line.patient.unwrap_or_default(),
             since: day(line.task.created),
             link: line.task.object.strip_prefix("Link/").map(str::to_owned),
+            has_words,
         }
     }
 }
@@ -141,7 +145,8 @@ pub(super) async fn get(State(desk): State<Arc<Desk>>, staff: Staff) -> Response
 
 async fn page(desk: &Desk, staff: &Staff) -> Result<QueueTemplate, DeskError> {
     let member = &staff.at_work.member;
-    let tasks = desk.tasks(member).await?.into_iter().map(Task::new).collect();
+    let tasks = desk.tasks(member).await?.into_iter();
+    let tasks = tasks.map(|line| Task::new(line, member.may(StaffAct::ReviewWords))).collect();
     let claims = if member.may(StaffAct::DecideClaim) { desk.claims(member).await? } else { Vec::new() };
     let stops = if member.may(StaffAct::SeeExposure) { desk.stopped(member).await? } else { Vec::new() };
     Ok(QueueTemplate {

@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
     use crate::authorization::LookKind;
-    use crate::consent::{Category, Rule};
+    use crate::consent::{Category, Label, Rule};
     use crate::fhir::ResourceType;
     use crate::identity::matching::Doubt;
     use crate::identity::{Channel, Document, GrantBasis, StaffRole, StatusReason, ViewReason};
@@ -158,6 +158,7 @@ mod tests {
         keys.extend(Document::ALL.iter().map(|paper| format!("paper.{}", paper.as_str())));
         keys.extend(Rule::ALL.iter().map(|rule| format!("rule.{}", rule.as_str())));
         keys.extend(StatusReason::ALL.iter().map(|reason| format!("reason.{}", reason.as_str())));
+        keys.extend(Label::ALL.iter().filter(|label| label.is_content()).map(|l| format!("label.{}", l.as_str())));
         keys.extend(ViewReason::ALL.iter().map(|reason| format!("view.{}", reason.as_str())));
         keys.extend(super::super::record::paths().map(|path| format!("part.{path}")));
         keys.extend(["mental-health", "sexual-health", "substances"].map(|topic| format!("topic.{topic}")));

@@ -143,8 +143,11 @@ impl Desk {
         let (organization, by) = (member.organization, member.account);
         let act = self.grant_act(member, (id, person), (step, reason));
         self.change(&grant, state, act, move |tx| {
-            async move { staff_tasks::close_about(tx, (organization, &object(id)), (now, by, reason.as_str())).await }
-                .boxed()
+            async move {
+                let about = (organization, StaffTaskKind::GrantSuspended, object(id));
+                staff_tasks::close_about(tx, (about.0, about.1, &about.2), (now, by, reason.as_str())).await
+            }
+            .boxed()
         })
         .await
     }
@@ -217,7 +220,7 @@ fn object(id: GrantId) -> String {
     format!("Grant/{id}")
 }
 
-fn is_open(grant: &Grant, now: Instant) -> bool {
+pub(super) fn is_open(grant: &Grant, now: Instant) -> bool {
     !matches!(grant.state, GrantState::Ended { .. }) && grant.period.until.is_none_or(|until| now < until)
 }
 

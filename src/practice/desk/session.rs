@@ -11,13 +11,11 @@ use crate::base::id::OrganizationId;
 use crate::base::secret::Secret;
 use crate::oauth::token::TokenKind;
 use crate::organization::Organization;
-use crate::storage::StorageError;
-use crate::storage::staff_sessions::{self, StaffSession};
+use crate::storage::staff_sessions::{self, IDLE, StaffSession};
+use crate::storage::{StorageError, staff};
 
 /// Work begins within so long after a sign-in: a browser that was left alone begins none.
 const SIGNED_IN_WITHIN: Duration = Duration::from_secs(300);
-/// Work ends when nothing was done for so long (portal design, 2.8).
-const IDLE: Duration = Duration::from_secs(20 * 60);
 /// Work ends after so long.
 const LONGEST: Duration = Duration::from_secs(12 * 3_600);
 /// The use of a session is written down at most this often.
@@ -94,17 +92,19 @@ impl Desk {
         Ok(found.map(|(organization, member)| AtWork { member, organization, hash }))
     }
 
-    /// Ends work.
+    /// Ends work, and what was opened at it: in every browser, as nobody can tell which of them an app was opened from.
     ///
     /// # Errors
     /// [`StorageError`].
     pub async fn end_work(&self, at_work: &AtWork) -> Result<(), StorageError> {
-        let hash = at_work.hash;
+        let (hash, now) = (at_work.hash, self.clock.now());
+        let (account, organization) = (at_work.member.account, at_work.member.organization);
         let act = self.act(ActKind::SignOut, &at_work.member).by_way_of("staff");
         self.acts
             .write(move |tx| {
                 async move {
                     staff_sessions::delete(tx, &hash).await?;
+                    staff::leave(tx, account, organization, now).await?;
                     Ok(((), Some(act)))
                 }
                 .boxed()

@@ -3,7 +3,7 @@ use crate::audit::ActKind;
 use crate::authorization::active_links;
 use crate::base::id::StaffTaskId;
 use crate::identity::{Demographics, Link, StaffAct};
-use crate::storage::staff_tasks::{self, StaffTask};
+use crate::storage::staff_tasks::{self, StaffTask, StaffTaskKind};
 use crate::storage::{StorageError, invitations, links};
 
 /// The longest outcome that staff write, in bytes.
@@ -16,6 +16,14 @@ pub struct TaskLine {
     pub task: StaffTask,
     /// The patient that it is about, for those who may know.
     pub patient: Option<String>,
+}
+
+impl TaskLine {
+    /// Whether words in a record wait for somebody to look at them.
+    #[must_use]
+    pub fn is_about_words(&self) -> bool {
+        self.task.kind == StaffTaskKind::WordsToReview
+    }
 }
 
 impl Desk {
@@ -44,7 +52,7 @@ impl Desk {
                 Ok(id) => links::by_id(&self.db, id).await?.and_then(|link| link.demographics),
                 Err(_) => None,
             },
-            Some(("Grant", _)) => self.chart_here(task).await?,
+            Some(("Grant" | "Person", _)) => self.chart_here(task).await?,
             _ => None,
         };
         Ok(known.map(|known| {
