@@ -25,7 +25,7 @@ fn whoever_reads_spanish_links_a_record_without_a_word_of_english() {
         for (path, spanish, english) in [
             ("/sign-in", "¿Olvidó su contraseña", "Forgot"),
             ("/recover", "Nombre de usuario o correo electrónico", "Username"),
-            ("/find", "Busque su consultorio", "Find your practice"),
+            ("/find", "Buscar su consultorio", "Find your practice"),
             ("/claim", "Primero entre", "Sign in"),
             ("/invite", "Fecha de nacimiento del paciente", "Birth date"),
             ("/nowhere", "No se encontró", "Not found"),

@@ -273,9 +273,10 @@ async fn leaving_work_ends_what_was_opened_at_it_and_the_end_of_a_leave_does_not
     world.grant("doctor", "maria", GrantBasis::PatientConsent).await;
     let leave = grants::of_person(&world.app.db, world.person("maria").id).await.unwrap().remove(0).id;
     let now = chartgate::base::clock::Clock::now(&*world.clock);
-    let end = world.app.db.write::<_, StorageError>(move |tx| {
-        Box::pin(grants::end(tx, leave, now, StatusReason::PatientRequest))
-    });
+    let end = world
+        .app
+        .db
+        .write::<_, StorageError>(move |tx| Box::pin(grants::end(tx, leave, now, StatusReason::PatientRequest)));
     end.await.unwrap();
     assert_eq!(sees(&token).await, 200);
     // Nor do others who leave.

@@ -138,7 +138,7 @@ impl Desk {
             async move {
                 for person in persons {
                     let object = format!("Person/{person}");
-                    staff_tasks::close_about(tx, (about.0, about.1, &object), (by.0, by.1, "looked at")).await?;
+                    staff_tasks::close_about(tx, (about.0, about.1, &object), (by.0, by.1, "reviewed")).await?;
                 }
                 Ok::<_, StorageError>(())
             }
